@@ -114,7 +114,7 @@ def _checked_value(key: str, value: Any, default: Any, source: str) -> Any:
     """`value` in the type of `default`; null is right where the default is null."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if default is None:
-        right = value is None or is_number or isinstance(value, str)
+        right = value is None or (is_number and value == int(value))
     elif isinstance(default, bool):
         right = isinstance(value, bool)
     elif isinstance(default, int):
@@ -129,8 +129,10 @@ def _checked_value(key: str, value: Any, default: Any, source: str) -> Any:
     else:
         right = isinstance(value, type(default))
     if not right:
-        wanted = "section" if isinstance(default, dict) else type(default).__name__
-        raise UserError(f"{source}: key '{key}' is {value!r}; expected a {wanted} like {default!r}")
+        wanted = {dict: "section", type(None): "whole number or null"}.get(
+            type(default), f"{type(default).__name__} like {default!r}"
+        )
+        raise UserError(f"{source}: key '{key}' is {value!r}; expected a {wanted}")
     return value
 
 
