@@ -1,0 +1,88 @@
+"""The terms of HAM, each scale-free: the same whatever the resolution, views, unit and vertices.
+
+Lengths are in units of the hand (the radius of one hand's bounding sphere is 1), which about
+equals 100 mm, so DETAIL is about a millimetre.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from utils.mesh import cotangent_laplacian, edges_of, face_normals, sparse_tensor
+
+DETAIL = 0.01  # hand radii; the length in which gradients and curvatures are counted
+FOLD_COSINE = 0.2  # a face may turn this far (78 degrees) from its start before it costs
+
+
+def photometric_loss(predicted: Tensor, observed: Tensor, weight: Tensor, clip: float) -> Tensor:
+    """Mean absolute colour error of covered pixels, each channel's error clipped at `clip`.
+
+    predicted, observed (N, 3) in [0, 1], weight (N,). A pixel that is off by more than `clip`
+    shows something else (a specular, a shadow, a wrong mask) and stops pulling.
+    """
+    error = (predicted - observed).abs().clamp(max=clip).mean(1)
+    return (error * weight).sum() / weight.sum().clamp(min=1.0)
+
+
+def silhouette_loss(coverage: Tensor, mask: Tensor, trusted: Tensor, area: float) -> Tensor:
+    """Squared error of the coverage, as a share of the hands' area in trusted pixels.
+
+    coverage, mask (N,) in [0, 1] over the covered pixels and their rim, trusted (N,) bool. Pixels
+    that the rendering doesn't touch only add a constant, which is left out.
+    """
+    difference = (coverage - mask).square() - mask.square()
+    return (difference * trusted).sum() / area
+
+
+class SurfaceTerms:
+    """Regularisation of displaced vertices against the start of a level.
+
+    start (V, 3) float tensor in hand units, faces (F, 3) array.
+    """
+
+    def __init__(self, start: Tensor, faces: np.ndarray):
+        points = start.detach().cpu().double().numpy()
+        stiffness, areas = cotangent_laplacian(points, faces)
+        self.start = start
+        self.faces = torch.from_numpy(faces).to(start.device)
+        self._stiffness = sparse_tensor(stiffness, start)
+        self._areas = torch.from_numpy(areas).to(start)
+        self._total = float(areas.sum())
+        self._edges = torch.from_numpy(edges_of(faces)).to(start.device)
+        self._lengths = self._edge_lengths(start)
+        self._normals = torch.nn.functional.normalize(face_normals(start, self.faces), dim=1)
+
+    def _edge_lengths(self, verts: Tensor) -> Tensor:
+        return (verts[self._edges[:, 0]] - verts[self._edges[:, 1]]).norm(dim=1)
+
+    def delta(self, displacement: Tensor) -> Tensor:
+        """Mean squared displacement, in DETAIL^2."""
+        return (self._areas * displacement.square().sum(1)).sum() / self._total / DETAIL**2
+
+    def laplacian(self, displacement: Tensor) -> Tensor:
+        """Mean squared Laplacian of the displacement times DETAIL: its bending."""
+        bent = (self._stiffness @ displacement).square().sum(1) / self._areas
+        return bent.sum() / self._total * DETAIL**2
+
+    def edge(self, verts: Tensor) -> Tensor:
+        """Mean squared relative change of the edges' lengths."""
+        return (self._edge_lengths(verts) / self._lengths - 1).square().mean()
+
+    def fold(self, verts: Tensor) -> Tensor:
+        """Mean over faces of how far they turned beyond FOLD_COSINE from their start."""
+        normals = torch.nn.functional.normalize(face_normals(verts, self.faces), dim=1)
+        cosine = (normals * self._normals).sum(1)
+        return (FOLD_COSINE - cosine).clamp(min=0).mean()
+
+    def albedo(self, albedo: Tensor) -> Tensor:
+        """Mean absolute gradient of the albedo (V, 3), per DETAIL: its total variation."""
+        a, b = albedo[self._edges[:, 0]], albedo[self._edges[:, 1]]
+        return ((a - b).abs().mean(1) / self._lengths).mean() * DETAIL
+
+
+def hand_radius(verts: np.ndarray) -> float:
+    """Radius of the bounding sphere about the middle of a hand's box, in the unit of `verts`."""
+    centre = (verts.min(0) + verts.max(0)) / 2
+    return float(np.linalg.norm(verts - centre, axis=1).max())
