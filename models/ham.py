@@ -1,0 +1,178 @@
+"""HAM, inverse rendering of hands: vertices, albedo and light from photos (paper section 3.2).
+
+`refine_level` runs one level of the coarse-to-fine optimisation; `mesh_sfs_optim.refine_mesh`
+strings the levels together.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from models.appearance import Appearance, solve_appearance, vertex_samples
+from models.detail import PreconditionedVertices, UniformAdam
+from utils.config import Config
+from utils.errors import UserError
+from utils.losses import SurfaceTerms, photometric_loss, silhouette_loss
+from utils.mesh import vertex_normals
+from utils.photos import Photos
+from utils.render import Renderer
+
+DECAY_FROM, DECAY_TO = 0.6, 0.2  # the last 40 % of a level's steps shrink to a fifth
+
+
+@dataclass
+class HamState:
+    """What a level starts from and leaves: vertices in hand units, faces, appearance."""
+
+    verts: Tensor  # (V, 3)
+    faces: np.ndarray  # (F, 3)
+    reference: Tensor  # (V, 3) the parametric hand at this level, from which displacement counts
+    appearance: Appearance | None = None
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class Terms:
+    """The weighted terms of one level as a function of vertices and appearance."""
+
+    def __init__(self, state: HamState, photos: Photos, config: Config, device: str):
+        self.photos, self.config = photos, config
+        self.faces = torch.from_numpy(state.faces).to(device)
+        self.renderer = Renderer(state.faces)
+        self.surface = SurfaceTerms(state.reference, state.faces)
+        self.area: float | None = None
+
+    def render(self, verts: Tensor):
+        """Fragments of all views."""
+        fragments = self.renderer.rasterize(self.photos.cameras, verts)
+        if len(fragments) == 0:
+            raise UserError(
+                "the hands are outside of every photo; look at the overlays of mano_optim.py"
+            )
+        return fragments
+
+    def observed(self, fragments) -> tuple[Tensor, Tensor]:
+        """Photo colours (N, 3) and weights (N,) of the fragments."""
+        index = self.photos.index(fragments.view, fragments.y, fragments.x)
+        weight = self.photos.photometric[index] & fragments.front_facing()
+        return self.photos.pixels[index], weight.float()
+
+    def solve_appearance(self, verts: Tensor, degree: int, albedo: Tensor | None) -> Appearance:
+        """Albedo, light and gain in closed form for the given vertices."""
+        with torch.no_grad():
+            fragments = self.render(verts)
+            pixels, weight = self.observed(fragments)
+            colors, weights = vertex_samples(self.faces, fragments, pixels, weight, len(verts))
+            return solve_appearance(
+                colors, weights, vertex_normals(verts, self.faces), degree, albedo
+            )
+
+    def __call__(self, verts: Tensor, appearance: Appearance) -> dict[str, Tensor]:
+        """Every term times its weight."""
+        config, surface = self.config, self.surface
+        fragments = self.render(verts)
+        colors = appearance.vertex_colors(vertex_normals(verts, self.faces))
+        predicted = self.renderer.interpolate(fragments, colors)
+        pixels, weight = self.observed(fragments)
+        displacement = verts - surface.start
+        return {
+            "sfs": config.sfs_weight
+            * photometric_loss(predicted, pixels, weight, config.outlier_residual),
+            "mask": config.mask_weight * self._silhouette(fragments),
+            "lap": config.lap_weight * surface.laplacian(displacement),
+            "albedo": config.albedo_weight * surface.albedo(appearance.albedo),
+            "edge": config.edge_weight * surface.edge(verts),
+            "delta": config.delta_weight * surface.delta(displacement),
+            "fold": config.fold_weight * surface.fold(verts),
+        }
+
+    def _silhouette(self, fragments) -> Tensor:
+        rim = self.renderer.coverage(fragments)
+        index = self.photos.index(rim.view, rim.y, rim.x)
+        trusted = self.photos.silhouette[index]
+        if self.area is None:
+            self.area = max(float((rim.value.detach() * trusted).sum()), 1.0)
+        return silhouette_loss(rim.value, self.photos.mask[index], trusted, self.area)
+
+
+def refine_level(
+    state: HamState,
+    photos: Photos,
+    config: Config,
+    level: Config,
+    device: str = "cpu",
+    describe: str = "",
+    on_step: Callable[[int], None] | None = None,
+) -> HamState:
+    """Optimise one level: `level.steps` steps over all views at once.
+
+    Appearance starts in closed form from the vertices as they come. Stops and keeps the last
+    good vertices when the loss turns nan.
+    """
+    terms = Terms(state, photos, config, device)
+    albedo = state.appearance.albedo if state.appearance else None
+    appearance = terms.solve_appearance(state.verts, config.degree, albedo)
+    surface = PreconditionedVertices(state.verts, state.faces, level.smoothness)
+    optimizers = _optimizers(surface, appearance, config, level)
+    schedulers = [torch.optim.lr_scheduler.LambdaLR(o, _decay(level.steps)) for o in optimizers]
+    history, best = [], state.verts
+    bar = tqdm(range(level.steps), desc=describe, leave=False, dynamic_ncols=True)
+    for step in bar:
+        start = time.perf_counter()
+        verts = surface.verts()
+        losses = terms(verts, appearance)
+        total = torch.stack(list(losses.values())).sum()
+        if not torch.isfinite(total):
+            tqdm.write(f"{describe}: the loss turned nan in step {step}; kept the step before")
+            break
+        best = verts.detach()
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        total.backward()
+        for optimizer, scheduler in zip(optimizers, schedulers):
+            optimizer.step()
+            scheduler.step()
+        history.append({name: float(value) for name, value in losses.items()})
+        history[-1] |= {"total": float(total), "seconds": time.perf_counter() - start}
+        bar.set_postfix({name: f"{history[-1][name]:.4f}" for name in ("sfs", "mask", "total")})
+        if on_step:
+            on_step(step)
+    else:
+        best = surface.verts().detach()
+    for tensor in appearance.parameters():
+        tensor.requires_grad_(False)
+    appearance.normalise_()
+    return HamState(best, state.faces, state.reference, appearance, state.history + history)
+
+
+def _optimizers(
+    surface: PreconditionedVertices, appearance: Appearance, config: Config, level: Config
+) -> list[torch.optim.Optimizer]:
+    for tensor in appearance.parameters():
+        tensor.requires_grad_(True)
+    light = [appearance.sh_coeff, appearance.gain]
+    return [
+        UniformAdam([surface.u], lr=level.lr),
+        torch.optim.Adam(
+            [
+                {"params": [appearance.albedo], "lr": config.albedo_lr},
+                {"params": light, "lr": config.sh_lr},
+            ]
+        ),
+    ]
+
+
+def _decay(steps: int) -> Callable[[int], float]:
+    def factor(step: int) -> float:
+        done = step / max(steps, 1)
+        if done < DECAY_FROM:
+            return 1.0
+        return 1 + (DECAY_TO - 1) * (done - DECAY_FROM) / (1 - DECAY_FROM)
+
+    return factor
