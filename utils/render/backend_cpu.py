@@ -1,0 +1,267 @@
+"""Render operations on the CPU: the Numba kernels over views and threads, with autograd.
+
+Only the hand's bounding box is ever touched and only covered pixels are kept, so the cost does not
+grow with the image. One view is drawn by one thread; if there are fewer views than threads, a
+view's faces and fragments are dealt out instead.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from utils.render import kernels_fragments as kf
+from utils.render import kernels_raster as kr
+from utils.render.fragments import Fragments, Pairs
+from utils.render.threads import run, thread_count
+
+
+@dataclass
+class ViewMap:
+    """One view's covered box x0, y0, x1, y1 (inclusive) and its flat map with a margin of one."""
+
+    box: np.ndarray
+    ids: np.ndarray  # face ids while drawing, then slots; -1: nothing
+    covered: int = 0
+    rim: int = 0
+    pairs: int = 0
+
+
+class Scratch(threading.local):
+    """Arrays that a thread uses again from call to call."""
+
+    def get(self, name: str, shape: tuple[int, ...], dtype: type) -> np.ndarray:
+        """An uninitialised array of `shape`."""
+        length = int(np.prod(shape))
+        array = self.__dict__.get(name)
+        if array is None or array.size < length:
+            array = self.__dict__[name] = np.empty(length, dtype)
+        return array[:length].reshape(shape)
+
+
+_scratch = Scratch()
+
+
+def announce_compilation() -> None:
+    """Print one line if the kernels are going to be compiled: no cache newer than their source."""
+    cache = Path(kr.draw.stats.cache_path)
+    source = Path(kr.__file__).stat().st_mtime
+    index = [file.stat().st_mtime for file in cache.glob("kernels_raster.draw-*.nbi")]
+    if not kr.draw.signatures and not any(time > source for time in index):
+        print("Compiling the CPU render operations: once, about a minute; kept on disk.", flush=True)
+
+
+def draw_view(
+    verts: np.ndarray, faces: np.ndarray, size: tuple[int, int], near: float, parts: int
+) -> ViewMap:
+    """Draw one view's vertices (V, 3) homogeneous pixels; `parts` threads share the faces."""
+    height, width = size
+    xy = _scratch.get("xy", (len(verts), 2), np.int32)
+    inv_z = _scratch.get("inv_z", (len(verts),), np.float32)
+    box = np.empty(4, np.int64)
+    kr.project(verts, near, width, height, xy, inv_z, box)
+    if box[0] > box[2] or box[1] > box[3]:
+        return ViewMap(box, np.empty(0, np.int32))
+    area = int((box[2] - box[0] + 3) * (box[3] - box[1] + 3))
+    ids = np.empty((parts, area), np.int32)
+    zbuf = _scratch.get("zbuf", (parts, area), np.float32)
+    cuts = np.linspace(0, len(faces), parts + 1).astype(np.int64)
+    draws = [
+        (verts, faces, cuts[i], cuts[i + 1], near, xy, inv_z, box, zbuf[i], ids[i])
+        for i in range(parts)
+    ]
+    run(kr.draw, draws)
+    for i in range(1, parts):
+        kr.merge(zbuf[0], ids[0], zbuf[i], ids[i])
+    counts = np.empty(3, np.int64)
+    kf.count(ids[0], box, width, height, counts)
+    return ViewMap(box, ids[0], *counts.tolist())
+
+
+def draw_views(
+    verts: np.ndarray, faces: np.ndarray, sizes: list[tuple[int, int]], near: float
+) -> list[ViewMap]:
+    """Draw all views (B, V, 3): one thread a view, or all threads on one view after the other."""
+    parts = -(-thread_count() // max(1, len(verts)))
+    if parts > 1:
+        return [draw_view(v, faces, size, near, parts) for v, size in zip(verts, sizes)]
+    return run(draw_view, [(v, faces, size, near, 1) for v, size in zip(verts, sizes)])
+
+
+def rasterize(
+    verts_px: Tensor, faces: Tensor, sizes: Tensor, step: Tensor, near: float
+) -> Fragments:
+    """Fragments of verts_px (B, V, 3) float32; see `Renderer.rasterize_px`."""
+    announce_compilation()
+    verts = np.ascontiguousarray(verts_px.detach().numpy())
+    faces_np = faces.numpy()
+    image_sizes = [tuple(size) for size in sizes.tolist()]
+    maps = draw_views(verts, faces_np, image_sizes, near)
+    offsets = np.cumsum([0] + [m.covered for m in maps])
+    N = int(offsets[-1])
+    rims = N + np.cumsum([0] + [m.rim for m in maps])
+    pairs = np.cumsum([0] + [m.pairs for m in maps])
+    M, P = int(rims[-1]), int(pairs[-1])
+    view, y, x = (np.empty(M, np.int64) for _ in range(3))
+    face, bary, depth = np.empty(N, np.int64), np.empty((N, 3), np.float32), np.empty(N, np.float32)
+    p, q, axis = np.empty(P, np.int32), np.empty(P, np.int32), np.empty(P, np.int8)
+
+    def emit(i: int, m: ViewMap) -> None:
+        height, width = image_sizes[i]
+        own = slice(pairs[i], pairs[i + 1])
+        kf.emit(
+            verts[i], faces_np, m.box, width, height, i, offsets[i], rims[i], m.covered, m.ids,
+            view, y, x, face, bary, depth, p[own], q[own], axis[own],
+        )  # fmt: skip
+
+    run(emit, [(i, m) for i, m in enumerate(maps) if m.covered])
+    view, y, x, face, p, q, axis = map(torch.from_numpy, (view, y, x, face, p, q, axis))
+    fragments = Fragments(
+        view[:N], y[:N], x[:N], face, torch.from_numpy(bary), torch.from_numpy(depth),
+        sizes, faces, verts_px, torch.from_numpy(offsets), view, y, x, Pairs(p, q, axis),
+        maps, step,
+    )  # fmt: skip
+    fragments.bary, fragments.depth = Geometry.apply(verts_px, fragments)
+    return fragments
+
+
+def shares(offsets: Tensor) -> list[list[tuple[int, int, int, int]]]:
+    """Deal the fragments out to threads: for each thread a list of (view, first, last, part).
+
+    Views go whole to the thread with the least to do; if there are fewer views than threads, every
+    view is cut into as many parts.
+    """
+    threads, views = thread_count(), len(offsets) - 1
+    parts = -(-threads // max(1, views))
+    items = []
+    for i in range(views):
+        cuts = np.linspace(int(offsets[i]), int(offsets[i + 1]), parts + 1).astype(np.int64)
+        items += [(i, int(cuts[j]), int(cuts[j + 1]), j) for j in range(parts)]
+    items = sorted((item for item in items if item[2] > item[1]), key=lambda t: t[1] - t[2])
+    result: list[list[tuple[int, int, int, int]]] = [[] for _ in range(threads)]
+    loads = [0] * threads
+    for item in items:
+        least = loads.index(min(loads))
+        result[least].append(item)
+        loads[least] += item[2] - item[1]
+    return [share for share in result if share]
+
+
+def part_count(shared: list[list[tuple[int, int, int, int]]]) -> int:
+    """In how many parts views are cut."""
+    return 1 + max((item[3] for share in shared for item in share), default=0)
+
+
+class Geometry(torch.autograd.Function):
+    """Gives barycentrics (N, 3) and depths (N,) their gradient in verts_px."""
+
+    @staticmethod
+    def forward(ctx: Any, verts_px: Tensor, fragments: Fragments) -> tuple[Tensor, Tensor]:
+        bary, depth = fragments.bary, fragments.depth
+        ctx.save_for_backward(verts_px, bary, depth)
+        ctx.rest = fragments.faces, fragments.face, fragments.offsets
+        return bary, depth
+
+    @staticmethod
+    def backward(ctx: Any, grad_bary: Tensor, grad_depth: Tensor) -> tuple[Tensor, None]:
+        verts_px, bary, depth = (t.detach().numpy() for t in ctx.saved_tensors)
+        faces, face, offsets = (t.numpy() for t in ctx.rest)
+        grad_bary, grad_depth = grad_bary.contiguous().numpy(), grad_depth.contiguous().numpy()
+        shared = shares(ctx.rest[2])
+        grad = np.zeros((part_count(shared), *verts_px.shape), np.float32)
+
+        def work(share: list[tuple[int, int, int, int]]) -> None:
+            for i, first, last, part in share:
+                kf.geometry_backward(
+                    verts_px[i], faces, face, bary, depth, grad_bary, grad_depth, first, last,
+                    grad[part, i],
+                )  # fmt: skip
+
+        run(work, [(share,) for share in shared])
+        return torch.from_numpy(grad[0] if len(grad) == 1 else grad.sum(0)), None
+
+
+class Interpolate(torch.autograd.Function):
+    """values (N, C) of attributes (V, C) or (B, V, C); gradient in attributes and verts_px."""
+
+    @staticmethod
+    def forward(ctx: Any, attributes: Tensor, verts_px: Tensor, fragments: Fragments) -> Tensor:
+        bary = fragments.bary.detach()
+        attributes = attributes.contiguous()
+        ctx.save_for_backward(attributes, verts_px, bary)
+        ctx.rest = fragments.faces, fragments.face, fragments.offsets
+        faces, face = fragments.faces.numpy(), fragments.face.numpy()
+        source, weights = attributes.detach().numpy(), bary.numpy()
+        values = np.empty((len(face), source.shape[-1]), np.float32)
+
+        def work(i: int, first: int, last: int, part: int) -> None:
+            own = source if source.ndim == 2 else source[i]
+            kf.interpolate(own, faces, face, weights, first, last, values)
+
+        run(work, [item for share in shares(fragments.offsets) for item in share])
+        return torch.from_numpy(values)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        attributes, verts_px, bary = (t.detach().numpy() for t in ctx.saved_tensors)
+        faces, face, _ = (t.numpy() for t in ctx.rest)
+        grad_np = grad.contiguous().numpy()
+        shared = shares(ctx.rest[2])
+        parts = part_count(shared)
+        per_view = attributes.ndim == 3
+        copies = parts if per_view else max(1, len(shared))
+        grad_attributes = np.zeros((copies, *attributes.shape), np.float32)
+        grad_verts = np.zeros((parts, *verts_px.shape), np.float32)
+        none = np.zeros((0, 3), np.float32)
+
+        def work(thread: int, share: list[tuple[int, int, int, int]]) -> None:
+            for i, first, last, part in share:
+                to_attributes = grad_attributes[part, i] if per_view else grad_attributes[thread]
+                kf.interpolate_backward(
+                    verts_px[i], attributes[i] if per_view else attributes, faces, face, bary,
+                    grad_np, first, last,
+                    to_attributes if ctx.needs_input_grad[0] else none,
+                    grad_verts[part, i] if ctx.needs_input_grad[1] else none,
+                )  # fmt: skip
+
+        run(work, list(enumerate(shared)))
+        return sum_parts(grad_attributes, ctx, 0), sum_parts(grad_verts, ctx, 1), None
+
+
+def sum_parts(parts: np.ndarray, ctx: Any, needed: int) -> Tensor | None:
+    """The sum over the first dimension, or None if that input needs no gradient."""
+    if not ctx.needs_input_grad[needed]:
+        return None
+    return torch.from_numpy(parts[0]) if len(parts) == 1 else torch.from_numpy(parts).sum(0)
+
+
+def interpolate(fragments: Fragments, attributes: Tensor) -> Tensor:
+    """Values (N, C) float32; see `Renderer.interpolate`."""
+    return Interpolate.apply(attributes.float(), fragments.verts_px, fragments)
+
+
+def surface_pairs(fragments: Fragments) -> Pairs:
+    """Pairs of covered pixels where one part of the surface occludes another."""
+    verts = fragments.verts_px.detach().contiguous().numpy()
+    faces, face = fragments.faces.numpy(), fragments.face.numpy()
+    depth = fragments.depth.detach().numpy()
+    steps, offsets = fragments.step.tolist(), fragments.offsets.tolist()
+
+    def find(i: int, m: ViewMap) -> tuple[np.ndarray, ...]:
+        room = 2 * m.covered
+        found = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int8)
+        end = offsets[i + 1]
+        n = kf.find_surface_pairs(
+            verts[i], faces, m.box, m.ids, offsets[i], end, face, depth, steps[i], *found
+        )
+        return tuple(array[:n].copy() for array in found)
+
+    found = run(find, [(i, m) for i, m in enumerate(fragments.slots) if m.covered])
+    empty = (np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int8))
+    return Pairs(*(torch.from_numpy(np.concatenate(a)) for a in zip(empty, *found)))

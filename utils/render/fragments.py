@@ -1,0 +1,77 @@
+"""What rasterisation leaves: covered pixels, the pixels beside them and their boundary pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class Pairs:
+    """Neighbouring pixels between which what is seen changes by occlusion.
+
+    p, q (P,) int: slots of the left or upper and of the right or lower pixel, counted over all
+    fragments and then all rim pixels; axis (P,) int: 0 for left-right pairs, 1 for upper-lower.
+    """
+
+    p: Tensor
+    q: Tensor
+    axis: Tensor
+
+
+@dataclass
+class Fragments:
+    """The covered pixels of B views, sorted by view, then row, then column.
+
+    view, y, x, face (N,) int64; bary (N, 3) float32, perspective-correct barycentrics and
+    depth (N,) float32, in the unit of verts_px' z: both differentiable in verts_px.
+    sizes (B, 2) int64 height, width on the CPU; faces (F, 3) int32; verts_px (B, V, 3) float32
+    homogeneous pixels, part of the autograd graph; offsets (B + 1,) int64 on the CPU: the
+    fragments of view i are offsets[i]:offsets[i + 1].
+    pixel_view, pixel_y, pixel_x (N + R,) int64: the N covered pixels followed by the R rim pixels,
+    which are the image's uncovered pixels that share an edge with a covered one.
+    """
+
+    view: Tensor
+    y: Tensor
+    x: Tensor
+    face: Tensor
+    bary: Tensor
+    depth: Tensor
+    sizes: Tensor
+    faces: Tensor
+    verts_px: Tensor
+    offsets: Tensor
+    pixel_view: Tensor
+    pixel_y: Tensor
+    pixel_x: Tensor
+    rim_pairs: Pairs
+    slots: Any = field(repr=False)  # the backend's map of slots, for the pairs within the surface
+    step: Tensor = field(repr=False)  # (B,) a pixel's width at depth 1: 1 / focal length
+    surface_pairs: Pairs | None = field(default=None, repr=False)  # found when first needed
+
+    def __len__(self) -> int:
+        return len(self.face)
+
+    def front_facing(self) -> Tensor:
+        """(N,) bool: the face turns its outer side (counter-clockwise from outside) to the camera."""
+        corners = self.verts_px.detach()[self.view[:, None], self.faces[self.face].long()].double()
+        return torch.linalg.det(corners) < 0
+
+
+@dataclass
+class PixelValues:
+    """Values at the covered pixels and the rim pixels beside them.
+
+    view, y, x (M,) int64; value (M,) or (M, C) float32, in the autograd graph; the first
+    `covered` of them are the fragments in their order, the others are rim pixels.
+    """
+
+    view: Tensor
+    y: Tensor
+    x: Tensor
+    value: Tensor
+    covered: int

@@ -1,0 +1,139 @@
+"""One renderer for all stages: cameras + mesh + vertex attributes -> values on covered pixels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from utils.cameras import Cameras
+from utils.errors import UserError
+from utils.render.fragments import Fragments, PixelValues
+from utils.render.silhouette import BoundaryGradient
+
+BACKENDS = ("auto", "cpu", "nvdiffrast", "pytorch3d")
+
+
+class Renderer:
+    """Draws the faces (F, 3) of a mesh from several cameras at once, with gradients.
+
+    Pixel rule: a pixel is covered if its centre is; the centre of the top-left pixel is (0, 0).
+    Faces are seen from both sides; those that touch or cross the plane of depth `near` (world
+    units) are clipped there on the CPU. Faces without area in the image are skipped.
+
+        renderer = Renderer(faces)
+        fragments = renderer.rasterize(cameras, verts)
+        colours = renderer.interpolate(fragments, albedo)          # (N, 3) on covered pixels
+        rim = renderer.coverage(fragments)                         # 1 on covered, 0 beside them
+        loss = (rim.value - masks[rim.view, rim.y, rim.x]).square().sum()
+    """
+
+    def __init__(self, faces: Tensor, backend: str = "auto", near: float = 1e-6) -> None:
+        if backend not in BACKENDS:
+            raise UserError(f"backend = {backend!r}: expected one of {', '.join(BACKENDS)}")
+        self.faces = torch.as_tensor(faces).detach().to(torch.int32).contiguous()
+        if self.faces.ndim != 2 or self.faces.shape[1] != 3:
+            raise ValueError(f"faces: expected (F, 3), found {tuple(self.faces.shape)}")
+        self.backend = backend
+        self.near = near
+
+    def rasterize(self, cameras: Cameras, verts: Tensor) -> Fragments:
+        """The covered pixels of every camera's image.
+
+        verts (V, 3) or (B, V, 3) world units. Barycentrics and depths carry gradients to verts and
+        to the cameras' K, R and t.
+        """
+        cameras = cameras.to(verts.device, verts.dtype)
+        focal = torch.linalg.det(cameras.K.detach()[:, :2, :2]).abs().sqrt()
+        return self.rasterize_px(cameras.px_from_world(verts), cameras.sizes, focal)
+
+    def rasterize_px(self, verts_px: Tensor, sizes: Tensor, focal: Tensor) -> Fragments:
+        """The same from homogeneous pixels verts_px (B, V, 3) = (x z, y z, z).
+
+        sizes (B, 2) height, width; focal (B,) pixels tells how deep a pixel's width is, which
+        decides where a step in depth is an occlusion.
+        """
+        if verts_px.ndim != 3 or len(verts_px) != len(sizes):
+            raise ValueError(f"verts_px {tuple(verts_px.shape)} for {len(sizes)} image sizes")
+        if len(self.faces) and int(self.faces.max()) >= verts_px.shape[1]:
+            raise ValueError(f"faces name vertex {int(self.faces.max())} of {verts_px.shape[1]}")
+        backend = self._backend(verts_px)
+        faces = self.faces = self.faces.to(verts_px.device)
+        step = 1 / focal.detach().to(verts_px.device, torch.float32)
+        return backend.rasterize(verts_px.float(), faces, sizes.cpu().long(), step, self.near)
+
+    def interpolate(self, fragments: Fragments, attributes: Tensor) -> Tensor:
+        """Vertex attributes (V, C) or (B, V, C) at the fragments: (N, C) float32.
+
+        Perspective-correct; gradients flow to attributes, vertices and cameras. One call with all
+        channels side by side is faster than several.
+        """
+        V, B = fragments.verts_px.shape[1], len(fragments.sizes)
+        if attributes.shape[:-1] not in ((V,), (B, V)):
+            raise ValueError(
+                f"attributes: expected ({V}, C) or ({B}, {V}, C), found {tuple(attributes.shape)}"
+            )
+        return self._backend(fragments.verts_px).interpolate(fragments, attributes)
+
+    def coverage(self, fragments: Fragments) -> PixelValues:
+        """value 1 on covered pixels and 0 on the uncovered pixels beside them.
+
+        Backward sends a loss on these values to the vertices (`silhouette`). All other pixels of
+        the image are uncovered and stay so under small motions.
+        """
+        value = torch.zeros(len(fragments.pixel_x), device=fragments.verts_px.device)
+        value[: len(fragments)] = 1
+        pixels = self._boundary_values(fragments, value[:, None], surface=False)
+        return replace(pixels, value=pixels.value[:, 0])
+
+    def edge_gradient(
+        self, fragments: Fragments, values: Tensor, background: Tensor | float = 0.0
+    ) -> PixelValues:
+        """An image of C channels whose loss also moves occlusion boundaries.
+
+        values (N, C) on the fragments; background: a number, (C,), or (R, C) on the R rim pixels
+        (`fragments.pixel_view[N:]` and so on). Returns values and background with the gradient of
+        boundaries added: against the background and between parts of the surface.
+        """
+        N, R = len(fragments), len(fragments.pixel_x) - len(fragments)
+        background = torch.as_tensor(background, dtype=values.dtype, device=values.device)
+        image = torch.cat([values, background.expand(R, values.shape[1])])
+        if len(values) != N:
+            raise ValueError(f"values: expected {N} rows, found {len(values)}")
+        return self._boundary_values(fragments, image, surface=True)
+
+    def _boundary_values(
+        self, fragments: Fragments, image: Tensor, surface: bool
+    ) -> PixelValues:
+        pairs = [fragments.rim_pairs]
+        if surface:
+            if fragments.surface_pairs is None:
+                backend = self._backend(fragments.verts_px)
+                fragments.surface_pairs = backend.surface_pairs(fragments)
+            pairs.append(fragments.surface_pairs)
+        value = BoundaryGradient.apply(fragments.verts_px, image.float(), fragments, pairs)
+        return PixelValues(
+            fragments.pixel_view, fragments.pixel_y, fragments.pixel_x, value, len(fragments)
+        )
+
+    def _backend(self, verts_px: Tensor):
+        """The module that does the work; imported only when used."""
+        name = self.backend
+        if name == "auto":
+            name = "nvdiffrast" if verts_px.is_cuda else "cpu"
+        if name == "cpu":
+            if verts_px.device.type != "cpu":
+                raise UserError(f"backend = cpu cannot draw vertices on {verts_px.device}")
+            from utils.render import backend_cpu
+
+            return backend_cpu
+        if name == "nvdiffrast":
+            from utils.render import backend_nvdiffrast
+
+            backend_nvdiffrast.check_available(verts_px.device)
+            return backend_nvdiffrast
+        from utils.render import backend_pytorch3d
+
+        backend_pytorch3d.check_available()
+        return backend_pytorch3d
