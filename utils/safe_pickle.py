@@ -1,0 +1,180 @@
+"""Read model pickles without running what is in them.
+
+The official MANO files are protocol-2 pickles of Python 2 that hold numpy arrays, a scipy.sparse
+matrix and chumpy objects. A plain pickle.load would import and call whatever a file names. This
+reader knows those types alone: numpy's arrays are rebuilt by numpy, everything else becomes a
+stand-in that only holds data. Any other global is refused by name.
+"""
+
+import pickle
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from utils.errors import UserError
+
+SPARSE_FORMATS = ("csc", "csr", "coo")
+
+
+class _StandIn:
+    """Holds a foreign object's state as plain data; nothing of the foreign class is run."""
+
+    def __init__(self, *args: Any) -> None:
+        self.args, self.state = args, {}
+
+    def __setstate__(self, state: Any) -> None:
+        if not isinstance(state, dict):
+            raise pickle.UnpicklingError("an object's state is not a dictionary")
+        self.state = state
+
+
+class _Chumpy(_StandIn):
+    """chumpy.ch.Ch: its value is its attribute x."""
+
+    def value(self) -> np.ndarray:
+        if "x" not in self.state:
+            raise pickle.UnpicklingError("a chumpy object has no value x")
+        return np.asarray(_plain(self.state["x"]))
+
+
+class _ChumpySelect(_Chumpy):
+    """chumpy.reordering.Select: entries `idxs` of `a`, in shape `preferred_shape` if given."""
+
+    def value(self) -> np.ndarray:
+        try:
+            chosen = np.ravel(_plain(self.state["a"]))[np.asarray(self.state["idxs"]).ravel()]
+            return chosen.reshape(self.state.get("preferred_shape", chosen.shape))
+        except (KeyError, IndexError, ValueError, TypeError) as error:
+            raise pickle.UnpicklingError(f"a chumpy selection is broken ({error!r})") from error
+
+
+class _ChumpyReshape(_Chumpy):
+    """chumpy.reordering.Reshape: `a` in shape `newshape`."""
+
+    def value(self) -> np.ndarray:
+        try:
+            return np.reshape(_plain(self.state["a"]), self.state["newshape"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise pickle.UnpicklingError(f"a chumpy reshape is broken ({error!r})") from error
+
+
+class _ChumpyTranspose(_Chumpy):
+    """chumpy.reordering.transpose: `a` with its axes permuted."""
+
+    def value(self) -> np.ndarray:
+        try:
+            return np.transpose(_plain(self.state["a"]), self.state.get("axes"))
+        except (KeyError, ValueError, TypeError) as error:
+            raise pickle.UnpicklingError(f"a chumpy transpose is broken ({error!r})") from error
+
+
+class _Sparse(_StandIn):
+    """A scipy.sparse matrix; rebuilt by scipy from its three arrays, which scipy checks."""
+
+    layout = "csc"
+
+    def value(self) -> sp.spmatrix:
+        state = {key.lstrip("_"): _plain(entry) for key, entry in self.state.items()}
+        build = getattr(sp, f"{self.layout}_matrix")
+        try:
+            if self.layout == "coo":
+                return build((state["data"], (state["row"], state["col"])), state["shape"])
+            matrix = build((state["data"], state["indices"], state["indptr"]), state["shape"])
+            matrix.check_format(full_check=True)
+            return matrix
+        except (KeyError, ValueError, TypeError, IndexError) as error:
+            raise pickle.UnpicklingError(f"a sparse matrix is broken ({error!r})") from error
+
+
+def _sparse(layout: str) -> type[_Sparse]:
+    return type(f"_Sparse_{layout}", (_Sparse,), {"layout": layout})
+
+
+def _new_object(cls: type, base: type, state: Any) -> _StandIn:
+    """copy_reg._reconstructor for stand-ins only."""
+    if not (isinstance(cls, type) and issubclass(cls, _StandIn)) or state is not None:
+        raise pickle.UnpicklingError("copy_reg builds an object of a type that is not allowed")
+    return cls()
+
+
+def _allowed() -> dict[tuple[str, str], Any]:
+    core = np._core if hasattr(np, "_core") else np.core
+    table = {
+        ("copyreg", "_reconstructor"): _new_object,
+        ("builtins", "object"): object,
+        ("builtins", "set"): set,
+        ("builtins", "frozenset"): frozenset,
+        ("collections", "OrderedDict"): OrderedDict,
+        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "dtype"): np.dtype,
+        ("chumpy.ch", "Ch"): _Chumpy,
+        ("chumpy", "Ch"): _Chumpy,
+        ("chumpy.reordering", "Select"): _ChumpySelect,
+        ("chumpy.reordering", "Reshape"): _ChumpyReshape,
+        ("chumpy.reordering", "transpose"): _ChumpyTranspose,
+    }
+    for package in ("numpy.core", "numpy._core"):
+        table[f"{package}.multiarray", "_reconstruct"] = core.multiarray._reconstruct
+        table[f"{package}.multiarray", "scalar"] = core.multiarray.scalar
+    for layout in SPARSE_FORMATS:
+        stand_in = _sparse(layout)
+        for module in (f"scipy.sparse.{layout}", f"scipy.sparse._{layout}"):
+            table[module, f"{layout}_matrix"] = stand_in
+            table[module, f"{layout}_array"] = stand_in
+    return table
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: Any, path: Path) -> None:
+        super().__init__(file, encoding="latin1")
+        self._path, self._allowed = path, _allowed()
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self._allowed:
+            raise UserError(
+                f"{self._path}: refuses to load, the file asks for {module}.{name}, which is not "
+                "part of a hand model and could run code; download the file again from its "
+                "official source"
+            )
+        return self._allowed[module, name]
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise pickle.UnpicklingError(f"it refers to an outside object {pid!r}")
+
+
+def _plain(entry: Any) -> Any:
+    """Stand-ins to arrays and matrices, through dictionaries, lists and tuples."""
+    if isinstance(entry, (_Chumpy, _Sparse)):
+        return entry.value()
+    if isinstance(entry, dict):
+        return {key: _plain(value) for key, value in entry.items()}
+    if isinstance(entry, (list, tuple)):
+        return type(entry)(_plain(value) for value in entry)
+    return entry
+
+
+def load_pickle(path: str | Path) -> Any:
+    """The data in a pickle of numpy, scipy.sparse and chumpy objects, chumpy's as arrays.
+
+    Raises UserError naming the file, and the global if it asks for one that is not allowed or
+    what is wrong if it is no complete pickle.
+    """
+    path = Path(path)
+    try:
+        with open(path, "rb") as file:
+            return _plain(_Unpickler(file, path).load())
+    except UserError:
+        raise
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (RecursionError, MemoryError) as error:
+        raise UserError(f"{path}: is no hand model: {type(error).__name__}") from error
+    except Exception as error:  # a broken pickle can raise nearly anything
+        reason = str(error) or type(error).__name__
+        raise UserError(
+            f"{path}: is no complete pickle of a hand model ({reason}); "
+            "download the file again from its official source"
+        ) from error
