@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class Capture:
     cameras: Cameras
     world_from_norm: Similarity | None
     image_paths: list[Path]
-    _images: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
+    camera_path: Path
 
     def __len__(self) -> int:
         return len(self.image_paths)
@@ -138,11 +138,10 @@ def load_capture(
                 f"{path} is {width}x{height}, but the config says w = {w}, h = {h}; "
                 "correct the config or leave w and h out"
             )
-    K, R, t, world_from_norm = load_cameras(
-        cameras_file or scan_dir / "camera" / "param.npz", len(image_paths)
-    )
-    tensors = [torch.from_numpy(x) for x in (K, R, t)]
-    return Capture(scan_dir, Cameras(*tensors, torch.tensor(sizes)), world_from_norm, image_paths)
+    camera_path = Path(cameras_file or scan_dir / "camera" / "param.npz")
+    K, R, t, world_from_norm = load_cameras(camera_path, len(image_paths))
+    cameras = Cameras(*(torch.from_numpy(x) for x in (K, R, t)), torch.tensor(sizes))
+    return Capture(scan_dir, cameras, world_from_norm, image_paths, camera_path)
 
 
 def _image_paths(folder: Path, num: int | None) -> list[Path]:

@@ -1,0 +1,62 @@
+"""Stage 1: detected keypoints of all views -> the hands' 42 keypoints in 3D.
+
+Reads D/S/pose/%02d.json and D/S/camera/param.npz (always the capture's own cameras: corrected
+ones come from later stages, which start from these keypoints). Writes
+O/keypoints3d/keypoints_3d_S.xyz (42 x 3, world units, left then right, MediaPipe's order, nan:
+not seen), keypoints_3d_S.json (residuals, inliers, which detection shows which hand) and
+overlay_S/%02d.png (thin: detected, bold: the 3D keypoints seen by the camera).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+
+from utils.cli import Job, StageRecord, run_stage, stage_parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the command line and run the stage; returns the exit status."""
+    parser = stage_parser(
+        "Triangulate the detected keypoints of all views robustly.",
+        "python pose_optim.py --data_path demo_data --scan_id 1",
+    )
+    return run_stage(parser, pose_optim, argv)
+
+
+def pose_optim(job: Job) -> None:
+    """Run the stage on one scan."""
+    from utils.captures import load_capture  # here, so that --help need not wait for torch
+    from utils.files import save_image, save_json
+    from utils.keypoints import save_keypoints
+    from utils.pose_overlay import pose_overlay
+    from utils.triangulation import report, summary_lines, triangulate_hands
+
+    config = job.config
+    capture = load_capture(job.data_path, job.scan_id, config.num, config.w, config.h)
+    record = StageRecord(job, "pose_optim", ["pose_optim", "num", "w", "h"])
+    inputs = [capture.pose_path(view) for view in range(len(capture))]
+    if record.is_current([*inputs, *capture.image_paths, capture.camera_path]):
+        return
+
+    start = time.perf_counter()
+    xy, confidence = capture.keypoints
+    hands = triangulate_hands(capture.cameras, xy, confidence, config.pose_optim, job.seed)
+    seconds = time.perf_counter() - start
+
+    folder = job.out_path / "keypoints3d"
+    outputs = [folder / f"keypoints_3d_{job.scan_id}.xyz"]
+    outputs.append(outputs[0].with_suffix(".json"))
+    save_keypoints(outputs[0], hands.points)
+    save_json(outputs[1], report(hands))
+    for view in range(len(capture)):
+        outputs.append(folder / f"overlay_{job.scan_id}" / f"{view:02d}.png")
+        save_image(outputs[-1], pose_overlay(capture, hands, view))
+    print(*summary_lines(hands), sep="\n")
+    print(f"triangulated in {seconds:.2f} s; results and overlays: {folder}")
+    record.finish(outputs, seconds_triangulation=round(seconds, 3))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""Plain drawing on RGB images (H, W, 3): every function returns a new image.
+
+Images are floats in [0, 1] or, faster where many things are drawn, uint8; they come back as float32
+or uint8 alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from utils.keypoints import BONES
+
+Color = tuple[float, float, float]  # RGB in [0, 1]
+LEFT, RIGHT = (1.0, 0.55, 0.1), (0.1, 0.75, 1.0)  # the colours of the hands in all pictures
+GOOD, BAD = (0.3, 0.9, 0.3), (1.0, 0.1, 0.1)
+SUBPIXEL_BITS = 4  # OpenCV draws at 1/16 pixel
+
+
+def keypoint_skeleton(
+    image: np.ndarray, xy: np.ndarray, color: Color, thickness: int = 2, dots: bool = True
+) -> np.ndarray:
+    """Draw a hand's bones and joints xy (21, 2) in pixels; joints that are nan are left out."""
+    canvas = _to_bytes(image)
+    for a, b in BONES:
+        if np.isfinite(xy[[a, b]]).all():
+            ends = _subpixel(xy[a]), _subpixel(xy[b])
+            cv2.line(canvas, *ends, _bytes_of(color), thickness, cv2.LINE_AA, SUBPIXEL_BITS)
+    if dots:
+        canvas = _dots(canvas, xy, color, radius=thickness + 1, thickness=-1)
+    return _as_given(canvas, image)
+
+
+def circles(
+    image: np.ndarray, xy: np.ndarray, color: Color, radius: float = 6.0, thickness: int = 1
+) -> np.ndarray:
+    """Draw circles about points xy (n, 2) in pixels; `thickness` -1 fills them."""
+    return _as_given(_dots(_to_bytes(image), xy, color, radius, thickness), image)
+
+
+def segments(
+    image: np.ndarray, start: np.ndarray, end: np.ndarray, color: Color, thickness: int = 1
+) -> np.ndarray:
+    """Draw lines from start (n, 2) to end (n, 2), pixels; nan is left out."""
+    canvas = _to_bytes(image)
+    for a, b in zip(start, end):
+        if np.isfinite([a, b]).all():
+            ends = _subpixel(a), _subpixel(b)
+            cv2.line(canvas, *ends, _bytes_of(color), thickness, cv2.LINE_AA, SUBPIXEL_BITS)
+    return _as_given(canvas, image)
+
+
+def mask_outline(
+    image: np.ndarray, mask: np.ndarray, color: Color, thickness: int = 1
+) -> np.ndarray:
+    """Draw the outlines of mask (H, W) bool, holes included."""
+    canvas = _to_bytes(image)
+    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(canvas, outlines, -1, _bytes_of(color), thickness, cv2.LINE_AA)
+    return _as_given(canvas, image)
+
+
+def mask_tint(
+    image: np.ndarray, mask: np.ndarray, color: Color, strength: float = 0.4
+) -> np.ndarray:
+    """Blend `color` over the pixels of mask (H, W) bool; `strength` 1 covers them."""
+    canvas = _to_bytes(image)
+    canvas[mask] = np.round((1 - strength) * canvas[mask] + strength * 255 * np.asarray(color))
+    return _as_given(canvas, image)
+
+
+def caption(image: np.ndarray, text: str, color: Color = (1.0, 1.0, 1.0)) -> np.ndarray:
+    """Write a line of text into the top left corner, on a dark ground so that it can be read."""
+    canvas = _to_bytes(image)
+    scale = max(image.shape[1] / 900, 0.4)
+    thickness = max(round(scale * 1.5), 1)
+    (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
+    pad = height // 2
+    canvas[: height + below + 2 * pad, : width + 2 * pad] //= 3
+    corner = (pad, height + pad)
+    cv2.putText(
+        canvas, text, corner, cv2.FONT_HERSHEY_SIMPLEX, scale, _bytes_of(color), thickness,
+        cv2.LINE_AA,
+    )  # fmt: skip
+    return _as_given(canvas, image)
+
+
+def contact_sheet(
+    images: Sequence[np.ndarray],
+    labels: Sequence[str] = (),
+    columns: int | None = None,
+    width: int = 480,
+) -> np.ndarray:
+    """Lay images out in rows, each scaled to `width` pixels, with labels in their corners.
+
+    Cells are as high as the highest image; the rest of a cell is black. Columns default to a
+    sheet about as wide as high.
+    """
+    cells = [_scaled(_to_bytes(image), width) for image in images]
+    if labels:
+        cells = [caption(cell, label) if label else cell for cell, label in zip(cells, labels)]
+    height = max(cell.shape[0] for cell in cells)
+    columns = columns or max(round(np.sqrt(len(cells) * height / width)), 1)
+    rows = -(-len(cells) // columns)
+    sheet = np.zeros((rows * height, columns * width, 3), np.uint8)
+    for k, cell in enumerate(cells):
+        y, x = k // columns * height, k % columns * width
+        sheet[y : y + cell.shape[0], x : x + width] = cell
+    return _as_given(sheet, images[0])
+
+
+def _scaled(image: np.ndarray, width: int) -> np.ndarray:
+    height = max(round(image.shape[0] * width / image.shape[1]), 1)
+    shrinks = width < image.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(image, (width, height), interpolation=method)
+
+
+def _dots(
+    canvas: np.ndarray, xy: np.ndarray, color: Color, radius: float, thickness: int
+) -> np.ndarray:
+    size = round(radius * 2**SUBPIXEL_BITS)
+    for point in xy[np.isfinite(xy).all(1)]:
+        at = _subpixel(point)
+        cv2.circle(canvas, at, size, _bytes_of(color), thickness, cv2.LINE_AA, SUBPIXEL_BITS)
+    return canvas
+
+
+def _subpixel(point: np.ndarray) -> tuple[int, int]:
+    # OpenCV's drawing overflows on far-away points; nothing beyond 2^15 pixels can be seen.
+    x, y = np.round(np.clip(point, -(2**15), 2**15) * 2**SUBPIXEL_BITS)
+    return int(x), int(y)
+
+
+def _bytes_of(color: Color) -> tuple[int, ...]:
+    return tuple(round(255 * c) for c in color)
+
+
+def _to_bytes(image: np.ndarray) -> np.ndarray:
+    """A copy of the image as uint8."""
+    if image.dtype == np.uint8:
+        return image.copy(order="C")
+    return np.ascontiguousarray(np.round(255 * np.clip(image, 0, 1)), np.uint8)
+
+
+def _as_given(canvas: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """The drawn uint8 canvas as `image` was given: uint8, or float32 in [0, 1]."""
+    return canvas if image.dtype == np.uint8 else canvas.astype(np.float32) / np.float32(255)

@@ -1,0 +1,138 @@
+"""Which detection shows which hand: hypotheses of two views, and the views' votes on them."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+
+from utils.errors import UserError
+from utils.multiview import MIN_ANGLE, HandViews, pixel_distance, triangulate
+
+MAX_PAIRS = 400  # hypotheses of two views each; drawn at random where there are more
+LABEL_BONUS = 0.05  # of a full score, for a detection that bears the hand's name
+SAME_HAND = 0.1  # two hands whose joints are closer than this share of a hand's size are one
+FULL_MISS = 1.0  # cost of a keypoint farther away than the radius, in radii
+
+
+def find_hands(views: HandViews, min_fit: float, seed: int) -> np.ndarray:
+    """Up to two hands (2, 21, 3) in the world: named left then right by most detections.
+
+    RANSAC over pairs of detections: each pair is triangulated as a whole hand, all detections
+    vote on it. The second hand is the one that best explains what the first leaves, each
+    detection showing one hand at most. Absent hands are nan. Raises UserError without any.
+    """
+    hypotheses = _pair_hypotheses(views, seed)
+    scores = views.scores(hypotheses)  # (H, N, 2)
+    scores = np.where(scores >= min_fit, scores, 0.0)
+    total = scores.max(2).sum(1)
+    first = int(np.argmax(total))
+    if (scores[first].max(1) > 0).sum() < 2:
+        raise UserError(
+            "pose: no two views agree on a hand; check the cameras and the keypoints "
+            "(check_data.py draws both)"
+        )
+    both = np.maximum(scores[first, :, 0] + scores[:, :, 1], scores[first, :, 1] + scores[:, :, 0])
+    gain = np.maximum(both, total_of(scores[first])) - total_of(scores[first])
+    other = distance_of_hands(hypotheses, hypotheses[first]) > SAME_HAND
+    useful = (gain > 0).sum(1) >= 2
+    votes = np.where(other & useful, gain.sum(1), -1.0)
+    second = int(np.argmax(votes))
+    hands = np.full((2, *hypotheses.shape[1:]), np.nan)
+    hands[0] = hypotheses[first]
+    if votes[second] > 0:
+        hands[1] = hypotheses[second]
+    return _named(hands, views, min_fit)
+
+
+def total_of(scores: np.ndarray) -> np.ndarray:
+    """What a single hand explains of each view: the better of the scores (..., 2)."""
+    return scores.max(-1)
+
+
+def _pair_hypotheses(views: HandViews, seed: int) -> np.ndarray:
+    """Hands (H, 21, 3) triangulated from two detections in different views."""
+    view, slot = np.nonzero(views.weights.sum(-1))
+    pairs = np.array([(a, b) for a, b in combinations(range(len(view)), 2) if view[a] != view[b]])
+    if not len(pairs):
+        raise UserError(
+            f"pose: {len(view)} detections in {len(set(view))} view(s); "
+            "at least two views must see a hand"
+        )
+    directions = views.directions[view, slot]
+    cosine = (directions[pairs[:, 0]] * directions[pairs[:, 1]]).sum(1)
+    wide = np.abs(cosine) < np.cos(MIN_ANGLE)
+    pairs = pairs[wide] if wide.any() else pairs
+    if len(pairs) > MAX_PAIRS:
+        pairs = np.random.default_rng(seed).permutation(pairs)[:MAX_PAIRS]
+    view, slot = view[pairs], slot[pairs]  # (H, 2)
+    rays, offsets, weights = (
+        np.swapaxes(x[view, slot], 1, 2) for x in (views.rays, views.offsets, views.weights)
+    )
+    both = np.where((weights > 0).all(-1, keepdims=True), 1.0, 0.0)
+    return triangulate(rays, offsets, np.broadcast_to(both, weights.shape))
+
+
+def distance_of_hands(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Median distance (...) of the joints of hands a and b (..., 21, 3), in sizes of b.
+
+    A hand's size is twice the median distance of its joints from their centre, some 10 cm.
+    Infinite where the hands share fewer than half of the joints.
+    """
+    apart = np.linalg.norm(a - b, axis=-1)
+    shared = np.isfinite(apart).sum(-1) > apart.shape[-1] // 2
+    seen = b[np.isfinite(b[..., 0])]
+    size = 2 * np.median(np.linalg.norm(seen - np.median(seen, 0), axis=-1)) if len(seen) else 1.0
+    apart = np.sort(apart, -1)  # nan last
+    middle = np.maximum(np.isfinite(apart).sum(-1) - 1, 0) // 2
+    median = np.take_along_axis(apart, middle[..., None], -1)[..., 0]
+    return np.where(shared, median, np.inf) / size
+
+
+def _named(hands: np.ndarray, views: HandViews, min_fit: float) -> np.ndarray:
+    """Order two hands so that most detections bear their right names."""
+    assigned = assign_detections(hands, views, min_fit, bonus=0.0)
+    agree = np.sum(assigned == [0, 1])
+    crossed = np.sum(assigned == [1, 0])
+    return hands if agree >= crossed else hands[::-1]
+
+
+def assign_detections(
+    hands: np.ndarray, views: HandViews, min_fit: float, bonus: float = LABEL_BONUS
+) -> np.ndarray:
+    """The detection (0 or 1) that shows each hand (2, 21, 3): (N, 2) int, -1 for none.
+
+    A detection shows one hand at most, one that fits by `min_fit` or more; among the ways to
+    pair them, the best fit wins. The detector's names only decide near ties.
+    """
+    scores = views.scores(hands)  # (2 hands, N, 2 detections)
+    scores = np.where(scores >= min_fit, scores + bonus * np.eye(2)[:, None], 0.0)
+    straight = scores[0, :, 0] + scores[1, :, 1]
+    crossed = scores[0, :, 1] + scores[1, :, 0]
+    slots = np.where((straight >= crossed)[:, None], [0, 1], [1, 0])  # (N, 2)
+    fits = np.take_along_axis(scores.transpose(1, 0, 2), slots[..., None], 2)[..., 0] > 0
+    return np.where(fits, slots, -1)
+
+
+def best_pairs(views: HandViews, assigned: np.ndarray, hand: int, seed: int) -> np.ndarray:
+    """Joints (21, 3) of one hand, each from the two views that the other views agree with most.
+
+    RANSAC joint by joint: the pair with the least sum of distances, each at most one radius.
+    """
+    view = np.nonzero(assigned[:, hand] >= 0)[0]
+    pairs = np.array(list(combinations(range(len(view)), 2)), int).reshape(-1, 2)
+    if not len(pairs):
+        return np.full((*views.xy.shape[2:3], 3), np.nan)
+    if len(pairs) > MAX_PAIRS:
+        pairs = np.random.default_rng(seed).permutation(pairs)[:MAX_PAIRS]
+    slot = assigned[view, hand]
+    rays, offsets, weights, xy, radius = (
+        x[view, slot] for x in (views.rays, views.offsets, views.weights, views.xy, views.radius)
+    )
+    seen = np.swapaxes((weights > 0)[pairs], 1, 2)  # (pairs, 21, 2)
+    both = np.repeat(seen.all(-1, keepdims=True), 2, -1).astype(float)
+    points = triangulate(np.swapaxes(rays[pairs], 1, 2), np.swapaxes(offsets[pairs], 1, 2), both)
+    distance = pixel_distance(views.P[view], xy, points[:, None])  # (pairs, n, 21)
+    cost = (np.fmin(distance / radius[:, None], FULL_MISS) * weights).sum(1)
+    cost = np.where(np.isfinite(points[..., 0]), cost, np.inf)
+    return np.take_along_axis(points, cost.argmin(0)[None, :, None], 0)[0]

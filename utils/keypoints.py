@@ -1,0 +1,47 @@
+"""The 21 hand keypoints: their order, their skeleton, and the file of 42 points in 3D."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from utils.errors import UserError
+from utils.files import atomic_path
+
+SIDES = ("left", "right")  # 42 rows: left then right
+KEYPOINTS = 21  # wrist, then thumb, index, middle, ring, pinky, each from root to tip
+FINGERS = tuple(tuple(range(root, root + 4)) for root in (1, 5, 9, 13, 17))
+BONES = np.array([pair for f in FINGERS for pair in zip((0, *f[:3]), f)])  # (20, 2)
+
+
+def save_keypoints(path: str | Path, points: np.ndarray) -> None:
+    """Write 42 rows x y z of points (42, 3) or (2, 21, 3), world units, with full precision.
+
+    Rows of nan are keypoints that were not seen.
+    """
+    with atomic_path(path) as beside:
+        np.savetxt(beside, np.reshape(points, (2 * KEYPOINTS, 3)), fmt="%.17g")
+
+
+def load_keypoints(path: str | Path, hint: str = "run pose_optim.py first") -> np.ndarray:
+    """Read keypoints (2, 21, 3), left then right, world units; nan rows were not seen.
+
+    Raises UserError where the file is missing or is not 42 rows of three numbers.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path} is missing; {hint}")
+    try:
+        points = np.loadtxt(path, ndmin=2)
+    except ValueError as error:
+        raise UserError(f"{path} is no table of numbers ({error}); {hint}") from error
+    if points.shape != (2 * KEYPOINTS, 3):
+        found = " x ".join(map(str, points.shape))
+        raise UserError(f"{path} holds {found} numbers, expected {2 * KEYPOINTS} x 3; {hint}")
+    return points.reshape(2, KEYPOINTS, 3)
+
+
+def bone_lengths(points: np.ndarray) -> np.ndarray:
+    """Lengths (..., 20) of the bones between keypoints (..., 21, 3)."""
+    return np.linalg.norm(points[..., BONES[:, 1], :] - points[..., BONES[:, 0], :], axis=-1)
