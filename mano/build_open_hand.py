@@ -11,6 +11,7 @@ import numpy as np
 
 from mano.open_hand import identities, packing, poses
 from mano.open_hand.anatomy import bone_directions
+from mano.open_hand.correctives import pose_correctives
 from mano.open_hand.makehuman import MakeHuman, Phenotype
 from mano.open_hand.skinning import hand_weights
 from mano.open_hand.surface import cut_hand, split_quads
@@ -50,7 +51,7 @@ def build_right_hand(n_identities: int = N_IDENTITIES, n_poses: int = N_POSES) -
         "uv": uvs,
         "face_uv": face_uv.astype(np.uint32),
         "shapedirs": shapedirs,
-        "posedirs": np.zeros((len(mean), 3, 135)),
+        "posedirs": pose_correctives(mean, mean_joints, weights, directions),
         "J_regressor": regressor,
         "J": mean_joints + WRIST_POSITION,
         "weights": weights,

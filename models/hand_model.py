@@ -7,7 +7,6 @@ so scale is world units per metre. The wrist joint is the global rotation's cent
 
 import contextlib
 import io
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -226,10 +225,8 @@ class HandModel(nn.Module):
 
 
 def _smplx_layer(data: HandData, dtype: torch.dtype) -> nn.Module:
-    with warnings.catch_warnings():  # smplx still decorates with torch.jit.script
-        warnings.simplefilter("ignore", FutureWarning)
-        import smplx  # here, not above: a --help must not wait for it
-        from smplx.utils import Struct
+    import smplx  # here, not above: a --help must not wait for it
+    from smplx.utils import Struct
 
     arrays = {name: getattr(data, name) for name in HandData.__annotations__}
     with contextlib.redirect_stdout(io.StringIO()):  # it remarks that MANO has 10 shapes

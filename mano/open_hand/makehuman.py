@@ -75,7 +75,8 @@ class MakeHuman:
         self.root = Path(root) if root is not None else data_dir()
         self.verts, self.uvs, self.groups = _read_obj(self.root / "3dobjs" / "base.obj")
         self._keep = np.arange(len(self.verts))
-        self._targets: dict[str, np.ndarray] = {}
+        self._files: dict[str, np.ndarray] = {}  # as read, (n, 4): vertex, offset
+        self._targets: dict[str, np.ndarray] = {}  # offsets of the kept vertices
 
     def restrict(self, keep: np.ndarray) -> None:
         """From now on `body` returns only the vertices `keep` (K,)."""
@@ -102,8 +103,11 @@ class MakeHuman:
 
     def _target(self, name: str) -> np.ndarray:
         if name not in self._targets:
-            path = self.root / "targets" / f"{name}.target.gz"
-            offsets = _read_target(path, len(self.verts))
+            if name not in self._files:
+                self._files[name] = _read_target(self.root / "targets" / f"{name}.target.gz")
+            moved = self._files[name]
+            offsets = np.zeros_like(self.verts)
+            offsets[moved[:, 0].astype(int)] = moved[:, 1:]
             self._targets[name] = offsets[self._keep]
         return self._targets[name]
 
@@ -142,12 +146,9 @@ def _read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, dict[str, list]]:
     return np.array(verts) * METRES_PER_DECIMETRE, np.array(uvs), groups
 
 
-def _read_target(path: Path, n_verts: int) -> np.ndarray:
-    """(n_verts, 3) offsets in metres; a file lists only the vertices it moves."""
-    offsets = np.zeros((n_verts, 3))
-    with gzip.open(path, "rt") as lines:
-        for line in lines:
-            values = line.split()
-            if len(values) == 4 and not line.startswith("#"):
-                offsets[int(values[0])] = [float(x) for x in values[1:]]
-    return offsets * METRES_PER_DECIMETRE
+def _read_target(path: Path) -> np.ndarray:
+    """(n, 4) rows of vertex, offset in metres; a file lists only the vertices it moves."""
+    with gzip.open(path, "rt") as file:
+        lines = [line for line in file if not line.startswith("#")]
+    rows = np.loadtxt(lines, ndmin=2) if lines else np.zeros((0, 4))
+    return rows * [1, *[METRES_PER_DECIMETRE] * 3]
