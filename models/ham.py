@@ -6,17 +6,16 @@ strings the levels together.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from models.appearance import Appearance, solve_appearance, vertex_samples
 from models.detail import PreconditionedVertices, UniformAdam
+from models.ham_state import HamState
 from utils.config import Config
 from utils.errors import UserError
 from utils.losses import SurfaceTerms, photometric_loss, silhouette_loss
@@ -27,26 +26,15 @@ from utils.render import Renderer
 DECAY_FROM, DECAY_TO = 0.6, 0.2  # the last 40 % of a level's steps shrink to a fifth
 
 
-@dataclass
-class HamState:
-    """What a level starts from and leaves: vertices in hand units, faces, appearance."""
-
-    verts: Tensor  # (V, 3)
-    faces: np.ndarray  # (F, 3)
-    reference: Tensor  # (V, 3) the parametric hand at this level, from which displacement counts
-    appearance: Appearance | None = None
-    history: list[dict[str, float]] = field(default_factory=list)
-
-
 class Terms:
     """The weighted terms of one level as a function of vertices and appearance."""
 
-    def __init__(self, state: HamState, photos: Photos, config: Config, device: str):
+    def __init__(self, state: HamState, photos: Photos, config: Config):
         self.photos, self.config = photos, config
-        self.faces = torch.from_numpy(state.faces).to(device)
-        self.renderer = Renderer(state.faces)
+        self.faces = torch.from_numpy(state.faces).to(state.verts.device)
+        self.renderer = Renderer(self.faces)
         self.surface = SurfaceTerms(state.reference, state.faces)
-        self.area: float | None = None
+        self.masked = float((photos.mask.square() * photos.silhouette).sum())  # pixels
 
     def render(self, verts: Tensor):
         """Fragments of all views."""
@@ -96,59 +84,46 @@ class Terms:
         rim = self.renderer.coverage(fragments)
         index = self.photos.index(rim.view, rim.y, rim.x)
         trusted = self.photos.silhouette[index]
-        if self.area is None:
-            self.area = max(float((rim.value.detach() * trusted).sum()), 1.0)
-        return silhouette_loss(rim.value, self.photos.mask[index], trusted, self.area)
+        return silhouette_loss(rim.value, self.photos.mask[index], trusted, self.masked)
 
 
 def refine_level(
-    state: HamState,
-    photos: Photos,
-    config: Config,
-    level: Config,
-    device: str = "cpu",
-    describe: str = "",
-    on_step: Callable[[int], None] | None = None,
+    state: HamState, photos: Photos, config: Config, level: Config, title: str = ""
 ) -> HamState:
     """Optimise one level: `level.steps` steps over all views at once.
 
     Appearance starts in closed form from the vertices as they come. Stops and keeps the last
     good vertices when the loss turns nan.
     """
-    terms = Terms(state, photos, config, device)
+    terms = Terms(state, photos, config)
     albedo = state.appearance.albedo if state.appearance else None
     appearance = terms.solve_appearance(state.verts, config.degree, albedo)
     surface = PreconditionedVertices(state.verts, state.faces, level.smoothness)
     optimizers = _optimizers(surface, appearance, config, level)
     schedulers = [torch.optim.lr_scheduler.LambdaLR(o, _decay(level.steps)) for o in optimizers]
-    history, best = [], state.verts
-    bar = tqdm(range(level.steps), desc=describe, leave=False, dynamic_ncols=True)
-    for step in bar:
-        start = time.perf_counter()
-        verts = surface.verts()
-        losses = terms(verts, appearance)
-        total = torch.stack(list(losses.values())).sum()
-        if not torch.isfinite(total):
-            tqdm.write(f"{describe}: the loss turned nan in step {step}; kept the step before")
-            break
-        best = verts.detach()
-        for optimizer in optimizers:
-            optimizer.zero_grad()
-        total.backward()
-        for optimizer, scheduler in zip(optimizers, schedulers):
-            optimizer.step()
-            scheduler.step()
-        history.append({name: float(value) for name, value in losses.items()})
-        history[-1] |= {"total": float(total), "seconds": time.perf_counter() - start}
-        bar.set_postfix({name: f"{history[-1][name]:.4f}" for name in ("sfs", "mask", "total")})
-        if on_step:
-            on_step(step)
-    else:
-        best = surface.verts().detach()
+    history, best = list(state.history), state.verts
+    with tqdm(range(level.steps), desc=title, leave=False, dynamic_ncols=True) as bar:
+        for step in bar:
+            verts = surface.verts()
+            losses = terms(verts, appearance)
+            total = torch.stack(list(losses.values())).sum()
+            if not torch.isfinite(total):
+                bar.write(f"{title}: the loss turned nan in step {step}; kept the step before")
+                break
+            best = verts.detach()
+            for optimizer in optimizers:
+                optimizer.zero_grad()
+            total.backward()
+            for optimizer, scheduler in zip(optimizers, schedulers):
+                optimizer.step()
+                scheduler.step()
+            history.append({name: value.item() for name, value in losses.items()})
+            history[-1]["total"] = total.item()
+            bar.set_postfix({name: f"{history[-1][name]:.4f}" for name in ("sfs", "mask")})
     for tensor in appearance.parameters():
         tensor.requires_grad_(False)
     appearance.normalise_()
-    return HamState(best, state.faces, state.reference, appearance, state.history + history)
+    return replace(state, verts=best, appearance=appearance, history=history)
 
 
 def _optimizers(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg as spl
+import torch
 
 from utils.crossings import crossing_faces, flipped_faces
 from utils.mesh import uniform_laplacian
@@ -52,6 +53,16 @@ def mend(verts: np.ndarray, start: np.ndarray, faces: np.ndarray) -> tuple[np.nd
         verts = start + displacement
         bad = np.setdiff1d(bad_faces(verts, faces), at_start)
     return verts, Soundness(len(at_start), found, len(bad))
+
+
+def mend_state(state):
+    """`mend` for a `models.ham_state.HamState`, against its parametric hand."""
+    verts, soundness = mend(
+        state.verts.cpu().double().numpy(), state.reference.cpu().double().numpy(), state.faces
+    )
+    if soundness.found == 0:
+        return state, soundness
+    return replace(state, verts=torch.from_numpy(verts).to(state.verts)), soundness
 
 
 def _dilated(region: np.ndarray, faces: np.ndarray) -> np.ndarray:

@@ -26,14 +26,17 @@ def photometric_loss(predicted: Tensor, observed: Tensor, weight: Tensor, clip: 
     return (error * weight).sum() / weight.sum().clamp(min=1.0)
 
 
-def silhouette_loss(coverage: Tensor, mask: Tensor, trusted: Tensor, area: float) -> Tensor:
-    """Squared error of the coverage, as a share of the hands' area in trusted pixels.
+def silhouette_loss(coverage: Tensor, mask: Tensor, trusted: Tensor, masked: float) -> Tensor:
+    """Squared difference of coverage and mask in trusted pixels, as a share of the mask's area.
 
-    coverage, mask (N,) in [0, 1] over the covered pixels and their rim, trusted (N,) bool. Pixels
-    that the rendering doesn't touch only add a constant, which is left out.
+    coverage, mask (N,) in [0, 1] and trusted (N,) bool over the covered pixels and their rim;
+    `masked` (pixels) is the sum of squared mask over all trusted pixels, so that what the
+    rendering does not touch is counted too. 0 where masks and coverage agree everywhere.
     """
+    if masked <= 0:
+        return coverage.sum() * 0
     difference = (coverage - mask).square() - mask.square()
-    return (difference * trusted).sum() / area
+    return 1 + (difference * trusted).sum() / masked
 
 
 class SurfaceTerms:

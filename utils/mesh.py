@@ -81,11 +81,9 @@ def vertex_areas(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def sparse_tensor(matrix: sp.spmatrix, like: Tensor) -> Tensor:
-    """A scipy matrix as a torch CSR tensor with the dtype and device of `like`."""
-    matrix = matrix.tocsr()
-    return torch.sparse_csr_tensor(
-        torch.from_numpy(matrix.indptr.astype(np.int64)),
-        torch.from_numpy(matrix.indices.astype(np.int64)),
-        torch.from_numpy(matrix.data),
-        size=matrix.shape,
-    ).to(device=like.device, dtype=like.dtype)
+    """A scipy matrix as a coalesced torch tensor with the dtype and device of `like`."""
+    coo = matrix.tocoo()
+    indices = torch.from_numpy(np.stack([coo.row, coo.col]).astype(np.int64))
+    values = torch.from_numpy(coo.data)
+    tensor = torch.sparse_coo_tensor(indices, values, coo.shape, check_invariants=False)
+    return tensor.to(device=like.device, dtype=like.dtype).coalesce()

@@ -11,18 +11,35 @@ from torch import Tensor
 
 from utils.cameras import Cameras
 
+WHOLE = 0.999  # a shrunk pixel is trusted only when all the pixels in it are
+
+
+@dataclass(frozen=True)
+class ViewCrop:
+    """One view's window `box` = x0, y0, x1, y1 (x1, y1 not included) of the photo.
+
+    image (H, W, 3) float32 RGB in [0, 1]; mask (H, W) bool; photometric (H, W) bool, pixels that
+    may be compared with a rendering; silhouette (H, W) bool, pixels whose mask is believed and is
+    about the hand, not the forearm.
+    """
+
+    box: tuple[int, int, int, int]
+    image: np.ndarray
+    mask: np.ndarray
+    photometric: np.ndarray
+    silhouette: np.ndarray
+
 
 @dataclass(frozen=True)
 class Photos:
-    """Crops of B views, each of its own size, flattened row by row one view after another.
+    """Crops of B views, each of its own size, flattened row by row, one view after another.
 
     cameras      B cameras of the crops
     pixels       (P, 3) float32 RGB in [0, 1]
     mask         (P,) float32, the share of the pixel that the mask covers
-    photometric  (P,) bool, pixels that may be compared with a rendering
-    silhouette   (P,) bool, pixels whose mask is believed and is about the hand, not the forearm
+    photometric  (P,) bool, as in ViewCrop
+    silhouette   (P,) bool, as in ViewCrop
     starts       (B,) int64, first pixel of each view
-    boxes        (B, 4) int64, x0, y0, x1, y1 of each crop in the full image
     """
 
     cameras: Cameras
@@ -31,29 +48,11 @@ class Photos:
     photometric: Tensor
     silhouette: Tensor
     starts: Tensor
-    boxes: Tensor
 
     def index(self, view: Tensor, y: Tensor, x: Tensor) -> Tensor:
         """Flat pixel ids (N,) of pixels (view, y, x) of the crops."""
         widths = self.cameras.sizes[:, 1].to(view.device)
         return self.starts[view] + y * widths[view] + x
-
-    def picture(self, values: Tensor, view: int) -> np.ndarray:
-        """The pixels of one view out of `values` (P, ...) as an array (H, W, ...)."""
-        height, width = self.cameras.sizes[view].tolist()
-        start = int(self.starts[view])
-        flat = values[start : start + height * width].detach().cpu().numpy()
-        return flat.reshape(height, width, *flat.shape[1:])
-
-
-@dataclass(frozen=True)
-class ViewInput:
-    """One view at full size: image (H, W, 3) float32, mask and trust maps (H, W)."""
-
-    image: np.ndarray
-    mask: np.ndarray
-    photometric: np.ndarray
-    silhouette: np.ndarray
 
 
 def crop_boxes(points_px: np.ndarray, sizes: np.ndarray, margin: float) -> np.ndarray:
@@ -69,36 +68,26 @@ def crop_boxes(points_px: np.ndarray, sizes: np.ndarray, margin: float) -> np.nd
     return np.concatenate([x0y0, x1y1], 1)
 
 
-def crop_photos(
-    views: list[ViewInput], cameras: Cameras, boxes: np.ndarray, scale: float
+def pack_photos(
+    crops: list[ViewCrop], cameras: Cameras, scale: float, device: str = "cpu"
 ) -> Photos:
-    """Crop and shrink every view by `scale` (0, 1]; area-averaged, so that nothing aliases.
+    """Shrink every crop by `scale` (0, 1], area-averaged so that nothing aliases, and flatten.
 
-    A shrunk pixel is trusted only when all the pixels in it are.
+    cameras are those of the full photos.
     """
-    boxes_t = torch.from_numpy(boxes)
-    cropped = cameras.crop(boxes_t)
+    cropped = cameras.crop(torch.tensor([crop.box for crop in crops]))
     sizes = (cropped.sizes * scale).round().long().clamp(min=1)
-    parts: dict[str, list[np.ndarray]] = {k: [] for k in ("pixels", "mask", "photo", "silhouette")}
-    for view, (x0, y0, x1, y1), (height, width) in zip(views, boxes, sizes.tolist()):
-
-        def shrunk(image: np.ndarray, window=(y0, y1, x0, x1), size=(width, height)) -> np.ndarray:
-            part = image[window[0] : window[1], window[2] : window[3]].astype(np.float32)
-            return cv2.resize(part, size, interpolation=cv2.INTER_AREA)
-
-        parts["pixels"].append(shrunk(view.image).reshape(-1, 3))
-        parts["mask"].append(shrunk(view.mask).ravel())
-        parts["photo"].append(shrunk(view.photometric).ravel() > 0.999)
-        parts["silhouette"].append(shrunk(view.silhouette).ravel() > 0.999)
-    flat = {key: torch.from_numpy(np.concatenate(value)) for key, value in parts.items()}
+    parts = []
+    for crop, (height, width) in zip(crops, sizes.tolist()):
+        size = (width, height)
+        trust = [_shrunk(image, size) > WHOLE for image in (crop.photometric, crop.silhouette)]
+        arrays = [_shrunk(crop.image, size), _shrunk(crop.mask, size), *trust]
+        parts.append([a.reshape(height * width, *a.shape[2:]) for a in arrays])
+    flat = [torch.from_numpy(np.concatenate(part)).to(device) for part in zip(*parts)]
     counts = sizes.prod(1)
-    starts = torch.cumsum(counts, 0) - counts
-    return Photos(
-        cropped.resize(sizes),
-        flat["pixels"],
-        flat["mask"],
-        flat["photo"],
-        flat["silhouette"],
-        starts,
-        boxes_t,
-    )
+    starts = (torch.cumsum(counts, 0) - counts).to(device)
+    return Photos(cropped.resize(sizes).to(device, torch.float32), *flat, starts)
+
+
+def _shrunk(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return cv2.resize(image.astype(np.float32), size, interpolation=cv2.INTER_AREA)

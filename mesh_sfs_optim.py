@@ -1,0 +1,109 @@
+"""Stage 3, HAM: photos + parametric hand -> detailed vertices, albedo and light.
+
+Reads D/S/img, mask, cameras and O/mano_out (or O/gcn_out). Writes O/demo_sfs/S: ori_S.obj,
+S.obj, S_c.obj, S.ply, S.pt, S_{left,right}_tpose.obj, rerender/mesh_%02d.png, overlay/%02d.png,
+losses.png, metrics.json and config.json.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from utils.cli import Job, StageRecord, run_stage, stage_parser
+
+if TYPE_CHECKING:
+    from models.ham_state import HamProgress, HamResult
+    from utils.captures import Capture
+    from utils.config import Config
+    from utils.hands_io import FittedHands
+
+CONFIG_KEYS = [
+    *("hand_model", "num", "w", "h", "input_mesh_dire", "ham_levels", "degree"),
+    *("sfs_weight", "outlier_residual", "mask_weight", "lap_weight", "albedo_weight"),
+    *("edge_weight", "delta_weight", "fold_weight", "albedo_lr", "sh_lr"),
+]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the command line and run the stage; returns the exit status."""
+    parser = stage_parser(
+        "Refine the fitted hands by inverse rendering: detail, albedo and light from the photos.",
+        "python mesh_sfs_optim.py --data_path demo_data --scan_id 1",
+    )
+    return run_stage(parser, mesh_sfs_optim, argv)
+
+
+def mesh_sfs_optim(job: Job) -> None:
+    """Run the stage on one scan."""
+    from models.ham_results import save_results
+    from models.ham_state import HamProgress
+    from utils.captures import load_capture
+    from utils.hands_io import load_hands
+
+    config = job.config
+    corrected = job.out_path / "cameras" / f"param_{job.scan_id}.npz"
+    capture = load_capture(
+        *(job.data_path, job.scan_id, config.num, config.w, config.h),
+        corrected if corrected.is_file() else None,
+    )
+    start_folder = job.out_path / config.input_mesh_dire
+    hands = load_hands(start_folder, job.scan_id)
+    record = StageRecord(job, "mesh_sfs_optim", CONFIG_KEYS)
+    inputs = [start_folder / f"{job.scan_id}.pt", capture.camera_path, *capture.image_paths]
+    inputs += [capture.mask_path(view) for view in range(len(capture))]
+    if record.is_current(inputs):
+        return
+    folder = job.out_path / config.out_mesh_dire / job.scan_id
+    progress = HamProgress(folder / ".progress.pt", record.made_with)
+    result = refine_mesh(capture, hands, config, job.device, progress)
+    outputs = save_results(folder, job.scan_id, capture, hands, result, config)
+    record.finish(outputs)
+    progress.forget()
+    print(f"look at {folder / 'overlay'} and {folder / f'{job.scan_id}.ply'}")
+
+
+def refine_mesh(
+    capture: Capture,
+    hands: FittedHands,
+    config: Config,
+    device: str = "cpu",
+    progress: HamProgress | None = None,
+) -> HamResult:
+    """HAM on the hands (world units) of one capture.
+
+    Levels go from coarse to fine (config `ham_levels`). After each one, folds and crossings are
+    mended and the state is kept in `progress`, from which a later call goes on.
+    """
+    from models.ham import refine_level
+    from models.ham_state import HamProgress, HamResult, LevelReport, start_state
+    from models.mending import mend_state
+    from utils.photos import pack_photos
+    from utils.trusted_views import WRIST_REACH, trusted_views
+
+    progress = progress or HamProgress()
+    state, frame = start_state(hands, device)
+    start, cameras = state.verts, capture.cameras.normalised(frame)
+    crops, verdicts = trusted_views(
+        capture, cameras, start.cpu().double().numpy(), hands.faces, WRIST_REACH
+    )
+    for verdict in verdicts:
+        if not verdict.believed:
+            print(f"view {verdict.view}: mask not believed, {verdict.reason}")
+    state, reports = progress.resume(state)
+    for number, level in enumerate(config.ham_levels[len(reports) :], len(reports)):
+        steps_before = len(state.history)
+        state = state.subdivided(level.verts * len(hands))
+        photos = pack_photos(crops, cameras, level.image_scale, device)
+        title = f"level {number + 1} of {len(config.ham_levels)}"
+        state = refine_level(state, photos, config, level, title)
+        state, soundness = mend_state(state)
+        reports.append(LevelReport.of(state, soundness, steps_before))
+        print(f"{title}: {reports[-1].summary()}")
+        progress.save(start, state, reports)
+    return HamResult(state, frame, cameras, crops, verdicts, reports)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,158 @@
+"""Writes what HAM found: meshes, colours, T-poses, re-renderings, pictures and numbers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from models.ham_state import HamResult
+from models.hand_model import load_hand_model
+from models.rerender import Rendering, render_mesh
+from utils.captures import Capture
+from utils.config import Config
+from utils.files import save_image, save_json, save_mesh, save_torch
+from utils.hands_io import FittedHands
+from utils.photos import ViewCrop
+from utils.report import comparison, save_loss_curve
+
+
+def save_results(
+    folder: Path,
+    scan_id: str,
+    capture: Capture,
+    hands: FittedHands,
+    result: HamResult,
+    config: Config,
+) -> list[Path]:
+    """Write the stage's whole contract into `folder`; returns the files that a rerun looks for."""
+    outputs = _save_meshes(folder, scan_id, result)
+    outputs += _save_rest_poses(folder, scan_id, hands, result)
+    outputs.append(_save_parameters(folder / f"{scan_id}.pt", hands, result))
+    numbers = _save_pictures(folder, capture, result)
+    starts = np.cumsum([0] + [report.steps for report in result.reports])[:-1]
+    save_loss_curve(folder / "losses.png", result.state.history, starts.tolist())
+    save_json(folder / "metrics.json", {"levels": [asdict(r) for r in result.reports], **numbers})
+    save_json(folder / "config.json", config)
+    return [*outputs, folder / "metrics.json"]
+
+
+def _save_meshes(folder: Path, scan_id: str, result: HamResult) -> list[Path]:
+    verts, faces, colors = result.verts_world(), result.state.faces, _albedo(result)
+    names = ("ori_{}.obj", "{}.obj", "{}_c.obj", "{}.ply")
+    paths = [folder / name.format(scan_id) for name in names]
+    save_mesh(paths[0], result.reference_world(), faces)
+    save_mesh(paths[1], verts, faces)
+    save_mesh(paths[2], verts, faces, colors)
+    save_mesh(paths[3], verts, faces, colors)
+    return paths
+
+
+def _albedo(result: HamResult) -> np.ndarray:
+    assert result.state.appearance is not None
+    return result.state.appearance.albedo.detach().cpu().clamp(0, 1).numpy()
+
+
+def _save_rest_poses(
+    folder: Path, scan_id: str, hands: FittedHands, result: HamResult
+) -> list[Path]:
+    """Each hand un-posed by its skinning: world units, the hand model's rest pose and origin."""
+    verts, colors, paths = torch.from_numpy(result.verts_world()), _albedo(result), []
+    size = len(verts) // len(hands)
+    for k, hand in enumerate(hands.parameters):
+        model = load_hand_model(hand["type"], hand["hand_model"], dtype=torch.float64)
+        finer = model.subdivide(result.state.subdivisions)
+        pose, shape, trans, scale = (
+            hand[name].double().reshape(1, -1) for name in ("pose", "shape", "trans", "scale")
+        )
+        own = verts[k * size : (k + 1) * size]
+        rest = model.unpose(
+            own[None],
+            *(pose, shape, trans, scale),
+            weights=finer.carry(model.weights),
+            offsets=finer.carry(model.pose_offsets(pose)),
+        )
+        path = folder / f"{scan_id}_{hand['type']}_tpose.obj"
+        save_mesh(path, (rest[0] * scale).numpy(), finer.faces, colors[k * size : (k + 1) * size])
+        paths.append(path)
+    return paths
+
+
+def _save_parameters(path: Path, hands: FittedHands, result: HamResult) -> Path:
+    """What repose.py and neural_render.py start from; loads with weights_only=True."""
+    appearance, cameras = result.state.appearance, result.cameras
+    assert appearance is not None
+    save_torch(
+        path,
+        {
+            "albedo": appearance.albedo.cpu(),
+            "sh_coeff": appearance.sh_coeff.cpu(),
+            "gain": appearance.gain.cpu(),
+            "verts": torch.from_numpy(result.verts_world()),
+            "faces": torch.from_numpy(result.state.faces),
+            "subdivisions": result.state.subdivisions,
+            "hands": hands.parameters,
+            "world_from_hand_units": [result.frame.scale, *result.frame.offset.tolist()],
+            "cameras": {"K": cameras.K, "R": cameras.R, "t": cameras.t, "sizes": cameras.sizes},
+        },
+    )
+    return path
+
+
+def _save_pictures(folder: Path, capture: Capture, result: HamResult) -> dict[str, Any]:
+    """Re-renderings at the photos' size, comparisons, and the numbers of every view."""
+    state, cameras = result.state, result.cameras.to(dtype=torch.float32)
+    ends = render_mesh(state.verts, state.faces, state.appearance, cameras)
+    starts = render_mesh(state.reference, state.faces, None, cameras)
+    views = []
+    for view, (crop, verdict) in enumerate(zip(result.crops, result.verdicts)):
+        save_image(folder / "rerender" / f"mesh_{view:02d}.png", ends[view].image)
+        numbers = _view_numbers(crop, ends[view], starts[view])
+        title = f"view {view}: PSNR {numbers['psnr']:.1f} dB, IoU {numbers['iou']:.3f}"
+        own, start = _window(ends[view], crop), _window(starts[view], crop)
+        picture = comparison(crop.image, own.image, own.covered, start.covered, title)
+        save_image(folder / "overlay" / f"{view:02d}.png", picture)
+        views.append({"view": view, **numbers, "mask": verdict.as_dict()})
+    names = ("psnr", "iou", "iou_start")
+    means = {name: _mean([v[name] for v in views]) for name in names}
+    moved = np.linalg.norm(result.verts_world() - result.reference_world(), axis=1)
+    print(
+        f"photos it was fitted to: PSNR {means['psnr']:.2f} dB, mask IoU "
+        f"{means['iou_start']:.3f} -> {means['iou']:.3f}"
+    )
+    return {
+        "fitted_views": means,
+        "displacement_world_units": {"mean": moved.mean(), "max": moved.max()},
+        "views": views,
+    }
+
+
+def _window(rendering: Rendering, crop: ViewCrop) -> Rendering:
+    x0, y0, x1, y1 = crop.box
+    return Rendering(rendering.image[y0:y1, x0:x1], rendering.covered[y0:y1, x0:x1])
+
+
+def _view_numbers(crop: ViewCrop, end: Rendering, start: Rendering) -> dict[str, float]:
+    """PSNR in pixels both covered and comparable; IoU in pixels whose mask is believed."""
+    own, first = _window(end, crop), _window(start, crop)
+    compared = own.covered & crop.photometric
+    error = np.square(own.image - crop.image)[compared].mean() if compared.any() else np.nan
+    mask = crop.mask & crop.silhouette
+    return {
+        "psnr": float(-10 * np.log10(error)),
+        "iou": _iou(own.covered & crop.silhouette, mask),
+        "iou_start": _iou(first.covered & crop.silhouette, mask),
+    }
+
+
+def _iou(a: np.ndarray, b: np.ndarray) -> float:
+    union = (a | b).sum()
+    return float((a & b).sum() / union) if union else float("nan")
+
+
+def _mean(values: list[float]) -> float:
+    finite = [v for v in values if np.isfinite(v)]
+    return float(np.mean(finite)) if finite else float("nan")

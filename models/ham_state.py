@@ -1,0 +1,184 @@
+"""What HAM works on and hands on: the meshes of its levels, their reports, and resumption."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.appearance import Appearance
+from models.mending import Soundness
+from models.subdivision import subdivide
+from utils.cameras import Cameras, Similarity
+from utils.errors import UserError
+from utils.files import load_torch, save_torch
+from utils.hands_io import FittedHands
+from utils.losses import hand_radius
+from utils.masks import MaskVerdict
+from utils.photos import ViewCrop
+
+
+@dataclass
+class HamState:
+    """The mesh at one level, in hand units (one hand's bounding sphere has radius 1).
+
+    verts (V, 3) float32 and the same vertices of the parametric hand, `reference` (V, 3), from
+    which displacement counts; faces (F, 3); subdivisions of the hand model's mesh so far; history
+    holds the terms of every step.
+    """
+
+    verts: Tensor
+    reference: Tensor
+    faces: np.ndarray
+    subdivisions: int = 0
+    appearance: Appearance | None = None
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def subdivided(self, least: int) -> HamState:
+        """The state on a mesh of at least `least` vertices; itself where it has them already."""
+        levels, count = 0, len(self.verts)
+        while count < least:
+            levels, count = levels + 1, count * 4
+        if levels == 0:
+            return self
+        finer = subdivide(self.faces, len(self.verts), levels)
+        appearance = self.appearance
+        if appearance is not None:
+            albedo = finer.carry(appearance.albedo)
+            appearance = Appearance(albedo, appearance.sh_coeff, appearance.gain)
+        return HamState(
+            finer.carry(self.verts),
+            finer.carry(self.reference),
+            finer.faces,
+            self.subdivisions + levels,
+            appearance,
+            self.history,
+        )
+
+
+def start_state(hands: FittedHands, device: str) -> tuple[HamState, Similarity]:
+    """The fitted hands in hand units, and world_from_hand_units."""
+    radius = max(hand_radius(hands.verts[part]) for part in hands.parts())
+    centre = (hands.verts.min(0) + hands.verts.max(0)) / 2
+    frame = Similarity(radius, torch.from_numpy(centre))
+    verts = frame.inverse().apply(torch.from_numpy(hands.verts)).to(device, torch.float32)
+    return HamState(verts, verts, hands.faces), frame
+
+
+@dataclass(frozen=True)
+class LevelReport:
+    """What one level did: its size, its steps, its terms at both ends, and the mesh it left."""
+
+    vertices: int
+    steps: int
+    first: dict[str, float]
+    last: dict[str, float]
+    soundness: Soundness
+
+    @staticmethod
+    def of(state: HamState, soundness: Soundness, first_step: int) -> LevelReport:
+        """The report of the level whose history starts at `first_step`."""
+        own = state.history[first_step:]
+        return LevelReport(
+            len(state.verts),
+            len(own),
+            own[0] if own else {},
+            own[-1] if own else {},
+            soundness,
+        )
+
+    def summary(self) -> str:
+        """One line for the terminal."""
+        parts = [f"{self.vertices} vertices", f"{self.steps} steps"]
+        for name in ("sfs", "mask"):
+            if name in self.last:
+                parts.append(f"{name} {self.first[name]:.4f} -> {self.last[name]:.4f}")
+        s = self.soundness
+        parts.append(f"bad faces {s.start} at the start, {s.found} found, {s.left} left")
+        return ", ".join(parts)
+
+
+@dataclass
+class HamResult:
+    """The refined hands: final state, world_from_hand_units, cameras in hand units and evidence."""
+
+    state: HamState
+    frame: Similarity
+    cameras: Cameras
+    crops: list[ViewCrop]
+    verdicts: list[MaskVerdict]
+    reports: list[LevelReport]
+
+    def verts_world(self) -> np.ndarray:
+        """Refined vertices (V, 3) float64, world units."""
+        return self.frame.apply(self.state.verts.cpu().double()).numpy()
+
+    def reference_world(self) -> np.ndarray:
+        """The parametric hand's vertices (V, 3) on the same mesh, world units."""
+        return self.frame.apply(self.state.reference.cpu().double()).numpy()
+
+
+class HamProgress:
+    """Keeps the state after each level in a file, from which an interrupted run goes on.
+
+    path None keeps nothing. `made_with` (plain data) must be equal for a file to be used.
+    """
+
+    def __init__(self, path: Path | None = None, made_with: Any = None):
+        self.path, self.made_with = path, made_with
+
+    def resume(self, state: HamState) -> tuple[HamState, list[LevelReport]]:
+        """The kept state and reports where they fit, `state` and no reports otherwise."""
+        if self.path is None or not self.path.is_file():
+            return state, []
+        try:
+            kept = load_torch(self.path)
+        except UserError:
+            return state, []
+        same_start = torch.equal(kept["start"], state.verts.cpu())
+        if kept["made_with"] != self.made_with or not same_start:
+            return state, []
+        device = state.verts.device
+        tensors = {k: kept[k].to(device) for k in ("verts", "reference")}
+        appearance = Appearance(*(x.to(device) for x in kept["appearance"]))
+        faces = kept["faces"].numpy()
+        resumed = HamState(
+            **tensors,
+            faces=faces,
+            subdivisions=kept["subdivisions"],
+            appearance=appearance,
+            history=kept["history"],
+        )
+        reports = [
+            LevelReport(**{**report, "soundness": Soundness(**report["soundness"])})
+            for report in kept["reports"]
+        ]
+        print(f"going on after level {len(reports)} of an interrupted run")
+        return resumed, reports
+
+    def save(self, start: Tensor, state: HamState, reports: list[LevelReport]) -> None:
+        """Keep `state`; `start` (V, 3) are the vertices that the first level started from."""
+        if self.path is None or state.appearance is None:
+            return
+        appearance = [x.detach().cpu() for x in state.appearance.parameters()]
+        kept = {
+            "made_with": self.made_with,
+            "start": start.cpu(),
+            "verts": state.verts.cpu(),
+            "reference": state.reference.cpu(),
+            "faces": torch.from_numpy(state.faces),
+            "subdivisions": state.subdivisions,
+            "appearance": appearance,
+            "history": state.history,
+            "reports": [asdict(report) for report in reports],
+        }
+        save_torch(self.path, kept)
+
+    def forget(self) -> None:
+        """Remove the kept state: the run is complete."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)

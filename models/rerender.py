@@ -1,0 +1,47 @@
+"""Mesh shading: a refined hand drawn into cameras under their own light and gain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.appearance import Appearance
+from utils.cameras import Cameras
+from utils.mesh import vertex_normals
+from utils.render import Renderer
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """image (H, W, 3) float32 RGB in [0, 1] on black, covered (H, W) bool."""
+
+    image: np.ndarray
+    covered: np.ndarray
+
+
+def render_mesh(
+    verts: Tensor, faces: np.ndarray, appearance: Appearance | None, cameras: Cameras
+) -> list[Rendering]:
+    """Draw verts (V, 3) into every camera, view i under light i; white without appearance."""
+    faces_t = torch.from_numpy(faces).to(verts.device)
+    renderer = Renderer(faces_t)
+    colors = torch.ones(len(cameras), *verts.shape, device=verts.device)
+    if appearance is not None:
+        colors = appearance.vertex_colors(vertex_normals(verts, faces_t))
+    renderings = []
+    with torch.no_grad():
+        for view in range(len(cameras)):
+            fragments = renderer.rasterize(cameras[view], verts)
+            values = renderer.interpolate(fragments, colors[view]).clamp(0, 1)
+            height, width = cameras.sizes[view].tolist()
+            image, covered = (
+                np.zeros((height, width, 3), np.float32),
+                np.zeros((height, width), bool),
+            )
+            y, x = fragments.y.cpu().numpy(), fragments.x.cpu().numpy()
+            image[y, x], covered[y, x] = values.cpu().numpy(), True
+            renderings.append(Rendering(image, covered))
+    return renderings
