@@ -17,6 +17,7 @@ import scipy.sparse as sp
 from utils.errors import UserError
 
 SPARSE_FORMATS = ("csc", "csr", "coo")
+PYTHON_3_NAMES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 
 
 class _StandIn:
@@ -100,10 +101,26 @@ def _new_object(cls: type, base: type, state: Any) -> _StandIn:
     return cls()
 
 
+def _encode(text: str, encoding: str) -> bytes:
+    """_codecs.encode as Python 3 uses it to write bytes in protocol 2: latin1 alone."""
+    if not isinstance(text, str) or encoding != "latin1":
+        raise pickle.UnpicklingError("bytes are written in an unusual way")
+    return text.encode("latin1")
+
+
+def _from_buffer(
+    data: Any, dtype: np.dtype, shape: tuple, order: str, axes: tuple | None = None
+) -> np.ndarray:
+    """numpy's own _frombuffer, which arrays in protocol 5 call."""
+    flat = np.frombuffer(data, dtype)
+    return flat.reshape(shape, order=order) if axes is None else flat.reshape(shape).transpose(axes)
+
+
 def _allowed() -> dict[tuple[str, str], Any]:
     core = np._core if hasattr(np, "_core") else np.core
     table = {
         ("copyreg", "_reconstructor"): _new_object,
+        ("_codecs", "encode"): _encode,
         ("builtins", "object"): object,
         ("builtins", "set"): set,
         ("builtins", "frozenset"): frozenset,
@@ -118,6 +135,7 @@ def _allowed() -> dict[tuple[str, str], Any]:
     }
     for package in ("numpy.core", "numpy._core"):
         table[f"{package}.multiarray", "_reconstruct"] = core.multiarray._reconstruct
+        table[f"{package}.numeric", "_frombuffer"] = _from_buffer
         table[f"{package}.multiarray", "scalar"] = core.multiarray.scalar
     for layout in SPARSE_FORMATS:
         stand_in = _sparse(layout)
@@ -133,13 +151,14 @@ class _Unpickler(pickle.Unpickler):
         self._path, self._allowed = path, _allowed()
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self._allowed:
+        entry = self._allowed.get((PYTHON_3_NAMES.get(module, module), name))
+        if entry is None:
             raise UserError(
                 f"{self._path}: refuses to load, the file asks for {module}.{name}, which is not "
                 "part of a hand model and could run code; download the file again from its "
                 "official source"
             )
-        return self._allowed[module, name]
+        return entry
 
     def persistent_load(self, pid: Any) -> Any:
         raise pickle.UnpicklingError(f"it refers to an outside object {pid!r}")
