@@ -12,6 +12,7 @@ MIN_NOISE = 0.1  # pixels; finer than any detector, and keeps exact data from di
 BONE_RATIO_STD = 0.1  # log ratio of a left and a right bone that costs as much as one noise unit
 SCALE_ROUNDS, MAX_STEPS = 3, 20
 CONVERGED = 1e-8  # relative decrease of the loss
+MAX_DAMPING = 1e6
 
 
 def refine_points(
@@ -73,8 +74,13 @@ class _Problem:
         lengths = np.log(np.maximum(bone_lengths(points)[:, self.bones], 1e-12))
         return (lengths[0] - lengths[1]) / BONE_RATIO_STD
 
-    def normal_equations(self, points: np.ndarray, c: float, s: float):
-        """Gauss-Newton's H (126, 126) and gradient (126,) with Cauchy's weights."""
+    def normal_equations(
+        self, points: np.ndarray, c: float, s: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Gauss-Newton's H and gradient (126,), with Cauchy's weights.
+
+        H is the blocks (42, 3, 3) on the diagonal plus B^T B, B (bones, 126).
+        """
         px = points @ np.swapaxes(self.P[:, None, :, :3], -1, -2) + self.P[:, None, None, :, 3]
         depth = np.where(self.weights > 0, px[..., 2], 1.0)[..., None]
         projected = px[..., :2] / depth
@@ -87,12 +93,9 @@ class _Problem:
         r = np.moveaxis(r * np.sqrt(w)[..., None], 0, 2).reshape(len(J), -1, 1)
         blocks = np.swapaxes(J, 1, 2) @ J
         g = (np.swapaxes(J, 1, 2) @ r).ravel()
-        count = len(blocks)
-        H = np.zeros((count, 3, count, 3))
-        H[np.arange(count), :, np.arange(count), :] = blocks
-        H = H.reshape(3 * count, 3 * count)
-        B, e = self._bone_jacobian(points), self._bone(points)
-        return H + self.bone_symmetry * B.T @ B, g + self.bone_symmetry * B.T @ e
+        B = np.sqrt(self.bone_symmetry) * self._bone_jacobian(points)
+        e = np.sqrt(self.bone_symmetry) * self._bone(points)
+        return blocks, B, g + B.T @ e
 
     def _bone_jacobian(self, points: np.ndarray) -> np.ndarray:
         """Derivative (bones, 126) of `_bone`."""
@@ -111,12 +114,9 @@ class _Problem:
 def _levenberg_marquardt(problem: _Problem, points: np.ndarray, c: float, s: float) -> np.ndarray:
     loss, damping = problem.loss(points, c, s), 1e-4
     for _ in range(MAX_STEPS):
-        H, g = problem.normal_equations(points, c, s)
-        diagonal = np.diag(H)
-        diagonal = np.where(diagonal > 0, diagonal, 1.0)  # joints that nothing is known of
-        while damping < 1e6:
-            step = np.linalg.solve(H + np.diag(damping * diagonal), -g)
-            moved = points + step.reshape(points.shape)
+        blocks, B, g = problem.normal_equations(points, c, s)
+        while damping < MAX_DAMPING:
+            moved = points - _solve(blocks, B, g, damping).reshape(points.shape)
             new_loss = problem.loss(moved, c, s)
             if new_loss <= loss:
                 break
@@ -128,3 +128,22 @@ def _levenberg_marquardt(problem: _Problem, points: np.ndarray, c: float, s: flo
             return points
         loss = new_loss
     return points
+
+
+def _solve(blocks: np.ndarray, B: np.ndarray, g: np.ndarray, damping: float) -> np.ndarray:
+    """Solve (blocks + B^T B + damping on the diagonal) x = g by Woodbury's identity.
+
+    Each joint's diagonal block (3, 3) is inverted alone, the few bones couple them.
+    """
+    scale = np.trace(blocks, axis1=1, axis2=2) / 3
+    scale = np.where(scale > 0, damping * scale, 1.0)  # joints that nothing is known of stay
+    inverse = np.linalg.inv(blocks + scale[:, None, None] * np.eye(3))  # (42, 3, 3)
+    x = _block_product(inverse, g[:, None])
+    inverse_Bt = _block_product(inverse, B.T)  # (126, bones)
+    coupling = np.linalg.solve(np.eye(len(B)) + B @ inverse_Bt, B @ x)
+    return (x - inverse_Bt @ coupling)[:, 0]
+
+
+def _block_product(blocks: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Block-diagonal matrix (n, 3, 3) times columns (3 n, k)."""
+    return (blocks @ columns.reshape(len(blocks), 3, -1)).reshape(columns.shape)
