@@ -34,7 +34,7 @@ class Terms:
         self.faces = torch.from_numpy(state.faces).to(state.verts.device)
         self.renderer = Renderer(self.faces)
         self.surface = SurfaceTerms(state.reference, state.faces)
-        self.masked = float((photos.mask.square() * photos.silhouette).sum())  # pixels
+        self.masked = photos.masked()
 
     def render(self, verts: Tensor):
         """Fragments of all views."""
@@ -45,18 +45,15 @@ class Terms:
             )
         return fragments
 
-    def observed(self, fragments) -> tuple[Tensor, Tensor]:
-        """Photo colours (N, 3) and weights (N,) of the fragments."""
-        index = self.photos.index(fragments.view, fragments.y, fragments.x)
-        weight = self.photos.photometric[index] & fragments.front_facing()
-        return self.photos.pixels[index], weight.float()
-
     def solve_appearance(self, verts: Tensor, degree: int, albedo: Tensor | None) -> Appearance:
         """Albedo, light and gain in closed form for the given vertices."""
         with torch.no_grad():
             fragments = self.render(verts)
-            pixels, weight = self.observed(fragments)
-            colors, weights = vertex_samples(self.faces, fragments, pixels, weight, len(verts))
+            pixels = self.photos.at(fragments.view, fragments.y, fragments.x)
+            weight = pixels.photometric * fragments.front_facing()
+            colors, weights = vertex_samples(
+                self.faces, fragments, pixels.color, weight, len(verts)
+            )
             return solve_appearance(
                 colors, weights, vertex_normals(verts, self.faces), degree, albedo
             )
@@ -67,24 +64,22 @@ class Terms:
         fragments = self.render(verts)
         colors = appearance.vertex_colors(vertex_normals(verts, self.faces))
         predicted = self.renderer.interpolate(fragments, colors)
-        pixels, weight = self.observed(fragments)
+        rim = self.renderer.coverage(fragments)
+        pixels = self.photos.at(rim.view, rim.y, rim.x)
+        covered = pixels.first(rim.covered)
+        weight = covered.photometric * fragments.front_facing()
         displacement = verts - surface.start
         return {
             "sfs": config.sfs_weight
-            * photometric_loss(predicted, pixels, weight, config.outlier_residual),
-            "mask": config.mask_weight * self._silhouette(fragments),
+            * photometric_loss(predicted, covered.color, weight, config.outlier_residual),
+            "mask": config.mask_weight
+            * silhouette_loss(rim.value, pixels.mask, pixels.silhouette, self.masked),
             "lap": config.lap_weight * surface.laplacian(displacement),
             "albedo": config.albedo_weight * surface.albedo(appearance.albedo),
             "edge": config.edge_weight * surface.edge(verts),
             "delta": config.delta_weight * surface.delta(displacement),
             "fold": config.fold_weight * surface.fold(verts),
         }
-
-    def _silhouette(self, fragments) -> Tensor:
-        rim = self.renderer.coverage(fragments)
-        index = self.photos.index(rim.view, rim.y, rim.x)
-        trusted = self.photos.silhouette[index]
-        return silhouette_loss(rim.value, self.photos.mask[index], trusted, self.masked)
 
 
 def refine_level(

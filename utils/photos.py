@@ -34,25 +34,57 @@ class ViewCrop:
 class Photos:
     """Crops of B views, each of its own size, flattened row by row, one view after another.
 
-    cameras      B cameras of the crops
-    pixels       (P, 3) float32 RGB in [0, 1]
-    mask         (P,) float32, the share of the pixel that the mask covers
-    photometric  (P,) bool, as in ViewCrop
-    silhouette   (P,) bool, as in ViewCrop
-    starts       (B,) int64, first pixel of each view
+    cameras  B cameras of the crops
+    table    (P, 6) float32, a row a pixel: RGB in [0, 1]; the share of the pixel that the mask
+             covers; 1 where it may be compared with a rendering; 1 where its mask is believed and
+             about the hand. One row is one gather.
+    starts   (B,) int64, first pixel of each view
     """
 
     cameras: Cameras
-    pixels: Tensor
-    mask: Tensor
-    photometric: Tensor
-    silhouette: Tensor
+    table: Tensor
     starts: Tensor
 
-    def index(self, view: Tensor, y: Tensor, x: Tensor) -> Tensor:
-        """Flat pixel ids (N,) of pixels (view, y, x) of the crops."""
+    def at(self, view: Tensor, y: Tensor, x: Tensor) -> PixelRows:
+        """The rows (N, 6) of pixels (view, y, x) of the crops."""
         widths = self.cameras.sizes[:, 1].to(view.device)
-        return self.starts[view] + y * widths[view] + x
+        return PixelRows(self.table[self.starts[view] + y * widths[view] + x])
+
+    def masked(self) -> float:
+        """Sum of squared mask over the pixels whose mask is believed."""
+        rows = PixelRows(self.table)
+        return float((rows.mask.square() * rows.silhouette).sum())
+
+
+@dataclass(frozen=True)
+class PixelRows:
+    """Rows (N, 6) of `Photos.table` by name."""
+
+    rows: Tensor
+
+    def first(self, count: int) -> PixelRows:
+        """The first `count` rows."""
+        return PixelRows(self.rows[:count])
+
+    @property
+    def color(self) -> Tensor:
+        """(N, 3) RGB in [0, 1]."""
+        return self.rows[:, :3]
+
+    @property
+    def mask(self) -> Tensor:
+        """(N,) share of the pixel that the mask covers."""
+        return self.rows[:, 3]
+
+    @property
+    def photometric(self) -> Tensor:
+        """(N,) 1 where the pixel may be compared with a rendering."""
+        return self.rows[:, 4]
+
+    @property
+    def silhouette(self) -> Tensor:
+        """(N,) 1 where the mask is believed and about the hand."""
+        return self.rows[:, 5]
 
 
 def crop_boxes(points_px: np.ndarray, sizes: np.ndarray, margin: float) -> np.ndarray:
@@ -77,16 +109,16 @@ def pack_photos(
     """
     cropped = cameras.crop(torch.tensor([crop.box for crop in crops]))
     sizes = (cropped.sizes * scale).round().long().clamp(min=1)
-    parts = []
+    tables = []
     for crop, (height, width) in zip(crops, sizes.tolist()):
         size = (width, height)
         trust = [_shrunk(image, size) > WHOLE for image in (crop.photometric, crop.silhouette)]
-        arrays = [_shrunk(crop.image, size), _shrunk(crop.mask, size), *trust]
-        parts.append([a.reshape(height * width, *a.shape[2:]) for a in arrays])
-    flat = [torch.from_numpy(np.concatenate(part)).to(device) for part in zip(*parts)]
+        columns = [_shrunk(crop.image, size), _shrunk(crop.mask, size), *trust]
+        tables.append(np.dstack(columns).reshape(height * width, 6).astype(np.float32))
     counts = sizes.prod(1)
     starts = (torch.cumsum(counts, 0) - counts).to(device)
-    return Photos(cropped.resize(sizes).to(device, torch.float32), *flat, starts)
+    table = torch.from_numpy(np.concatenate(tables)).to(device)
+    return Photos(cropped.resize(sizes).to(device, torch.float32), table, starts)
 
 
 def _shrunk(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
