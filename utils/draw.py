@@ -71,15 +71,18 @@ def mask_tint(
     return _as_given(canvas, image)
 
 
-def caption(image: np.ndarray, text: str, color: Color = (1.0, 1.0, 1.0)) -> np.ndarray:
-    """Write a line of text into the top left corner, on a dark ground so that it can be read."""
+def caption(
+    image: np.ndarray, text: str, color: Color = (1.0, 1.0, 1.0), line: int = 0
+) -> np.ndarray:
+    """Write text into the top left corner, `line` lines down, on a dark ground to be readable."""
     canvas = _to_bytes(image)
     scale = max(image.shape[1] / 900, 0.4)
     thickness = max(round(scale * 1.5), 1)
     (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
     pad = height // 2
-    canvas[: height + below + 2 * pad, : width + 2 * pad] //= 3
-    corner = (pad, height + pad)
+    top = line * (height + below + 2 * pad)
+    canvas[top : top + height + below + 2 * pad, : width + 2 * pad] //= 3
+    corner = (pad, top + height + pad)
     cv2.putText(
         canvas, text, corner, cv2.FONT_HERSHEY_SIMPLEX, scale, _bytes_of(color), thickness,
         cv2.LINE_AA,

@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from utils.errors import UserError
+from utils.keypoints import right_handedness
 from utils.multiview import MIN_ANGLE, HandViews, pixel_distance, triangulate
 
 MAX_PAIRS = 400  # hypotheses of two views each; drawn at random where there are more
@@ -32,8 +33,10 @@ def find_hands(views: HandViews, min_fit: float, seed: int) -> np.ndarray:
             "pose: no two views agree on a hand; check the cameras and the keypoints "
             "(check_data.py draws both)"
         )
-    both = np.maximum(scores[first, :, 0] + scores[:, :, 1], scores[first, :, 1] + scores[:, :, 0])
-    gain = np.maximum(both, total_of(scores[first])) - total_of(scores[first])
+    alone = scores[first].max(1)  # (N,) what the first hand explains of each view by itself
+    straight = scores[first, :, 0] + scores[:, :, 1]
+    crossed = scores[first, :, 1] + scores[:, :, 0]
+    gain = np.maximum(np.maximum(straight, crossed) - alone, 0)  # (H, N)
     other = distance_of_hands(hypotheses, hypotheses[first]) > SAME_HAND
     useful = (gain > 0).sum(1) >= 2
     votes = np.where(other & useful, gain.sum(1), -1.0)
@@ -43,11 +46,6 @@ def find_hands(views: HandViews, min_fit: float, seed: int) -> np.ndarray:
     if votes[second] > 0:
         hands[1] = hypotheses[second]
     return _named(hands, views, min_fit)
-
-
-def total_of(scores: np.ndarray) -> np.ndarray:
-    """What a single hand explains of each view: the better of the scores (..., 2)."""
-    return scores.max(-1)
 
 
 def _pair_hypotheses(views: HandViews, seed: int) -> np.ndarray:
@@ -90,11 +88,16 @@ def distance_of_hands(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _named(hands: np.ndarray, views: HandViews, min_fit: float) -> np.ndarray:
-    """Order two hands so that most detections bear their right names."""
+    """Order two hands so that most detections bear their right names.
+
+    Where as many do as do not, the way the fingers bend decides.
+    """
     assigned = assign_detections(hands, views, min_fit, bonus=0.0)
-    agree = np.sum(assigned == [0, 1])
-    crossed = np.sum(assigned == [1, 0])
-    return hands if agree >= crossed else hands[::-1]
+    votes = np.sum(assigned == [0, 1]) - np.sum(assigned == [1, 0])
+    if votes == 0:
+        bends = [right_handedness(hand) for hand in hands]
+        votes = np.nansum([-bends[0], bends[1]])
+    return hands if votes >= 0 else hands[::-1]
 
 
 def assign_detections(

@@ -45,3 +45,17 @@ def load_keypoints(path: str | Path, hint: str = "run pose_optim.py first") -> n
 def bone_lengths(points: np.ndarray) -> np.ndarray:
     """Lengths (..., 20) of the bones between keypoints (..., 21, 3)."""
     return np.linalg.norm(points[..., BONES[:, 1], :] - points[..., BONES[:, 0], :], axis=-1)
+
+
+def right_handedness(points: np.ndarray) -> float:
+    """How a hand's fingers bend, points (21, 3): above 0 as a right hand's, below as a left's.
+
+    In [-1, 1]: the mean component of thumb and fingers along the normal of the palm that a right
+    hand bends towards. Near 0 for flat hands, nan where the palm or all tips are not seen.
+    """
+    normal = np.cross(points[5] - points[0], points[17] - points[0])
+    normal /= max(float(np.linalg.norm(normal)), 1e-12)
+    fingers = np.array([points[f[3]] - points[f[0]] for f in FINGERS])
+    fingers /= np.maximum(np.linalg.norm(fingers, axis=1, keepdims=True), 1e-12)
+    bends = fingers @ normal
+    return float(np.mean(bends[np.isfinite(bends)])) if np.isfinite(bends).any() else np.nan

@@ -32,6 +32,7 @@ class HandKeypoints:
     residuals: np.ndarray  # (N, 2, 21) pixels; nan: not observed
     inliers: np.ndarray  # (N, 2, 21) bool
     noise: float  # pixels: robust standard deviation of a detected coordinate
+    detected: np.ndarray  # (N, 2) bool, by the detector's name: enough keypoints to be used
 
     @property
     def swapped(self) -> np.ndarray:
@@ -110,6 +111,7 @@ def _judged(
         residuals=np.where(observed, distance, np.nan),
         inliers=inliers & observed,
         noise=noise,
+        detected=views.weights.any(-1),
     )
 
 

@@ -1,0 +1,56 @@
+"""What a capture holds and what looks wrong in it.
+
+Prints a table of the views (sizes, cameras, detections, reprojection errors of the triangulated
+keypoints, masks) and warnings, and writes O/check/S.png: all views with keypoints and masks, and
+the cameras in 3D. Exit status 0 even with warnings; 2 where the capture cannot be used.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from utils.cli import Job, run_stage, stage_parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the command line and check the scans; returns the exit status."""
+    parser = stage_parser(
+        "Print and draw what a capture holds, and what looks wrong in it.",
+        "python check_data.py --data_path demo_data --scan_id 1",
+    )
+    return run_stage(parser, check_data, argv)
+
+
+def check_data(job: Job) -> None:
+    """Check one scan. Raises UserError where it cannot be used."""
+    from utils.capture_check import check_exposures, check_view, table, triangulated
+    from utils.capture_drawing import capture_sheet
+    from utils.captures import load_capture
+    from utils.errors import UserError
+    from utils.files import save_image
+
+    config = job.config
+    capture = load_capture(job.data_path, job.scan_id, config.num, config.w, config.h)
+    print(f"{capture.scan_dir}: {len(capture)} views")
+    hands, warnings = triangulated(capture, config.pose_optim, job.seed)
+    views, broken = [], []
+    for view in range(len(capture)):
+        try:
+            views.append(check_view(capture, view, hands))
+        except UserError as error:
+            broken.append(str(error))
+    if broken:
+        more = f" ({len(broken)} such files: {'; '.join(broken[1:])})" if broken[1:] else ""
+        raise UserError(broken[0] + more)
+    check_exposures(views)
+    print(*table(views), sep="\n")
+    warnings += [f"view {facts.view}: {warning}" for facts in views for warning in facts.warnings]
+    print(*(f"warning: {warning}" for warning in warnings), sep="\n")
+    sheet = job.out_path / "check" / f"{job.scan_id}.png"
+    save_image(sheet, capture_sheet(capture, views, hands))
+    print(f"{len(warnings)} warnings; picture: {sheet}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
