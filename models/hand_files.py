@@ -1,6 +1,8 @@
 """Files of hand models: the shipped open hand and the official MANO pickles, read alike."""
 
 import logging
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +89,7 @@ def _read_open(path: Path, side: str) -> HandData:
     try:
         with np.load(path) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path}: is no npz archive ({error}); restore it from git") from error
     return _checked(path, side, "open", arrays)
 

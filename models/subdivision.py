@@ -49,7 +49,9 @@ class Subdivision:
     def _torch_matrix(self) -> Tensor:
         coo = self.matrix.tocoo()
         indices = torch.from_numpy(np.stack([coo.row, coo.col]).astype(np.int64))
-        return torch.sparse_coo_tensor(indices, torch.from_numpy(coo.data), coo.shape).coalesce()
+        values = torch.from_numpy(coo.data)
+        matrix = torch.sparse_coo_tensor(indices, values, coo.shape, check_invariants=True)
+        return matrix.coalesce()
 
 
 def subdivide(
