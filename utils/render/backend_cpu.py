@@ -108,15 +108,15 @@ def rasterize(
     rims = N + np.cumsum([0] + [m.rim for m in maps])
     pairs = np.cumsum([0] + [m.pairs for m in maps])
     M, P = int(rims[-1]), int(pairs[-1])
-    view, y, x = (np.empty(M, np.int64) for _ in range(3))
-    face, bary, depth = np.empty(N, np.int64), np.empty((N, 3), np.float32), np.empty(N, np.float32)
+    view, y, x = (np.empty(M, np.int32) for _ in range(3))
+    face, bary, depth = np.empty(N, np.int32), np.empty((N, 3), np.float32), np.empty(N, np.float32)
     p, q, axis = np.empty(P, np.int32), np.empty(P, np.int32), np.empty(P, np.int8)
 
     def emit(i: int, m: ViewMap) -> None:
         height, width = image_sizes[i]
         own = slice(pairs[i], pairs[i + 1])
         kf.emit(
-            verts[i], faces_np, m.box, width, height, i, offsets[i], rims[i], m.covered, m.ids,
+            verts[i], faces_np, m.box, width, height, i, offsets[i], rims[i], m.ids,
             view, y, x, face, bary, depth, p[own], q[own], axis[own],
         )  # fmt: skip
 
@@ -251,15 +251,12 @@ def surface_pairs(fragments: Fragments) -> Pairs:
     verts = fragments.verts_px.detach().contiguous().numpy()
     faces, face = fragments.faces.numpy(), fragments.face.numpy()
     depth = fragments.depth.detach().numpy()
-    steps, offsets = fragments.step.tolist(), fragments.offsets.tolist()
+    steps = fragments.step.tolist()
 
     def find(i: int, m: ViewMap) -> tuple[np.ndarray, ...]:
         room = 2 * m.covered
         found = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int8)
-        end = offsets[i + 1]
-        n = kf.find_surface_pairs(
-            verts[i], faces, m.box, m.ids, offsets[i], end, face, depth, steps[i], *found
-        )
+        n = kf.find_surface_pairs(verts[i], faces, m.box, m.ids, face, depth, steps[i], *found)
         return tuple(array[:n].copy() for array in found)
 
     found = run(find, [(i, m) for i, m in enumerate(fragments.slots) if m.covered])

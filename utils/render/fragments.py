@@ -26,12 +26,12 @@ class Pairs:
 class Fragments:
     """The covered pixels of B views, sorted by view, then row, then column.
 
-    view, y, x, face (N,) int64; bary (N, 3) float32, perspective-correct barycentrics and
+    view, y, x, face (N,) int32 (they index tensors as they are); bary (N, 3) float32, perspective-correct barycentrics and
     depth (N,) float32, in the unit of verts_px' z: both differentiable in verts_px.
     sizes (B, 2) int64 height, width on the CPU; faces (F, 3) int32; verts_px (B, V, 3) float32
     homogeneous pixels, part of the autograd graph; offsets (B + 1,) int64 on the CPU: the
     fragments of view i are offsets[i]:offsets[i + 1].
-    pixel_view, pixel_y, pixel_x (N + R,) int64: the N covered pixels followed by the R rim pixels,
+    pixel_view, pixel_y, pixel_x (N + R,) int32: the N covered pixels followed by the R rim pixels,
     which are the image's uncovered pixels that share an edge with a covered one.
     """
 
@@ -58,7 +58,7 @@ class Fragments:
 
     def front_facing(self) -> Tensor:
         """(N,) bool: the face turns its outer side (counter-clockwise from outside) to the camera."""
-        corners = self.verts_px.detach()[self.view[:, None], self.faces[self.face].long()].double()
+        corners = self.verts_px.detach()[self.view[:, None], self.faces[self.face]].double()
         return torch.linalg.det(corners) < 0
 
 
@@ -66,7 +66,7 @@ class Fragments:
 class PixelValues:
     """Values at the covered pixels and the rim pixels beside them.
 
-    view, y, x (M,) int64; value (M,) or (M, C) float32, in the autograd graph; the first
+    view, y, x (M,) int32; value (M,) or (M, C) float32, in the autograd graph; the first
     `covered` of them are the fragments in their order, the others are rim pixels.
     """
 

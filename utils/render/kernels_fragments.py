@@ -12,9 +12,11 @@ b_k * w with the one vector w = M^-T (z g 1 - h). The kernels scatter that strai
 import numpy as np
 from numba import njit
 
-JIT = {"nogil": True, "cache": True, "error_model": "numpy"}
+from utils.render.kernels_raster import JIT, U
+
 FAST = {**JIT, "fastmath": True}
 FLAT = 2.0**-20  # square pixels: faces of less (twice the) area are seen edge on: no gradient
+ONE, TWO, THREE, FOUR = U(1), U(2), U(3), U(4)  # signed numbers would turn indices into floats
 STEEP = 8.0  # pixel widths of depth per pixel
 
 
@@ -26,30 +28,27 @@ def count(ids, box, width, height, counts):
     """
     stride = box[2] - box[0] + 3
     rows = box[3] - box[1] + 3
-    covered = rim = pairs = 0
-    for r in range(rows):
-        y = box[1] - 1 + r
-        if y < 0 or y >= height:
-            continue
-        for c in range(stride):
-            x = box[0] - 1 + c
-            if x < 0 or x >= width:
-                continue
-            i = r * stride + c
-            if ids[i] >= 0:
-                covered += 1
-                continue
-            beside = 0
-            if c > 0 and ids[i - 1] >= 0:
-                beside += 1
-            if c < stride - 1 and ids[i + 1] >= 0:
-                beside += 1
-            if r > 0 and ids[i - stride] >= 0:
-                beside += 1
-            if r < rows - 1 and ids[i + stride] >= 0:
-                beside += 1
-            rim += beside > 0
-            pairs += beside
+    first_row, last_row = max(0, 1 - box[1]), min(rows, height - box[1] + 1)
+    first, last = max(0, 1 - box[0]), min(stride, width - box[0] + 1)
+    covered = rim = pairs = np.int64(0)
+    nothing = np.full(stride, np.int32(-1))
+    for r in range(first_row, last_row):
+        here = ids[r * stride : (r + 1) * stride]
+        up = ids[(r - 1) * stride : r * stride] if r > 0 else nothing
+        down = ids[(r + 1) * stride : (r + 2) * stride] if r < rows - 1 else nothing
+        row_covered = row_rim = row_pairs = np.int32(0)
+        for c in range(first, last):
+            # Sign bits: -1 where uncovered, 0 where covered; the margin's outer side is uncovered.
+            empty = here[U(c)] >> 31
+            left = ~(here[U(max(c - 1, 0))] >> 31)
+            right = ~(here[U(min(c + 1, stride - 1))] >> 31)
+            beside = (left & 1) + (right & 1) + (~(up[U(c)] >> 31) & 1) + (~(down[U(c)] >> 31) & 1)
+            row_covered += 1 + empty
+            row_pairs += beside & empty
+            row_rim += (beside > 0) & (empty & 1)
+        covered += row_covered
+        rim += row_rim
+        pairs += row_pairs
     counts[0] = covered
     counts[1] = rim
     counts[2] = pairs
@@ -58,7 +57,7 @@ def count(ids, box, width, height, counts):
 @njit(**JIT)
 def invert(verts, faces, f, inverse):
     """inverse (3, 3) = M^-1 of face f; False when the face is seen edge on."""
-    a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+    a, b, c = U(faces[U(f), 0]), U(faces[U(f), 1]), U(faces[U(f), 2])
     ax, ay, az = np.float64(verts[a, 0]), np.float64(verts[a, 1]), np.float64(verts[a, 2])
     bx, by, bz = np.float64(verts[b, 0]), np.float64(verts[b, 1]), np.float64(verts[b, 2])
     cx, cy, cz = np.float64(verts[c, 0]), np.float64(verts[c, 1]), np.float64(verts[c, 2])
@@ -82,64 +81,58 @@ def invert(verts, faces, f, inverse):
 
 
 @njit(**JIT)
-def emit(verts, faces, box, width, height, view, first, first_rim, covered, ids,
+def emit(verts, faces, box, width, height, view, first, first_rim, ids,
          views, ys, xs, face, bary, depth, pair_p, pair_q, pair_axis):  # fmt: skip
     """Write one view's fragments, rim pixels and boundary pairs, row by row.
 
     first is the view's first fragment and first_rim its first rim pixel's slot in views, ys, xs,
     which hold all fragments and then all rim pixels. The padded map ids turns from face ids into
-    slots: covered < first + covered <= rim; -1 elsewhere. Pairs run left to right (axis 0) and top
-    to bottom (axis 1); pair arrays are this view's own.
+    slots: s >= 0 of a covered pixel, -2 - s of a rim pixel, -1 elsewhere. Pairs run left to right
+    (axis 0) and top to bottom (axis 1); pair arrays are this view's own.
     """
     stride = box[2] - box[0] + 3
     rows = box[3] - box[1] + 3
-    end = first + covered
     slot, rim, pair = first, first_rim, 0
     inverse = np.empty((3, 3))
     last_face = -1
     regular = False
     za = zb = zc = np.float32(0)
-    for r in range(rows):
+    for r in range(max(0, 1 - box[1]), min(rows, height - box[1] + 1)):
         y = box[1] - 1 + r
-        if y < 0 or y >= height:
-            continue
-        for c in range(stride):
+        for c in range(max(0, 1 - box[0]), min(stride, width - box[0] + 1)):
             x = box[0] - 1 + c
-            if x < 0 or x >= width:
-                continue
             i = r * stride + c
-            left = ids[i - 1] if c > 0 else -1
-            up = ids[i - stride] if r > 0 else -1
-            f = ids[i]
+            f = ids[U(i)]
+            left = ids[U(i - 1)] if c > 0 else np.int32(-1)
+            up = ids[U(i - stride)] if r > 0 else np.int32(-1)
             if f < 0:
-                left_covered = left >= 0 and left < end
-                up_covered = up >= 0 and up < end
-                right_covered = c < stride - 1 and ids[i + 1] >= 0
-                down_covered = r < rows - 1 and ids[i + stride] >= 0
-                if not (left_covered or up_covered or right_covered or down_covered):
+                right = ids[U(i + 1)] if c < stride - 1 else np.int32(-1)
+                down = ids[U(i + stride)] if r < rows - 1 else np.int32(-1)
+                if (left & up & right & down) < 0:
                     continue
-                ids[i] = rim
-                views[rim], ys[rim], xs[rim] = view, y, x
-                if left_covered:
-                    pair_p[pair], pair_q[pair], pair_axis[pair] = left, rim, 0
+                views[U(rim)], ys[U(rim)], xs[U(rim)] = view, y, x
+                ids[U(i)] = -2 - rim
+                if left >= 0:
+                    pair_p[U(pair)], pair_q[U(pair)], pair_axis[U(pair)] = left, rim, 0
                     pair += 1
-                if up_covered:
-                    pair_p[pair], pair_q[pair], pair_axis[pair] = up, rim, 1
+                if up >= 0:
+                    pair_p[U(pair)], pair_q[U(pair)], pair_axis[U(pair)] = up, rim, 1
                     pair += 1
                 rim += 1
                 continue
-            ids[i] = slot
-            views[slot], ys[slot], xs[slot], face[slot] = view, y, x, f
-            if left >= end:
-                pair_p[pair], pair_q[pair], pair_axis[pair] = left, slot, 0
+            ids[U(i)] = slot
+            views[U(slot)], ys[U(slot)], xs[U(slot)], face[U(slot)] = view, y, x, f
+            if left < -1:
+                pair_p[U(pair)], pair_q[U(pair)], pair_axis[U(pair)] = -2 - left, slot, 0
                 pair += 1
-            if up >= end:
-                pair_p[pair], pair_q[pair], pair_axis[pair] = up, slot, 1
+            if up < -1:
+                pair_p[U(pair)], pair_q[U(pair)], pair_axis[U(pair)] = -2 - up, slot, 1
                 pair += 1
             if f != last_face:
                 regular = invert(verts, faces, f, inverse)
                 last_face = f
-                za, zb, zc = verts[faces[f, 0], 2], verts[faces[f, 1], 2], verts[faces[f, 2], 2]
+                corner = faces[U(f)]
+                za, zb, zc = verts[corner[0], 2], verts[corner[1], 2], verts[corner[2], 2]
             u0 = inverse[0, 0] * x + inverse[0, 1] * y + inverse[0, 2]
             u1 = inverse[1, 0] * x + inverse[1, 1] * y + inverse[1, 2]
             u2 = inverse[2, 0] * x + inverse[2, 1] * y + inverse[2, 2]
@@ -148,8 +141,8 @@ def emit(verts, faces, box, width, height, view, first, first_rim, covered, ids,
             if not (regular and min(b0, b1, b2) >= 0):
                 b0, b1, b2 = clamp(b0, b1, b2) if regular else (1 / 3, 1 / 3, 1 / 3)
                 z = b0 * za + b1 * zb + b2 * zc
-            bary[slot, 0], bary[slot, 1], bary[slot, 2] = b0, b1, b2
-            depth[slot] = z
+            bary[U(slot), 0], bary[U(slot), 1], bary[U(slot), 2] = b0, b1, b2
+            depth[U(slot)] = z
             slot += 1
 
 
@@ -164,31 +157,110 @@ def clamp(b0, b1, b2):
 
 
 @njit(**FAST)
+def blend(attributes, a, b, c, k, b0, b1, b2):
+    """Channel k of the vertices a, b, c, weighted."""
+    return b0 * attributes[a, k] + b1 * attributes[b, k] + b2 * attributes[c, k]
+
+
+@njit(**FAST)
 def interpolate(attributes, faces, face, bary, first, last, values):
-    """values (N, C) of fragments first..last-1 from vertex attributes (V, C)."""
-    channels = attributes.shape[1]
-    for i in range(first, last):
-        f = face[i]
-        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-        b0, b1, b2 = bary[i, 0], bary[i, 1], bary[i, 2]
-        for k in range(channels):
-            values[i, k] = b0 * attributes[a, k] + b1 * attributes[b, k] + b2 * attributes[c, k]
+    """values (N, C) of fragments first..last-1 from vertex attributes (V, C).
 
-
-@njit(**JIT)
-def to_vertices(verts, faces, f, sums, inverse, grad_verts):
-    """Add to grad_verts (V, 3) what a run of one face's fragments gathered.
-
-    sums (3, 3): sums[k] = sum over fragments of b_k (z g 1 - h).
+    Channels go four at a time, which become vector instructions; the last four may overlap.
     """
-    if not invert(verts, faces, f, inverse):
-        return
-    for k in range(3):
-        v = faces[f, k]
-        for j in range(3):
-            grad_verts[v, j] += (
-                sums[k, 0] * inverse[0, j] + sums[k, 1] * inverse[1, j] + sums[k, 2] * inverse[2, j]
-            )
+    channels = U(attributes.shape[1])
+    for i in range(U(first), U(last)):
+        f = U(face[i])
+        a, b, c = U(faces[f, 0]), U(faces[f, 1]), U(faces[f, 2])
+        b0, b1, b2 = bary[i, 0], bary[i, 1], bary[i, 2]
+        if channels < FOUR:
+            for k in range(channels):
+                values[i, k] = blend(attributes, a, b, c, k, b0, b1, b2)
+            continue
+        for start in range(U(0), channels, FOUR):
+            k = min(start, channels - FOUR)
+            v0 = blend(attributes, a, b, c, k, b0, b1, b2)
+            v1 = blend(attributes, a, b, c, k + ONE, b0, b1, b2)
+            v2 = blend(attributes, a, b, c, k + TWO, b0, b1, b2)
+            v3 = blend(attributes, a, b, c, k + THREE, b0, b1, b2)
+            values[i, k] = v0
+            values[i, k + ONE] = v1
+            values[i, k + TWO] = v2
+            values[i, k + THREE] = v3
+
+
+@njit(**FAST)
+def add_four(target, v, k, weight, g0, g1, g2, g3):
+    """target[v, k : k + 4] += weight * g, read before written so that it becomes one vector."""
+    t0, t1 = target[v, k], target[v, k + ONE]
+    t2, t3 = target[v, k + TWO], target[v, k + THREE]
+    target[v, k] = t0 + weight * g0
+    target[v, k + ONE] = t1 + weight * g1
+    target[v, k + TWO] = t2 + weight * g2
+    target[v, k + THREE] = t3 + weight * g3
+
+
+@njit(**FAST)
+def dot_four(attributes, v, k, g0, g1, g2, g3):
+    """attributes[v, k : k + 4] . g"""
+    return (
+        attributes[v, k] * g0
+        + attributes[v, k + ONE] * g1
+        + attributes[v, k + TWO] * g2
+        + attributes[v, k + THREE] * g3
+    )
+
+
+@njit(**FAST)
+def attribute_gradient(grad, i, attributes, a, b, c, b0, b1, b2, grad_attributes):
+    """Scatter fragment i's gradient to attributes (unless without rows); return dL/db (3)."""
+    channels = U(attributes.shape[1])
+    want = grad_attributes.shape[0] > 0
+    zero = np.float32(0)
+    d0 = d1 = d2 = zero
+    if channels < FOUR:
+        for k in range(channels):
+            g = grad[i, k]
+            d0 += g * attributes[a, k]
+            d1 += g * attributes[b, k]
+            d2 += g * attributes[c, k]
+            if want:
+                grad_attributes[a, k] += b0 * g
+                grad_attributes[b, k] += b1 * g
+                grad_attributes[c, k] += b2 * g
+        return d0, d1, d2
+    for start in range(U(0), channels, FOUR):
+        k = min(start, channels - FOUR)
+        done = start - k  # channels of this group that the one before had
+        g0 = grad[i, k] if done < ONE else zero
+        g1 = grad[i, k + ONE] if done < TWO else zero
+        g2 = grad[i, k + TWO] if done < THREE else zero
+        g3 = grad[i, k + THREE]
+        d0 += dot_four(attributes, a, k, g0, g1, g2, g3)
+        d1 += dot_four(attributes, b, k, g0, g1, g2, g3)
+        d2 += dot_four(attributes, c, k, g0, g1, g2, g3)
+        if want:
+            add_four(grad_attributes, a, k, b0, g0, g1, g2, g3)
+            add_four(grad_attributes, b, k, b1, g0, g1, g2, g3)
+            add_four(grad_attributes, c, k, b2, g0, g1, g2, g3)
+    return d0, d1, d2
+
+
+@njit(**FAST)
+def point_gradient(a, b, c, b0, b1, b2, h0, h1, h2, inverse, grad_verts):
+    """Add b_k M^-T h to the vertices a, b, c of a face whose M^-1 is `inverse`."""
+    x = inverse[0, 0] * h0 + inverse[1, 0] * h1 + inverse[2, 0] * h2
+    y = inverse[0, 1] * h0 + inverse[1, 1] * h1 + inverse[2, 1] * h2
+    z = inverse[0, 2] * h0 + inverse[1, 2] * h1 + inverse[2, 2] * h2
+    grad_verts[a, 0] += b0 * x
+    grad_verts[a, 1] += b0 * y
+    grad_verts[a, 2] += b0 * z
+    grad_verts[b, 0] += b1 * x
+    grad_verts[b, 1] += b1 * y
+    grad_verts[b, 2] += b1 * z
+    grad_verts[c, 0] += b2 * x
+    grad_verts[c, 1] += b2 * y
+    grad_verts[c, 2] += b2 * z
 
 
 @njit(**FAST)
@@ -199,53 +271,22 @@ def interpolate_backward(
 
     An array of no rows as grad_attributes or grad_verts leaves that gradient out.
     """
-    channels = attributes.shape[1]
-    want_attributes = grad_attributes.shape[0] > 0
     want_verts = grad_verts.shape[0] > 0
     inverse = np.empty((3, 3))
-    sums = np.zeros((3, 3))
-    run = face[first] if last > first else -1
-    for i in range(first, last):
+    run = -1
+    regular = False
+    for i in range(U(first), U(last)):
         f = face[i]
-        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+        a, b, c = U(faces[U(f), 0]), U(faces[U(f), 1]), U(faces[U(f), 2])
         b0, b1, b2 = bary[i, 0], bary[i, 1], bary[i, 2]
-        if want_attributes:
-            for k in range(channels):
-                g = grad[i, k]
-                grad_attributes[a, k] += b0 * g
-                grad_attributes[b, k] += b1 * g
-                grad_attributes[c, k] += b2 * g
-        if not want_verts:
-            continue
-        if f != run:
-            to_vertices(verts, faces, run, sums, inverse, grad_verts)
-            sums[:] = 0
-            run = f
-        g0 = g1 = g2 = np.float32(0)
-        for k in range(channels):
-            g = grad[i, k]
-            g0 += g * attributes[a, k]
-            g1 += g * attributes[b, k]
-            g2 += g * attributes[c, k]
-        add_to_run(b0, b1, b2, g0, g1, g2, sums)
-    if want_verts and run >= 0:
-        to_vertices(verts, faces, run, sums, inverse, grad_verts)
-
-
-@njit(**FAST)
-def add_to_run(b0, b1, b2, g0, g1, g2, sums):
-    """Add a fragment's b_k (-h) to sums, with h = g - (b . g) 1."""
-    mean = b0 * g0 + b1 * g1 + b2 * g2
-    h0, h1, h2 = mean - g0, mean - g1, mean - g2
-    sums[0, 0] += b0 * h0
-    sums[0, 1] += b0 * h1
-    sums[0, 2] += b0 * h2
-    sums[1, 0] += b1 * h0
-    sums[1, 1] += b1 * h1
-    sums[1, 2] += b1 * h2
-    sums[2, 0] += b2 * h0
-    sums[2, 1] += b2 * h1
-    sums[2, 2] += b2 * h2
+        d0, d1, d2 = attribute_gradient(grad, i, attributes, a, b, c, b0, b1, b2, grad_attributes)
+        if want_verts:
+            if f != run:
+                run = f
+                regular = invert(verts, faces, f, inverse)
+            if regular:
+                m = b0 * d0 + b1 * d1 + b2 * d2
+                point_gradient(a, b, c, b0, b1, b2, m - d0, m - d1, m - d2, inverse, grad_verts)
 
 
 @njit(**FAST)
@@ -254,21 +295,19 @@ def geometry_backward(
 ):
     """Add to grad_verts (V, 3) the gradient of barycentrics (N, 3) and depths (N,)."""
     inverse = np.empty((3, 3))
-    sums = np.zeros((3, 3))
-    run = face[first] if last > first else -1
-    for i in range(first, last):
-        if face[i] != run:
-            to_vertices(verts, faces, run, sums, inverse, grad_verts)
-            sums[:] = 0
-            run = face[i]
-        b0, b1, b2 = bary[i, 0], bary[i, 1], bary[i, 2]
-        add_to_run(b0, b1, b2, grad_bary[i, 0], grad_bary[i, 1], grad_bary[i, 2], sums)
-        g = grad_depth[i] * depth[i]
-        for k in range(3):
-            for j in range(3):
-                sums[k, j] += bary[i, k] * g
-    if run >= 0:
-        to_vertices(verts, faces, run, sums, inverse, grad_verts)
+    run = -1
+    regular = False
+    for i in range(U(first), U(last)):
+        f = face[i]
+        if f != run:
+            run = f
+            regular = invert(verts, faces, f, inverse)
+        if regular:
+            a, b, c = U(faces[U(f), 0]), U(faces[U(f), 1]), U(faces[U(f), 2])
+            b0, b1, b2 = bary[i, 0], bary[i, 1], bary[i, 2]
+            d0, d1, d2 = grad_bary[i, 0], grad_bary[i, 1], grad_bary[i, 2]
+            m = b0 * d0 + b1 * d1 + b2 * d2 + depth[i] * grad_depth[i]
+            point_gradient(a, b, c, b0, b1, b2, m - d0, m - d1, m - d2, inverse, grad_verts)
 
 
 @njit(**JIT)
@@ -296,28 +335,29 @@ def occludes(depth_p, depth_q, slope_p, slope_q, width):
 
 
 @njit(**JIT)
-def find_surface_pairs(verts, faces, box, slots, first, end, face, depth, step, p, q, axis):
+def find_surface_pairs(verts, faces, box, slots, face, depth, step, p, q, axis):
     """Pairs of covered pixels between which one surface occludes another; their number.
 
-    slots is the view's padded map, its fragments are first..end-1; p, q, axis hold 2 per fragment.
+    slots is the view's padded map; p, q, axis hold two entries per fragment.
     """
     stride = box[2] - box[0] + 3
     inverse = np.empty((3, 3))
     found = 0
     for i in range(stride + 1, slots.shape[0] - stride):
-        s = slots[i]
-        if s < 0 or s >= end:
+        s = slots[U(i)]
+        if s < 0:
             continue
         for a in range(2):
-            t = slots[i + 1] if a == 0 else slots[i + stride]
-            if t < 0 or t >= end or face[s] == face[t]:
+            t = slots[U(i + 1)] if a == 0 else slots[U(i + stride)]
+            if t < 0:
                 continue
-            width = step * min(depth[s], depth[t])
-            if abs(depth[t] - depth[s]) <= width:
+            ds, dt = depth[U(s)], depth[U(t)]
+            width = step * min(ds, dt)
+            if abs(dt - ds) <= width or face[U(s)] == face[U(t)]:
                 continue
-            slope_s = slopes(verts, faces, face[s], depth[s], inverse)[a]
-            slope_t = slopes(verts, faces, face[t], depth[t], inverse)[a]
-            if occludes(depth[s], depth[t], slope_s, slope_t, width):
+            slope_s = slopes(verts, faces, face[U(s)], ds, inverse)[a]
+            slope_t = slopes(verts, faces, face[U(t)], dt, inverse)[a]
+            if occludes(ds, dt, slope_s, slope_t, width):
                 p[found], q[found], axis[found] = s, t, a
                 found += 1
     return found

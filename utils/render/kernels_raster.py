@@ -15,8 +15,12 @@ SUBPIXEL_BITS = 12
 ONE = 1 << SUBPIXEL_BITS  # grid steps in a pixel
 GUARD = float(1 << 17)  # pixels; |coordinates| beyond are clipped: products stay below 2^62
 WIDE = 12  # pixels; wider faces find each row's span by division instead of testing every pixel
+CLIPPED = -(1 << 31)  # grid coordinate of vertices that need clipping
 MAX_CORNERS = 9  # a triangle clipped by five planes has at most eight
 
+# Array indices are cast to U where speed matters: Numba lets signed ones count from the end, which
+# costs instructions and keeps loops from becoming vector code.
+U = np.uintp
 JIT = {"nogil": True, "cache": True, "error_model": "numpy"}
 
 
@@ -24,8 +28,8 @@ JIT = {"nogil": True, "cache": True, "error_model": "numpy"}
 def project(verts, near, width, height, xy, inv_z, box):
     """Snap one view's vertices (V, 3) homogeneous pixels to the grid.
 
-    Writes xy (V, 2) int32 grid units and inv_z (V,) float32 (0: needs clipping); box (4,) gets the
-    covered pixel range x0, y0, x1, y1 (inclusive, within the image; x0 > x1 when nothing can be
+    Writes xy (V, 2) int32 grid units (x = CLIPPED where clipping is needed) and inv_z (V,) float32;
+    box (4,) gets the covered pixel range x0, y0, x1, y1 (inclusive, within the image; x0 > x1 when nothing can be
     seen). If a vertex needs clipping, the box is the whole image.
     """
     lo_x = lo_y = np.int64(1) << 40
@@ -34,13 +38,13 @@ def project(verts, near, width, height, xy, inv_z, box):
     for i in range(verts.shape[0]):
         z = np.float64(verts[i, 2])
         if not z > near:
-            inv_z[i] = 0
+            xy[i, 0] = CLIPPED
             clipped = clipped or z <= near
             continue
         x = verts[i, 0] / z
         y = verts[i, 1] / z
         if not (abs(x) <= GUARD and abs(y) <= GUARD):
-            inv_z[i] = 0
+            xy[i, 0] = CLIPPED
             clipped = True
             continue
         gx = np.int64(math.floor(x * ONE + 0.5))
@@ -89,30 +93,54 @@ def row_span(e, step, first, last):
 
 
 @njit(**JIT)
-def fill_face(ax, ay, bx, by, cx, cy, za, zb, zc, face, box, zbuf, ids):
-    """Draw one triangle, corners in grid units with inverse depths za, zb, zc, into a padded map.
+def fill_small(ax, ay, bx, by, cx, cy, a, b, c, inv_z, face, box, lo_x, hi_x, lo_y, hi_y, zbuf, ids):
+    """Draw a triangle of a few pixels: test every pixel centre of its bounding box.
 
-    zbuf (float32, nearest inverse depth) and ids (int32) are flat maps of the box with a margin of
-    one pixel. Equal depths keep the face drawn first.
+    Corners in grid units, counter-clockwise or clockwise; a, b, c are their vertices. Inverse depth
+    is computed only where a pixel is covered, since most of a dense mesh's faces cover none.
     """
-    lo_x = max(box[0], (min(ax, bx, cx) + ONE - 1) >> SUBPIXEL_BITS)
-    hi_x = min(box[2], max(ax, bx, cx) >> SUBPIXEL_BITS)
-    lo_y = max(box[1], (min(ay, by, cy) + ONE - 1) >> SUBPIXEL_BITS)
-    hi_y = min(box[3], max(ay, by, cy) >> SUBPIXEL_BITS)
-    if lo_x > hi_x or lo_y > hi_y:
-        return
     area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
     if area == 0:
         return
     if area < 0:
+        bx, by, b, cx, cy, c = cx, cy, c, bx, by, b
+        area = -area
+    stride = box[2] - box[0] + 3
+    dax, day, dbx, dby, dcx, dcy = cx - bx, cy - by, ax - cx, ay - cy, bx - ax, by - ay
+    own_a, own_b, own_c = 1 - owns(dax, day), 1 - owns(dbx, dby), 1 - owns(dcx, dcy)
+    for y in range(lo_y, hi_y + 1):
+        py = y << SUBPIXEL_BITS
+        row = (y - box[1] + 1) * stride - box[0] + 1
+        for x in range(lo_x, hi_x + 1):
+            px = x << SUBPIXEL_BITS
+            ea = dax * (py - by) - day * (px - bx)
+            eb = dbx * (py - cy) - dby * (px - cx)
+            ec = area - ea - eb
+            if ((ea - own_a) | (eb - own_b) | (ec - own_c)) >= 0:
+                z = np.float32((ea * inv_z[U(a)] + eb * inv_z[U(b)] + ec * inv_z[U(c)]) / area)
+                if z > zbuf[U(row + x)]:
+                    zbuf[U(row + x)] = z
+                    ids[U(row + x)] = face
+
+
+@njit(**JIT)
+def fill_wide(ax, ay, bx, by, cx, cy, za, zb, zc, face, box, zbuf, ids):
+    """Draw a triangle row by row: find the span by division, then fill it without tests."""
+    lo_x = max(box[0], (min(ax, bx, cx) + ONE - 1) >> SUBPIXEL_BITS)
+    hi_x = min(box[2], max(ax, bx, cx) >> SUBPIXEL_BITS)
+    lo_y = max(box[1], (min(ay, by, cy) + ONE - 1) >> SUBPIXEL_BITS)
+    hi_y = min(box[3], max(ay, by, cy) >> SUBPIXEL_BITS)
+    area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+    if lo_x > hi_x or area == 0:
+        return
+    if area < 0:
         bx, by, zb, cx, cy, zc = cx, cy, zc, bx, by, zb
         area = -area
-    px = lo_x << SUBPIXEL_BITS
-    py = lo_y << SUBPIXEL_BITS
+    px, py = lo_x << SUBPIXEL_BITS, lo_y << SUBPIXEL_BITS
     dax, day, dbx, dby, dcx, dcy = cx - bx, cy - by, ax - cx, ay - cy, bx - ax, by - ay
     ea = dax * (py - by) - day * (px - bx)
     eb = dbx * (py - cy) - dby * (px - cx)
-    ec = dcx * (py - ay) - dcy * (px - ax)
+    ec = area - ea - eb
     scale = 1.0 / area
     row_z = (ea * za + eb * zb + ec * zc) * scale
     step_z = np.float32(-(day * za + dby * zb + dcy * zc) * scale * ONE)
@@ -120,32 +148,18 @@ def fill_face(ax, ay, bx, by, cx, cy, za, zb, zc, face, box, zbuf, ids):
     ea -= 1 - owns(dax, day)
     eb -= 1 - owns(dbx, dby)
     ec -= 1 - owns(dcx, dcy)
-    sa, sb, sc = -day << SUBPIXEL_BITS, -dby << SUBPIXEL_BITS, -dcy << SUBPIXEL_BITS
     stride = box[2] - box[0] + 3
     start = (lo_y - box[1] + 1) * stride + lo_x - box[0] + 1
-    wide = hi_x - lo_x >= WIDE
     for _ in range(hi_y - lo_y + 1):
-        if wide:
-            k0, k1 = row_span(ea, sa, 0, hi_x - lo_x)
-            k0, k1 = row_span(eb, sb, k0, k1)
-            k0, k1 = row_span(ec, sc, k0, k1)
-            z0 = np.float32(row_z)
-            for k in range(k0, k1 + 1):
-                z = z0 + step_z * np.float32(k)
-                nearer = z > zbuf[start + k]
-                zbuf[start + k] = z if nearer else zbuf[start + k]
-                ids[start + k] = face if nearer else ids[start + k]
-        else:
-            fa, fb, fc = ea, eb, ec
-            for k in range(hi_x - lo_x + 1):
-                if (fa | fb | fc) >= 0:
-                    z = np.float32(row_z) + step_z * np.float32(k)
-                    if z > zbuf[start + k]:
-                        zbuf[start + k] = z
-                        ids[start + k] = face
-                fa += sa
-                fb += sb
-                fc += sc
+        k0, k1 = row_span(ea, -day << SUBPIXEL_BITS, 0, hi_x - lo_x)
+        k0, k1 = row_span(eb, -dby << SUBPIXEL_BITS, k0, k1)
+        k0, k1 = row_span(ec, -dcy << SUBPIXEL_BITS, k0, k1)
+        z0 = np.float32(row_z)
+        for k in range(k0, k1 + 1):
+            z = z0 + step_z * np.float32(np.int32(k))
+            nearer = z > zbuf[U(start + k)]
+            zbuf[U(start + k)] = z if nearer else zbuf[U(start + k)]
+            ids[U(start + k)] = np.int32(face) if nearer else ids[U(start + k)]
         ea += dax << SUBPIXEL_BITS
         eb += dbx << SUBPIXEL_BITS
         ec += dcx << SUBPIXEL_BITS
@@ -183,8 +197,14 @@ def cut(polygon, count, plane, result):
 
 
 @njit(**JIT)
-def clip_face(corners, near, face, box, zbuf, ids):
+def clip_face(verts, a, b, c, near, face, box, zbuf, ids):
     """Draw a face that reaches behind the near plane or far outside: cut it, then fill the fan."""
+    polygon = np.empty((MAX_CORNERS, 3))
+    for j in range(3):
+        polygon[0, j], polygon[1, j], polygon[2, j] = verts[a, j], verts[b, j], verts[c, j]
+    deepest = max(polygon[0, 2], polygon[1, 2], polygon[2, 2])
+    if not (deepest > near and np.isfinite(polygon[:3].sum())):
+        return
     planes = np.array(
         [
             [0.0, 0.0, 1.0, -near],
@@ -194,9 +214,7 @@ def clip_face(corners, near, face, box, zbuf, ids):
             [0.0, -1.0, GUARD, 0.0],
         ]
     )
-    polygon = np.empty((MAX_CORNERS, 3))
     other = np.empty((MAX_CORNERS, 3))
-    polygon[:3] = corners
     count = 3
     for i in range(planes.shape[0]):
         count = cut(polygon, count, planes[i], other)
@@ -207,32 +225,44 @@ def clip_face(corners, near, face, box, zbuf, ids):
         xy[i, 1] = math.floor(polygon[i, 1] / polygon[i, 2] * ONE + 0.5)
     z = 1 / polygon[:, 2]
     for i in range(1, count - 1):
-        a, b, c = xy[0], xy[i], xy[i + 1]
-        fill_face(
-            a[0], a[1], b[0], b[1], c[0], c[1], z[0], z[i], z[i + 1], face, box, zbuf, ids
+        p, q, r = xy[0], xy[i], xy[i + 1]
+        fill_wide(
+            p[0], p[1], q[0], q[1], r[0], r[1], z[0], z[i], z[i + 1], face, box, zbuf, ids
         )
 
 
 @njit(**JIT)
 def draw(verts, faces, first, last, near, xy, inv_z, box, zbuf, ids):
-    """Draw faces first..last-1 (F, 3) into cleared maps: ids -1, inverse depths 0."""
+    """Draw faces first..last-1 (F, 3) into cleared padded maps of the box.
+
+    ids (int32) gets the nearest face or -1, zbuf (float32) its inverse depth; both flat, with a
+    margin of one pixel. Of equal depths the first face stays.
+    """
     zbuf[:] = 0
     ids[:] = -1
     for f in range(first, last):
-        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-        za, zb, zc = inv_z[a], inv_z[b], inv_z[c]
-        if za > 0 and zb > 0 and zc > 0:
-            ax, bx, cx = np.int64(xy[a, 0]), np.int64(xy[b, 0]), np.int64(xy[c, 0])
-            if (min(ax, bx, cx) + ONE - 1) >> SUBPIXEL_BITS > max(ax, bx, cx) >> SUBPIXEL_BITS:
-                continue
-            ay, by, cy = np.int64(xy[a, 1]), np.int64(xy[b, 1]), np.int64(xy[c, 1])
-            fill_face(ax, ay, bx, by, cx, cy, za, zb, zc, f, box, zbuf, ids)
-        elif verts[a, 2] > near or verts[b, 2] > near or verts[c, 2] > near:
-            corners = np.empty((3, 3))
-            for j in range(3):
-                corners[0, j], corners[1, j], corners[2, j] = verts[a, j], verts[b, j], verts[c, j]
-            if np.isfinite(corners.sum()):
-                clip_face(corners, near, f, box, zbuf, ids)
+        a, b, c = faces[U(f), 0], faces[U(f), 1], faces[U(f), 2]
+        ax, bx, cx = np.int64(xy[U(a), 0]), np.int64(xy[U(b), 0]), np.int64(xy[U(c), 0])
+        left = min(ax, bx, cx)
+        lo_x = max(box[0], (left + ONE - 1) >> SUBPIXEL_BITS)
+        hi_x = min(box[2], max(ax, bx, cx) >> SUBPIXEL_BITS)
+        if left == CLIPPED:
+            clip_face(verts, a, b, c, near, f, box, zbuf, ids)
+            continue
+        if lo_x > hi_x:
+            continue
+        ay, by, cy = np.int64(xy[U(a), 1]), np.int64(xy[U(b), 1]), np.int64(xy[U(c), 1])
+        lo_y = max(box[1], (min(ay, by, cy) + ONE - 1) >> SUBPIXEL_BITS)
+        hi_y = min(box[3], max(ay, by, cy) >> SUBPIXEL_BITS)
+        if lo_y > hi_y:
+            continue
+        if hi_x - lo_x < WIDE:
+            fill_small(
+                ax, ay, bx, by, cx, cy, a, b, c, inv_z, f, box, lo_x, hi_x, lo_y, hi_y, zbuf, ids
+            )
+        else:
+            za, zb, zc = inv_z[a], inv_z[b], inv_z[c]
+            fill_wide(ax, ay, bx, by, cx, cy, za, zb, zc, f, box, zbuf, ids)
 
 
 @njit(**JIT)
