@@ -7,7 +7,8 @@ become lengths through each view's focal length over depth, so image size does n
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -18,8 +19,8 @@ from utils.camera_correction import SIZE as CAMERA_SIZE
 from utils.camera_correction import Views
 from utils.least_squares import Residuals
 
-KEYPOINTS = 21
-PER_PX = ("trans", "rotation", "pose", "shape", "scale", "cameras")  # names that may be free
+CAUCHY = 2.0  # standard deviations at which keypoints and outlines lose half their weight
+SHAPE_SIZE = 10
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,14 @@ class Weights:
 
     keypoints_3d: float = 0.0  # weight; 0: not used
     keypoints_2d: float = 0.0  # weight; 0: not used
-    outlines: float = 0.0  # weight of a view's outline against that of a hand's 21 keypoints
-    keypoint_sigma: float = 0.004  # error of a keypoint, and where Cauchy's loss turns
-    outline_sigma: float = 0.0015  # error of an outline
-    pose_prior: float = 1.0  # weight of the pose's prior
+    outlines: float = 0.0  # weight of a view's outline against that of its keypoints
+    keypoint_sigma: float = 0.004
+    outline_sigma: float = 0.0015
+    pose_prior: float = 1.0  # weight
     limit_sigma: float = 0.05  # radians beyond a joint's limit
     shape_sigma: float = 1.0  # of each shape component; the model's own is 1
     shared_shape_sigma: float = 0.3  # difference of the two hands' components
-    scale_sigma: float = 0.05  # relative; scale and first shape component trade off
+    scale_sigma: float = 0.05  # relative
     shared_scale_sigma: float = 0.01  # relative difference of the two hands
     camera_shift_sigma: float = 0.003  # of a camera's shift at the hands, as a share of the depth
     camera_turn_sigma: float = 0.005  # radians, of a camera's rotation about the hands
@@ -43,152 +44,163 @@ class Weights:
 
 @dataclass(frozen=True)
 class OutlineMatches:
-    """Points of one hand's surface and the image lines that they should lie on.
+    """N points of one hand's surface, each with the image line that it should lie on.
 
-    normal . pixel(point) = target, of points given by vertex ids (N, 3) and bary (N, 3).
+    Points are given by vertex ids `corners` (N, 3) and barycentrics `bary` (N, 3); the line of
+    point i in its `view` (N,) is normal_i . pixel = target_i, with normal (N, 2), target (N,).
     """
 
     hand: int
-    view: Tensor  # (N,)
-    corners: Tensor  # (N, 3) vertex ids
-    bary: Tensor  # (N, 3)
-    normal: Tensor  # (N, 2)
-    target: Tensor  # (N,) pixels
+    view: Tensor
+    corners: Tensor
+    bary: Tensor
+    normal: Tensor
+    target: Tensor
     weight: Tensor  # (N,)
 
 
 @dataclass
 class FitProblem:
-    """The unknowns are one vector: 62 numbers a hand, then 6 a view (`utils.camera_correction`)."""
+    """The unknowns are one vector: 62 numbers a hand, then 6 a view where cameras move.
 
-    hands: list[HandKinematics]
-    priors: list[PosePrior]
+    Layouts: `models.hand_kinematics.LAYOUT` and `utils.camera_correction`.
+    """
+
+    hands: Sequence[HandKinematics]
+    priors: Sequence[PosePrior]
     views: Views
     points: Tensor  # (hands, 21, 3) keypoints in 3D, nan where not seen
     pixels: Tensor  # (views, hands, 21, 2), nan where not seen
     confidence: Tensor  # (views, hands, 21)
     weights: Weights = field(default_factory=Weights)
-    outlines: list[OutlineMatches] = field(default_factory=list)
+    outlines: Sequence[OutlineMatches] = ()
+    moves_cameras: bool = False
+
+    @property
+    def cameras_at(self) -> int:
+        """Where the cameras' unknowns start, and how many the hands have."""
+        return SIZE * len(self.hands)
 
     @property
     def size(self) -> int:
         """Number of unknowns."""
-        return SIZE * len(self.hands) + CAMERA_SIZE * len(self.views.cameras)
+        return self.cameras_at + self.moves_cameras * CAMERA_SIZE * len(self.views.cameras)
 
-    def hand_slice(self, hand: int) -> slice:
+    def of_hand(self, hand: int) -> slice:
         """Where a hand's unknowns stand."""
         return slice(SIZE * hand, SIZE * (hand + 1))
 
     def corrections(self, x: Tensor) -> Tensor:
-        """Camera corrections (views, 6) in x."""
-        return x[SIZE * len(self.hands) :].reshape(-1, CAMERA_SIZE)
+        """Camera corrections (views, 6) in x; zeros where x holds hands only."""
+        found = x[self.cameras_at :].reshape(-1, CAMERA_SIZE)
+        return found if len(found) else x.new_zeros(len(self.views.cameras), CAMERA_SIZE)
 
-    def free(self, names: list[str]) -> Tensor:
+    def free(self, names: Sequence[str]) -> Tensor:
         """Mask (P,) of the unknowns that `names` (keys of LAYOUT, and 'cameras') move."""
         mask = torch.zeros(self.size, dtype=torch.bool)
         for hand in range(len(self.hands)):
             for name in set(names) - {"cameras"}:
-                mask[self.hand_slice(hand)][LAYOUT[name]] = True
-        if "cameras" in names:
-            mask[SIZE * len(self.hands) :] = True
+                mask[self.of_hand(hand)][LAYOUT[name]] = True
+        mask[self.cameras_at :] = "cameras" in names
         return mask
 
-    def with_weights(self, weights: Weights) -> FitProblem:
-        """The same data, weighed otherwise."""
-        return replace(self, weights=weights)
-
     def __call__(self, x: Tensor) -> list[Residuals]:
-        """All residuals at x, for `utils.least_squares.minimise`."""
+        """All residuals at x (P,), for `utils.least_squares.minimise`."""
         w = self.weights
-        keypoints = [hand.keypoints(x[self.hand_slice(k)]) for k, hand in enumerate(self.hands)]
-        parts = self._priors(x)
-        if w.keypoints_3d > 0:
-            parts += [self._keypoints_3d(k, *keypoints[k]) for k in range(len(self.hands))]
-        if w.keypoints_2d > 0:
-            parts += [self._keypoints_2d(k, x, *keypoints[k]) for k in range(len(self.hands))]
+        parts = [self._pose_prior(k, x) for k in range(len(self.hands))]
+        parts += [self._shape_prior(x)]
+        if self.moves_cameras:
+            parts += [self._camera_prior(x)]
+        if w.keypoints_3d > 0 or w.keypoints_2d > 0:
+            for k, hand in enumerate(self.hands):
+                points, jacobian = hand.keypoints(x[self.of_hand(k)])
+                if w.keypoints_3d > 0:
+                    parts.append(self._keypoints_3d(k, points, jacobian))
+                if w.keypoints_2d > 0:
+                    parts.append(self._keypoints_2d(k, x, points, jacobian))
         if w.outlines > 0:
             parts += [self._outline(match, x) for match in self.outlines]
         return parts
 
-    def _residuals(self, name, value, columns, weight=None, cauchy=None) -> Residuals:
-        """Residuals (N, C) whose Jacobian is given by {slice of the unknowns: (N, C, n)}."""
-        jacobian = torch.zeros(*value.shape, self.size, dtype=value.dtype)
-        for where, part in columns.items():
-            jacobian[..., where[0] : where[1]] = part
-        weight = torch.ones(len(value), dtype=value.dtype) if weight is None else weight
-        return Residuals(name, value, jacobian, weight, cauchy)
-
-    def _columns(self, hand: int) -> tuple[int, int]:
-        return SIZE * hand, SIZE * (hand + 1)
-
-    def _keypoints_3d(self, hand: int, points: Tensor, jacobian: Tensor) -> Residuals:
+    def _keypoints_3d(self, hand: int, points: Tensor, by_hand: Tensor) -> Residuals:
         seen = self.points[hand].isfinite().all(1)
-        sigma = self.weights.keypoint_sigma
-        value = (points - self.points[hand])[seen] / sigma
-        weight = self.weights.keypoints_3d * torch.ones(len(value), dtype=value.dtype)
-        columns = {self._columns(hand): jacobian[seen] / sigma}
-        return self._residuals("keypoints_3d", value, columns, weight, cauchy=2.0)
+        value = (points - self.points[hand])[seen] / self.weights.keypoint_sigma
+        jacobian = points.new_zeros(len(value), 3, self.size)
+        jacobian[..., self.of_hand(hand)] = by_hand[seen] / self.weights.keypoint_sigma
+        weight = points.new_full((len(value),), self.weights.keypoints_3d)
+        return Residuals("keypoints_3d", value, jacobian, weight, CAUCHY)
 
-    def _projected(self, view, x, points, jacobian):
-        """Pixels (N, 2) of points (N, 3), Jacobian by the hand (N, 2, 62) and all cameras."""
-        pixel, by_point, by_camera = self.views.project(view, points, self.corrections(x))
-        by_cameras = torch.zeros(len(view), 2, self.size, dtype=x.dtype)
-        start = SIZE * len(self.hands)
-        columns = start + CAMERA_SIZE * view[:, None] + torch.arange(CAMERA_SIZE)
-        by_cameras.scatter_(2, columns[:, None].expand(-1, 2, -1), by_camera)
-        return pixel, by_point @ jacobian, by_cameras
-
-    def _keypoints_2d(self, hand: int, x: Tensor, points: Tensor, jacobian: Tensor) -> Residuals:
+    def _keypoints_2d(self, hand: int, x: Tensor, points: Tensor, by_hand: Tensor) -> Residuals:
         seen = self.pixels[:, hand].isfinite().all(2) & (self.confidence[:, hand] > 0)
         view, keypoint = seen.nonzero(as_tuple=True)
-        pixel, by_hand, full = self._projected(view, x, points[keypoint], jacobian[keypoint])
-        length = 1 / (self.views.px_per_unit()[view] * self.weights.keypoint_sigma)
-        value = (pixel - self.pixels[view, hand, keypoint]) * length[:, None]
-        first, last = self._columns(hand)
-        full[..., first:last] = by_hand
-        full *= length[:, None, None]
+        pixel, by_point, by_camera = self.views.project(view, points[keypoint], self.corrections(x))
+        per_px = 1 / (self.views.px_per_unit()[view] * self.weights.keypoint_sigma)
+        value = (pixel - self.pixels[view, hand, keypoint]) * per_px[:, None]
+        jacobian = self._camera_columns(view, by_camera)
+        jacobian[..., self.of_hand(hand)] = by_point @ by_hand[keypoint]
         weight = self.weights.keypoints_2d * self.confidence[view, hand, keypoint]
-        return Residuals("keypoints_2d", value, full, weight, cauchy=2.0)
+        return Residuals("keypoints_2d", value, jacobian * per_px[:, None, None], weight, CAUCHY)
 
     def _outline(self, match: OutlineMatches, x: Tensor) -> Residuals:
+        """Distances of surface points to their lines."""
         ids, corner = match.corners.unique(return_inverse=True)
-        verts, jacobian = self.hands[match.hand].vertices(x[self.hand_slice(match.hand)], ids)
+        verts, by_hand = self.hands[match.hand].vertices(x[self.of_hand(match.hand)], ids)
         points = (match.bary[..., None] * verts[corner]).sum(1)
-        by_hand = torch.einsum("nk,nkcp->ncp", match.bary, jacobian[corner])
-        pixel, by_hand, full = self._projected(match.view, x, points, by_hand)
-        first, last = self._columns(match.hand)
-        full[..., first:last] = by_hand
-        length = 1 / (self.views.px_per_unit()[match.view] * self.weights.outline_sigma)
-        value = ((match.normal * pixel).sum(1) - match.target) * length
-        J = (match.normal[:, None] @ full)[:, 0] * length[:, None]
+        pixel, by_point, by_camera = self.views.project(match.view, points, self.corrections(x))
+        per_px = 1 / (self.views.px_per_unit()[match.view] * self.weights.outline_sigma)
+        value = ((match.normal * pixel).sum(1) - match.target) * per_px
+        line = (match.normal * per_px[:, None])[:, None]  # (N, 1, 2)
+        jacobian = self._camera_columns(match.view, line @ by_camera)
+        by_corner = match.bary[..., None] * (line @ by_point)  # (N, 3 corners, 3)
+        by_hand = by_hand[corner].flatten(1, 2)  # (N, 9, 62)
+        jacobian[..., self.of_hand(match.hand)] = by_corner.flatten(1)[:, None] @ by_hand
         weight = self.weights.outlines * match.weight
-        return Residuals("outlines", value[:, None], J[:, None], weight, cauchy=2.0)
+        return Residuals("outlines", value[:, None], jacobian, weight, CAUCHY)
 
-    def _priors(self, x: Tensor) -> list[Residuals]:
-        w, parts = self.weights, []
-        for k, prior in enumerate(self.priors):
-            hand = x[self.hand_slice(k)]
-            start = SIZE * k
-            value, jacobian = prior.residuals(hand[LAYOUT["pose"]], w.limit_sigma)
-            columns = {(start + 6, start + 51): jacobian[:, None]}
-            weight = w.pose_prior * torch.ones(len(value), dtype=x.dtype)
-            parts.append(self._residuals("pose_prior", value[:, None], columns, weight))
-            sigma = torch.tensor([w.shape_sigma] * 10 + [w.scale_sigma], dtype=x.dtype)
-            columns = {(start + 51, start + 62): torch.diag(1 / sigma)[:, None]}
-            parts.append(self._residuals("shape_prior", (hand[51:] / sigma)[:, None], columns))
-        if len(self.hands) == 2:
-            parts.append(self._shared(x))
-        sigma = [w.camera_turn_sigma] * 3 + [w.camera_shift_sigma] * 3
-        inverse = 1 / torch.tensor(sigma, dtype=x.dtype).repeat(len(self.views.cameras))
-        value = (x[SIZE * len(self.hands) :] * inverse)[:, None]
-        columns = {(SIZE * len(self.hands), self.size): torch.diag(inverse)[:, None]}
-        parts.append(self._residuals("camera_prior", value, columns, cauchy=1.0))
-        return parts
+    def _camera_columns(self, view: Tensor, by_camera: Tensor) -> Tensor:
+        """A Jacobian (N, C, P) with by_camera (N, C, 6) in the columns of each row's view (N,)."""
+        jacobian = by_camera.new_zeros(*by_camera.shape[:2], self.size)
+        if self.moves_cameras:
+            columns = self.cameras_at + CAMERA_SIZE * view[:, None] + torch.arange(CAMERA_SIZE)
+            jacobian.scatter_(2, columns[:, None].expand_as(by_camera), by_camera)
+        return jacobian
 
-    def _shared(self, x: Tensor) -> Residuals:
+    def _pose_prior(self, hand: int, x: Tensor) -> Residuals:
+        pose = x[self.of_hand(hand)][LAYOUT["pose"]]
+        value, by_pose = self.priors[hand].residuals(pose, self.weights.limit_sigma)
+        jacobian = x.new_zeros(len(value), 1, self.size)
+        jacobian[:, 0, self.of_hand(hand)][:, LAYOUT["pose"]] = by_pose
+        weight = x.new_full((len(value),), self.weights.pose_prior)
+        return Residuals("pose_prior", value[:, None], jacobian, weight)
+
+    def _shape_prior(self, x: Tensor) -> Residuals:
+        """Each hand's shape and scale, and their difference between the two."""
         w = self.weights
-        sigma = torch.tensor([w.shared_shape_sigma] * 10 + [w.shared_scale_sigma], dtype=x.dtype)
-        difference = (x[51:62] - x[SIZE + 51 : SIZE + 62]) / sigma
-        inverse = torch.diag(1 / sigma)[:, None]
-        columns = {(51, 62): inverse, (SIZE + 51, SIZE + 62): -inverse}
-        return self._residuals("shared_shape", difference[:, None], columns)
+        own = x.new_tensor([w.shape_sigma] * SHAPE_SIZE + [w.scale_sigma])
+        shared = x.new_tensor([w.shared_shape_sigma] * SHAPE_SIZE + [w.shared_scale_sigma])
+        each = slice(LAYOUT["shape"].start, LAYOUT["scale"].stop)
+        rows = []
+        for hand in range(len(self.hands)):
+            row = x.new_zeros(SHAPE_SIZE + 1, self.size)
+            row[:, self.of_hand(hand)][:, each] = torch.diag(1 / own)
+            rows.append(row)
+        if len(rows) == 2:
+            rows.append((rows[0] - rows[1]) * (own / shared)[:, None])
+        return _linear("shape_prior", torch.cat(rows), x)
+
+    def _camera_prior(self, x: Tensor) -> Residuals:
+        """Corrections are small, and mostly zero: Cauchy's loss lets few cameras be far off.
+
+        It also anchors the world: a common motion of all cameras costs, and changes nothing else.
+        """
+        w = self.weights
+        sigma = x.new_tensor([w.camera_turn_sigma] * 3 + [w.camera_shift_sigma] * 3)
+        rows = x.new_zeros(self.size - self.cameras_at, self.size)
+        rows[:, self.cameras_at :] = torch.diag(1 / sigma.repeat(len(self.views.cameras)))
+        return _linear("camera_prior", rows, x, cauchy=1.0)
+
+
+def _linear(name: str, jacobian: Tensor, x: Tensor, cauchy: float | None = None) -> Residuals:
+    """Residuals jacobian (N, P) @ x, one by one."""
+    weight = x.new_ones(len(jacobian))
+    return Residuals(name, (jacobian @ x)[:, None], jacobian[:, None], weight, cauchy)

@@ -1,70 +1,49 @@
-"""Fitting the hand model to keypoints, outlines and, where the data ask for it, to cameras."""
+"""Fitting the hand model to keypoints, to masks and, where the data ask for it, to cameras."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models.fit_problem import KEYPOINTS, FitProblem, Weights
+from models.fit_problem import FitProblem, Weights
+from models.fitted_hand import FittedHand
 from models.hand_kinematics import LAYOUT, HandKinematics
 from models.hand_model import HandModel
+from models.hand_outlines import HandOutlines
 from models.hand_start import natural_scale, rigid_start
 from models.pose_prior import PosePrior
 from utils.camera_correction import Views
+from utils.camera_support import support
 from utils.cameras import Cameras, Similarity
 from utils.errors import UserError
 from utils.hand_search import assign_detections
+from utils.keypoints import KEYPOINTS, SIDES
 from utils.least_squares import minimise, one_thread
+from utils.masks import MaskVerdict
 from utils.multiview import MIN_JOINTS, HandViews
 
-SIDES = ("left", "right")
+FIT_RADIUS, MIN_FIT = 0.25, 0.3  # as pose_optim's keys fit_radius and min_fit
+TRIAL_STEPS = 15  # of the fit that tells whether cameras should move
+MATCHES = 100  # outline points a view and direction
+JUDGED_SIZE = 512  # pixels of the longer side at which masks are judged in the end
 
 
 @dataclass(frozen=True)
-class FittedHand:
-    """One hand's parameters in world coordinates, float64, shapes as mano_out's S.pt has them."""
-
-    model: HandModel
-    pose: Tensor  # (1, 48) axis-angle, 3 global and 45 relative to hands_mean
-    shape: Tensor  # (1, 10)
-    trans: Tensor  # (1, 3) world units
-    scale: Tensor  # (1,) world units per metre
-
-    @property
-    def side(self) -> str:
-        """'left' or 'right'."""
-        return self.model.side
-
-    def verts(self) -> Tensor:
-        """Vertices (V, 3), world units."""
-        return self.model(self.pose, self.shape, self.trans, self.scale)[0][0].detach()
-
-    def keypoints(self) -> Tensor:
-        """Keypoints (21, 3), world units."""
-        points = self.model.joints_and_tips(self.pose, self.shape, self.trans, self.scale)
-        return points[0].detach()
-
-    def as_dict(self) -> dict[str, Any]:
-        """What mano_out/S.pt holds of a hand, float32 parameters."""
-        tensors = {
-            name: getattr(self, name).float() for name in ("pose", "shape", "trans", "scale")
-        }
-        kind = {"hand_model": self.model.kind, "flat_hand_mean": False}
-        return {"type": self.side, **tensors, **kind}
-
-
-@dataclass
 class Fit:
-    """Result of `fit_hands`: hands left first, cameras (corrected or as given), metrics."""
+    """Result of `fit_hands`."""
 
-    hands: list[FittedHand]
-    cameras: Cameras
-    metrics: dict[str, Any] = field(default_factory=dict)
+    hands: list[FittedHand]  # left first
+    first_hands: list[FittedHand]  # after the first stage that fits all 3D keypoints
+    cameras: Cameras  # corrected, or as given
+    corrected: bool
+    verdicts: list[MaskVerdict]  # one a view
+    trusted: list[np.ndarray]  # (H, W) bool, one a view: where the mask can be compared
+    metrics: dict[str, Any]
 
 
 def hands_in(points: np.ndarray) -> list[str]:
@@ -79,107 +58,171 @@ def fit_hands(
     cameras: Cameras,
     xy: np.ndarray,
     confidence: np.ndarray,
+    masks: Sequence[np.ndarray | None],
     options: Mapping[str, Any],
 ) -> Fit:
-    """Fit one or two hands.
+    """Fit one or two hands to N views.
 
     models: float64 hand models in any order; points (2, 21, 3) world units, left then right, nan
-    where not seen; xy (N, 2, 21, 2) pixels and confidence (N, 2, 21) as detected, names not to be
-    trusted; options: the config's section `mano_optim`. Raises UserError when no hand has enough
-    keypoints.
+    where not seen; xy (N, 2, 21, 2) pixels and confidence (N, 2, 21) as detected, whose names are
+    not trusted; masks (H, W) bool or None; options: the config's section `mano_optim`.
+    Deterministic. Raises UserError when no hand has enough keypoints.
     """
-    models = sorted(models, key=lambda model: SIDES.index(model.side))
     sides = hands_in(points)
-    models = [model for model in models if model.side in sides]
+    models = sorted((m for m in models if m.side in sides), key=lambda m: SIDES.index(m.side))
     if not models:
         raise UserError(
             f"keypoints: no hand has {MIN_JOINTS} of {KEYPOINTS} keypoints in 3D; look at "
             "pose_optim.py's overlays and detect again"
         )
-    problem, world_from_fit, x = _start(models, points, cameras, xy, confidence, options)
-    metrics: dict[str, Any] = {"stages": []}
-    for stage in options["stages"]:
-        x = run_stage(problem, stage, options, x)
-        metrics["stages"].append({"name": stage["name"], **keypoint_errors(problem, x)})
-    hands = [
-        _in_world(model, x[problem.hand_slice(k)], world_from_fit) for k, model in enumerate(models)
-    ]
-    return Fit(hands, cameras, metrics)
+    with one_thread():
+        fitter = HandFitter(models, points, cameras, xy, confidence, masks, options)
+        for stage in options["stages"]:
+            fitter.run(stage)
+        return fitter.result()
 
 
-def _start(models, points, cameras, xy, confidence, options):
-    """The problem in the frame whose unit is the hands' own metre, that frame, and a start."""
-    hands = [HandKinematics(model) for model in models]
-    chosen = [SIDES.index(model.side) for model in models]
-    scale = natural_scale(hands, points[chosen])
-    centre = np.nanmean(points[chosen].reshape(-1, 3), 0)
-    world_from_fit = Similarity(scale, torch.from_numpy(centre))
-    near = (points - centre) / scale
-    pixels, weights = match_detections(points, cameras, xy, confidence)
-    views = Views(
-        cameras.to(dtype=torch.float64).normalised(world_from_fit), torch.zeros(3).double()
-    )
-    problem = FitProblem(
-        hands,
-        [PosePrior(model) for model in models],
-        views,
-        torch.from_numpy(near[chosen]),
-        torch.from_numpy(pixels[:, chosen]),
-        torch.from_numpy(weights[:, chosen]),
-    )
-    x = torch.zeros(problem.size, dtype=torch.float64)
-    for k, hand in enumerate(hands):
-        x[problem.hand_slice(k)] = rigid_start(hand, near[chosen[k]])
-    return problem, world_from_fit, x
+class HandFitter:
+    """State of a fit: the problem, the unknowns so far, and what was measured of each stage."""
+
+    def __init__(self, models, points, cameras, xy, confidence, masks, options):
+        self.models, self.masks, self.options = models, masks, options
+        self.given = cameras.to("cpu", torch.float64)
+        chosen = [SIDES.index(model.side) for model in models]
+        kinematics = [HandKinematics(model) for model in models]
+        scale = natural_scale(kinematics, points[chosen])
+        centre = np.nanmean(points[chosen].reshape(-1, 3), 0)
+        self.world_from_fit = Similarity(scale, torch.from_numpy(centre))
+        near = (points - centre) / scale
+        pixels, weights = match_detections(points, self.given, xy, confidence)
+        views = Views(self.given.normalised(self.world_from_fit), torch.zeros(3).double())
+        self.problem = FitProblem(
+            kinematics,
+            [PosePrior(model) for model in models],
+            views,
+            *(torch.from_numpy(a) for a in (near[chosen], pixels[:, chosen], weights[:, chosen])),
+        )
+        self.x = torch.cat([rigid_start(k, near[c]) for k, c in zip(kinematics, chosen)])
+        self.support = float("nan")
+        self.first_hands: list[FittedHand] = []
+        self.stages: list[dict[str, Any]] = []
+
+    def cameras(self) -> Cameras:
+        """The cameras in the fit's frame, with the corrections so far."""
+        return self.problem.views.corrected(self.problem.corrections(self.x))
+
+    def verts(self) -> list[Tensor]:
+        """Each hand's vertices (V, 3) in the fit's frame."""
+        hands = enumerate(self.problem.hands)
+        return [hand.vertices(self.x[self.problem.of_hand(k)])[0] for k, hand in hands]
+
+    def hands(self) -> list[FittedHand]:
+        """The hands so far, in world coordinates."""
+        parts = [self.x[self.problem.of_hand(k)] for k in range(len(self.models))]
+        return [FittedHand.of(m, x, self.world_from_fit) for m, x in zip(self.models, parts)]
+
+    def run(self, stage: Mapping[str, Any]) -> None:
+        """One stage of the config's list: its terms, its free unknowns, its steps."""
+        settings = {**self.options, **stage}
+        self.problem.weights = Weights(
+            **{k: settings[k] for k in Weights.__annotations__ if k in settings}
+        )
+        names = stage["free"]
+        if "cameras" in names and not self._move_cameras():
+            names = [name for name in names if name != "cameras"]
+        if stage.get("outlines", 0) > 0:
+            self._fit_outlines(stage, names)
+        else:
+            self.x = minimise(self.problem, self.x, self.problem.free(names), stage["steps"])
+        self.stages.append({"name": stage["name"], **self.errors()})
+        if not self.first_hands and "pose" in names:
+            self.first_hands = self.hands()
+
+    def _fit_outlines(self, stage: Mapping[str, Any], names: Sequence[str]) -> None:
+        """Alternate between matching outlines, with less and less reach, and solving."""
+        problem, options = self.problem, self.options
+        outlines = self._drawing(options["mask_size"])
+        px_per_unit = problem.views.px_per_unit().numpy()
+        for reach in stage["reach"]:
+            problem.outlines = outlines.match(
+                self.cameras(), self.verts(), px_per_unit, reach, MATCHES
+            )
+            self.x = minimise(problem, self.x, problem.free(names), stage["steps"])
+        problem.outlines = ()
+
+    def _drawing(self, size: int) -> HandOutlines:
+        return HandOutlines(self.models, self.masks, self.cameras(), self.verts(), size)
+
+    def _move_cameras(self) -> bool:
+        """True when the keypoints support camera corrections; decided once, then kept.
+
+        They are tried out: hands and cameras are fitted to the keypoints together.
+        """
+        problem = self.problem
+        if problem.moves_cameras or np.isfinite(self.support):
+            return problem.moves_cameras
+        w, given = problem.weights, self.x
+        problem.moves_cameras = True
+        x = torch.cat([given, given.new_zeros(problem.size - len(given))])
+        x = minimise(problem, x, problem.free([*LAYOUT, "cameras"]), TRIAL_STEPS)
+        prior = x.new_tensor([w.camera_turn_sigma] * 3 + [w.camera_shift_sigma] * 3)
+        self.support = support(
+            problem.views,
+            (self._keypoints(given), self._keypoints(x)),
+            problem.pixels,
+            problem.confidence,
+            w.keypoint_sigma,
+            prior,
+        )
+        problem.moves_cameras = self.support >= self.options["camera_support"]
+        self.x = x if problem.moves_cameras else given
+        return problem.moves_cameras
+
+    def _keypoints(self, x: Tensor) -> Tensor:
+        """Keypoints (hands, 21, 3) at x in the fit's frame."""
+        hands = enumerate(self.problem.hands)
+        return torch.stack([hand.keypoints(x[self.problem.of_hand(k)])[0] for k, hand in hands])
+
+    def errors(self) -> dict[str, Any]:
+        """Median distances of the fitted keypoints in 3D (mm of the model) and in pixels."""
+        fitted, problem = self._keypoints(self.x), self.problem
+        apart = (fitted - problem.points).norm(dim=2)
+        projected = self.cameras().project(fitted.flatten(0, 1)).unflatten(1, fitted.shape[:2])
+        pixels = (projected - problem.pixels).norm(dim=3)
+        return {
+            "keypoint_mm": round(float(apart.nanmedian()) * 1000, 3),
+            "keypoint_px": round(float(pixels.nanmedian()), 3),
+        }
+
+    def result(self) -> Fit:
+        """Hands and cameras in world coordinates, the masks' final verdicts, all metrics."""
+        problem = self.problem
+        drawing = self._drawing(JUDGED_SIZE)
+        drawn, _ = drawing.draw(self.cameras(), self.verts())
+        verdicts = drawing.judge(drawn)
+        shift = problem.views.shift_px(problem.corrections(self.x))
+        metrics = {
+            "stages": self.stages,
+            "camera_support": self.support,
+            "cameras_corrected": problem.moves_cameras,
+            "camera_shift_px": [round(s, 2) for s in shift.tolist()],
+            "masks": [verdict.as_dict() for verdict in verdicts],
+        }
+        cameras = self.given
+        if problem.moves_cameras:
+            cameras = self.cameras().normalised(self.world_from_fit.inverse())
+        trusted = drawing.trusted(drawn, verdicts)
+        fitted = self.hands(), self.first_hands, cameras, problem.moves_cameras
+        return Fit(*fitted, verdicts, trusted, metrics)
 
 
 def match_detections(
     points: np.ndarray, cameras: Cameras, xy: np.ndarray, confidence: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Detections by the hand they show, whatever the detector named them.
+    """Detections by the hand of points (2, 21, 3) they show, whatever the detector named them.
 
     Pixels (N, 2, 21, 2), nan where not seen, and confidences (N, 2, 21).
     """
     views = HandViews.of(cameras, xy, confidence, FIT_RADIUS)
-    assigned = assign_detections(points, views, MIN_FIT)
-    pixels, weights = views.chosen(assigned)
+    pixels, weights = views.chosen(assign_detections(points, views, MIN_FIT))
     return np.where(weights[..., None] > 0, pixels, np.nan), weights
-
-
-FIT_RADIUS, MIN_FIT = 0.25, 0.3  # see pose_optim's keys fit_radius and min_fit
-
-
-def run_stage(
-    problem: FitProblem, stage: Mapping[str, Any], options: Mapping[str, Any], x: Tensor
-) -> Tensor:
-    """One stage of the config's list: its weights, its free unknowns, its steps."""
-    settings = {**options, **stage}
-    weights = Weights(**{k: settings[k] for k in Weights.__annotations__ if k in settings})
-    free = problem.free(stage["free"])
-    with one_thread():
-        return minimise(problem.with_weights(weights), x, free, stage["steps"])
-
-
-def keypoint_errors(problem: FitProblem, x: Tensor) -> dict[str, Any]:
-    """Median distances of the keypoints in 3D (metres of the model) and in pixels."""
-    apart, pixels = [], []
-    cameras = problem.views.corrected(problem.corrections(x))
-    for k, hand in enumerate(problem.hands):
-        fitted, _ = hand.keypoints(x[problem.hand_slice(k)])
-        apart.append((fitted - problem.points[k]).norm(dim=1))
-        pixels.append((cameras.project(fitted) - problem.pixels[:, k]).norm(dim=2))
-    return {
-        "keypoint_median_mm": float(torch.stack(apart).nanmedian()) * 1000,
-        "keypoint_median_px": float(torch.stack(pixels).nanmedian()),
-    }
-
-
-def _in_world(model: HandModel, x: Tensor, world_from_fit: Similarity) -> FittedHand:
-    """Parameters in world units of one hand's unknowns x (62,).
-
-    The model turns about its wrist joint, so its own offset only needs the scale's change.
-    """
-    scale = x[LAYOUT["scale"]].exp() * world_from_fit.scale
-    trans = world_from_fit.apply(x[LAYOUT["trans"]])
-    pose = torch.cat([x[LAYOUT["rotation"]], x[LAYOUT["pose"]]])
-    return FittedHand(model, pose[None], x[LAYOUT["shape"]][None], trans[None], scale)

@@ -1,0 +1,69 @@
+"""A fitted hand in world coordinates: its parameters, its mesh, its entry in mano_out/S.pt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.hand_kinematics import LAYOUT
+from models.hand_model import HandModel
+from utils.cameras import Similarity
+
+
+@dataclass(frozen=True)
+class FittedHand:
+    """One hand's parameters, float64, shaped as in mano_out/S.pt."""
+
+    model: HandModel
+    pose: Tensor  # (1, 48) axis-angle, 3 global and 45 relative to hands_mean
+    shape: Tensor  # (1, 10)
+    trans: Tensor  # (1, 3) world units
+    scale: Tensor  # (1,) world units per metre of the model
+
+    @staticmethod
+    def of(model: HandModel, x: Tensor, world_from_fit: Similarity) -> FittedHand:
+        """From a fit's unknowns x (62,), whose frame is `world_from_fit` away."""
+        scale = x[LAYOUT["scale"]].exp() * world_from_fit.scale
+        trans = world_from_fit.apply(x[LAYOUT["trans"]])
+        pose = torch.cat([x[LAYOUT["rotation"]], x[LAYOUT["pose"]]])
+        return FittedHand(model, pose[None], x[LAYOUT["shape"]][None], trans[None], scale)
+
+    @property
+    def side(self) -> str:
+        """'left' or 'right'."""
+        return self.model.side
+
+    def verts(self) -> Tensor:
+        """Vertices (V, 3), world units."""
+        with torch.no_grad():
+            return self.model(self.pose, self.shape, self.trans, self.scale)[0][0]
+
+    def keypoints(self) -> Tensor:
+        """Keypoints (21, 3) in MediaPipe's order, world units."""
+        with torch.no_grad():
+            return self.model.joints_and_tips(self.pose, self.shape, self.trans, self.scale)[0]
+
+    def as_dict(self) -> dict[str, Any]:
+        """What S.pt holds of a hand: plain values and float32 tensors."""
+        tensors = {
+            name: getattr(self, name).float() for name in ("pose", "shape", "trans", "scale")
+        }
+        return {
+            "type": self.side,
+            **tensors,
+            "hand_model": self.model.kind,
+            "flat_hand_mean": False,
+        }
+
+
+def joined_mesh(hands: Sequence[FittedHand]) -> tuple[np.ndarray, np.ndarray]:
+    """One mesh of all hands in their order: vertices (V, 3) float64 and faces (F, 3) int64."""
+    verts = [hand.verts().numpy() for hand in hands]
+    first = np.cumsum([0, *map(len, verts)])
+    faces = [hand.model.faces.cpu().numpy() + k for hand, k in zip(hands, first)]
+    return np.concatenate(verts), np.concatenate(faces).astype(np.int64)
