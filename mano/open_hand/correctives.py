@@ -20,10 +20,14 @@ SHORTEST_FOLD = 0.008  # metres
 # Metres over which the fold sets in towards the palm, and ends away from the finger's bone.
 FOLD_ONSET = (0.0, 0.004)
 FOLD_REACH = (0.016, 0.020)
+FOLD_WEIGHT = (0.3, 0.7)
 # Knuckles of the palm: only the back of the hand follows the arc, setting in over 6 mm, and only
 # by this fraction, since all of it looks swollen. Their palmar skin is no fold of two phalanges.
 KNUCKLE_ONSET = (0.0, 0.006)
 KNUCKLE_FRACTION = 0.6
+# Metres from the joint over which its correctives end: skin far away has a share in the bend too,
+# but what blending does to it is no joint's shape.
+REACH = (0.025, 0.035)
 RIDGE = 1e-3  # of the largest eigenvalue
 NEGLIGIBLE = 2e-5  # metres: smaller offsets are dropped, which keeps the correctives local
 FLEXION_DEGREES = (-20, -10, 10, 25, 40, 55, 70, 80, 90, 100, 110)
@@ -43,12 +47,13 @@ def pose_correctives(
         share = weights[:, _moved_by(joint)].sum(1)
         offset = verts - joints[joint]
         depth = offset @ np.cross(axes[joint], directions[joint])  # towards the palm
+        fraction = 1 - _ramp(np.linalg.norm(offset, axis=1), *REACH)
         if PARENTS[joint] == 0:
             wanted = share
-            fraction = KNUCKLE_FRACTION * _ramp(-depth, *KNUCKLE_ONSET)
+            fraction *= KNUCKLE_FRACTION * _ramp(-depth, *KNUCKLE_ONSET)
         else:
-            wanted = _fold_share(share, offset, depth, directions[joint])
-            fraction = np.ones(len(verts))
+            finger = share + weights[:, PARENTS[joint]]
+            wanted = _fold_share(share, offset, depth, directions[joint], finger)
         rotvecs = _training_rotations(axes[joint], directions[joint])
         targets = np.stack([_rest_offsets(offset, share, wanted, r) for r in rotvecs])
         features = (Rotation.from_rotvec(rotvecs).as_matrix() - np.eye(3)).reshape(-1, 9)
@@ -70,16 +75,18 @@ def _ramp(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def _fold_share(
-    share: np.ndarray, offset: np.ndarray, depth: np.ndarray, along: np.ndarray
+    share: np.ndarray, offset: np.ndarray, depth: np.ndarray, along: np.ndarray, finger: np.ndarray
 ) -> np.ndarray:
-    """(V,) share of the bend that each vertex should take: wider than `share` where skin folds."""
+    """(V,) share of the bend that each vertex should take: wider than `share` where skin folds.
+
+    `finger` (V,) is the weight of the two phalanges that fold; other skin keeps its share.
+    """
     length = np.maximum(FOLD_LENGTH * depth, SHORTEST_FOLD)
     step = _ramp(offset @ along, -length, length)
     step = step * step * (3 - 2 * step)
     radius = np.linalg.norm(offset - np.outer(offset @ along, along), axis=1)
     folds = _ramp(depth, *FOLD_ONSET) * (1 - _ramp(radius, *FOLD_REACH))
-    between = (share > 0) & (share < 1)
-    return np.where(between, share + folds * (step - share), share)
+    return share + folds * _ramp(finger, *FOLD_WEIGHT) * (step - share)
 
 
 def _training_rotations(axis: np.ndarray, along: np.ndarray) -> np.ndarray:
