@@ -1,0 +1,1 @@
+"""Synthetic captures with exact ground truth: hands, skin, cameras, light, detections."""

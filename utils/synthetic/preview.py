@@ -1,0 +1,34 @@
+"""A contact sheet: every view with its mask's outline and its keypoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from utils import draw
+from utils.files import save_image
+from utils.synthetic.capture_files import Views
+
+COLUMNS = 4
+COLOURS = {"Left": draw.LEFT, "Right": draw.RIGHT}
+
+
+def save_preview(path: Path, training: Views, held: Views, poses: list[dict]) -> None:
+    """Write a picture of all views, the training views first, named by their numbers."""
+    tiles, labels = [], []
+    for name, views, found in (("", training, poses), ("held ", held, [{}] * len(held.images))):
+        for view, (image, mask) in enumerate(zip(views.images, views.masks)):
+            tiles.append(_marked(image, mask, found[view]))
+            labels.append(f"{name}{view:02d}")
+    width = training.images[0].shape[1]
+    save_image(path, draw.contact_sheet(tiles, labels, COLUMNS, width))
+
+
+def _marked(image: np.ndarray, mask: np.ndarray, detected: dict) -> np.ndarray:
+    marked = draw.mask_outline(image, mask, draw.GOOD)
+    for side, values in detected.items():
+        if values:
+            xy = (np.reshape(values, (21, 3))[:, :2] + 1) / 2 * mask.shape[::-1]
+            marked = draw.keypoint_skeleton(marked, xy, COLOURS[side], thickness=1)
+    return marked
