@@ -48,10 +48,9 @@ def mesh_sfs_optim(job: Job) -> None:
         *(job.data_path, job.scan_id, config.num, config.w, config.h),
         corrected if corrected.is_file() else None,
     )
-    start_folder = job.out_path / config.input_mesh_dire
-    hands = load_hands(start_folder, job.scan_id)
+    hands = load_hands(job.out_path / config.input_mesh_dire, job.scan_id)
     record = StageRecord(job, "mesh_sfs_optim", CONFIG_KEYS)
-    inputs = [start_folder / f"{job.scan_id}.pt", capture.camera_path, *capture.image_paths]
+    inputs = [*hands.files(), capture.camera_path, *capture.image_paths]
     inputs += [capture.mask_path(view) for view in range(len(capture))]
     if record.is_current(inputs):
         return
@@ -80,17 +79,12 @@ def refine_mesh(
     from models.ham_state import HamProgress, HamResult, LevelReport, start_state
     from models.mending import mend_state
     from utils.photos import pack_photos
-    from utils.trusted_views import WRIST_REACH, trusted_views
+    from utils.trusted_views import trusted_views
 
     progress = progress or HamProgress()
     state, frame = start_state(hands, device)
     start, cameras = state.verts, capture.cameras.normalised(frame)
-    crops, verdicts = trusted_views(
-        capture, cameras, start.cpu().double().numpy(), hands.faces, WRIST_REACH
-    )
-    for verdict in verdicts:
-        if not verdict.believed:
-            print(f"view {verdict.view}: mask not believed, {verdict.reason}")
+    crops, verdicts = trusted_views(capture, cameras, start.cpu().double().numpy(), hands.folder)
     state, reports = progress.resume(state)
     for number, level in enumerate(config.ham_levels[len(reports) :], len(reports)):
         steps_before = len(state.history)

@@ -18,12 +18,19 @@ KEYS = ("type", "pose", "shape", "trans", "scale", "hand_model")
 class FittedHands:
     """One mesh of one or two hands, left first, and the parameters of each.
 
-    verts (V, 3) float64 world units, faces (F, 3); parameters: one dict a hand.
+    verts (V, 3) float64 world units, faces (F, 3); parameters: one dict a hand; folder and
+    scan_id say where they came from.
     """
 
     verts: np.ndarray
     faces: np.ndarray
     parameters: list[dict[str, Any]]
+    folder: Path
+    scan_id: str
+
+    def files(self) -> list[Path]:
+        """The files that the hands were read from."""
+        return [self.folder / f"{self.scan_id}{end}" for end in (".obj", ".pt", "_masks.json")]
 
     def __len__(self) -> int:
         return len(self.parameters)
@@ -56,4 +63,4 @@ def load_hands(folder: Path, scan_id: str) -> FittedHands:
             f"{mesh_path} has {len(verts)} vertices, which {parameters_path}'s "
             f"{len(parameters)} hands cannot share; {hint}"
         )
-    return FittedHands(verts, faces, parameters)
+    return FittedHands(verts, faces, parameters, folder, scan_id)
