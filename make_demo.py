@@ -28,15 +28,6 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from utils.cameras import Cameras
-    from utils.synthetic.capture_files import Views
-    from utils.synthetic.hands import Hand
-    from utils.synthetic.path_tracer import PathTracer
 
 HAND_FILE = Path(__file__).resolve().parent / "mano" / "open_hand_right.npz"
 SIDES = {"left": ["left"], "right": ["right"], "both": ["left", "right"]}
@@ -58,8 +49,22 @@ def make_parser() -> argparse.ArgumentParser:
     add("--hands", choices=SIDES, default="both", help="default: %(default)s")
     add("--views", type=_at_least(2), default=12, help="training views (default %(default)s)")
     add("--held", type=_at_least(1), default=2, help="held-out views (default %(default)s)")
-    add("--res", type=_resolution, default=(400, 400), metavar="WxH", help="default: 400x400")
-    add("--spp", type=_at_least(1), default=96, help="samples a pixel (default %(default)s)")
+    add(
+        "--res",
+        dest="size",
+        type=_resolution,
+        default=(400, 400),
+        metavar="WxH",
+        help="default: 400x400",
+    )
+    add(
+        "--spp",
+        dest="samples",
+        type=_at_least(1),
+        default=96,
+        metavar="N",
+        help="samples a pixel (default %(default)s)",
+    )
     add("--bounces", type=_at_least(1), default=4, help="of light (default %(default)s)")
     add(
         "--levels",
@@ -101,118 +106,48 @@ def _resolution(text: str) -> tuple[int, int]:
     return int(match[2]), int(match[1])
 
 
-def make_capture(args: argparse.Namespace) -> Path:
-    """Make the capture that `args` (of `make_parser`) ask for; returns its folder."""
-    import numpy as np
+def make_capture(
+    target: Path,
+    seed: int = 0,
+    hands: str = "both",
+    views: int = 12,
+    held: int = 2,
+    size: tuple[int, int] = (400, 400),
+    samples: int = 96,
+    bounces: int = 4,
+    levels: int = 2,
+    variant: str = "auto",
+    preview: Path | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write a capture to the folder `target`; `size` is (height, width), the rest as in --help.
 
+    Raises UserError when `target` exists and `overwrite` is False, cannot be written, or when
+    mitsuba is missing.
+    """
     from utils.synthetic.capture_files import appearing_folder, refuse_existing, write_capture
-    from utils.synthetic.detections import detect
-    from utils.synthetic.hands import make_hands
     from utils.synthetic.path_tracer import PathTracer
-    from utils.synthetic.photos import sample_gains
     from utils.synthetic.preview import save_preview
-    from utils.synthetic.rig import make_cameras, make_lights
+    from utils.synthetic.session import photograph, plan_session
     from utils.synthetic.skeleton import load_template
 
-    target, start = args.out / args.scan_id, time.perf_counter()
-    refuse_existing(target, args.overwrite)
-    rng = np.random.default_rng(args.seed)
+    arguments = {k: v for k, v in locals().items() if isinstance(v, int | str | tuple)}
+    start = time.perf_counter()
+    refuse_existing(target, overwrite)
     template = load_template(HAND_FILE)
-    hands, melanin = make_hands(template, SIDES[args.hands], args.levels, rng)
-    points = np.concatenate([hand.verts for hand in hands])
-    count = args.views + args.held
-    cameras, world_from_norm = make_cameras(points, count, args.res, rng)
-    lights = make_lights((points.min(0) + points.max(0)) / 2, rng)
-    held_ids = [int((k + 0.5) * count / args.held) for k in range(args.held)]
-    training_ids = [view for view in range(count) if view not in held_ids]
-    gains = np.ones((count, 3))
-    gains[training_ids] = sample_gains(args.views, rng)
-    keypoints = {hand.side: hand.keypoints for hand in hands}
-    detections = detect(keypoints, cameras[training_ids], rng)
-
-    tracer = PathTracer(hands, lights, args.bounces, args.variant)
-    images, masks, exposure = photograph(
-        tracer, hands, cameras, gains, training_ids, args.spp, args.seed
-    )
-    training, held = (_subset(cameras, images, masks, ids) for ids in (training_ids, held_ids))
-    facts = {
-        "conventions": __doc__,
-        "arguments": {k: str(v) if isinstance(v, Path) else v for k, v in vars(args).items()},
-        "melanin": melanin,
-        "hands": _facts_of(hands, template.hands_mean),
-        "lights": [vars(light) for light in lights],
-        "exposure": exposure,
-        "gains_rgb": gains[training_ids],
-        "keypoints": {k: v for k, v in vars(detections).items() if k != "views"},
-        "mitsuba_variant": tracer.variant,
-    }
-    with appearing_folder(target, args.overwrite) as folder:
-        write_capture(folder, training, held, world_from_norm, detections.views, hands, facts)
-    if args.preview:
-        save_preview(args.preview, training, held, detections.views)
-    print(f"{target}: {count} views in {time.perf_counter() - start:.0f} s")
-    return target
-
-
-def photograph(
-    tracer: PathTracer,
-    hands: list[Hand],
-    cameras: Cameras,
-    gains: np.ndarray,
-    exposed_for: list[int],
-    samples: int,
-    seed: int,
-) -> tuple[list[np.ndarray], list[np.ndarray], float]:
-    """Images uint8 (H, W, 3) and masks bool (H, W) of all cameras, and their common exposure."""
-    import torch
-    from tqdm import tqdm
-
-    from utils.synthetic import photos
-    from utils.synthetic.hands import capped
-    from utils.synthetic.path_tracer import passes
-
-    closed = [capped(hand.verts, hand.faces) for hand in hands]
-    shots, masks = [], []
-    with tqdm(
-        total=len(cameras) * len(passes(samples, tuple(cameras.sizes[0].tolist()))),
-        desc="rendering",
-        unit="pass",
-    ) as bar:
-        for view in range(len(cameras)):
-            K, R, t = (x[view].numpy() for x in (cameras.K, cameras.R, cameras.t))
-            size = tuple(cameras.sizes[view].tolist())
-            shot = tracer.render(K, (R, t), size, samples, seed * 101 + view, bar.update)
-            shots.append((*shot, photos.backdrop(K, R, size)))
-            mask = False
-            for verts, faces in closed:
-                px = cameras[view].project(torch.from_numpy(verts))[0].numpy()
-                mask = mask | photos.covered_pixels(px, faces, size)
-            masks.append(mask)
-    exposure = photos.exposure_of(
-        [shots[view][0] for view in exposed_for], [masks[view] for view in exposed_for]
-    )
-    images = [
-        photos.develop(radiance, alpha, behind, exposure * gain)
-        for (radiance, alpha, behind), gain in zip(shots, gains)
-    ]
-    return images, masks, exposure
-
-
-def _subset(cameras: Cameras, images: list, masks: list, ids: list[int]) -> Views:
-    from utils.synthetic.capture_files import Views
-
-    return Views(cameras[ids], [images[i] for i in ids], [masks[i] for i in ids])
-
-
-def _facts_of(hands: list[Hand], hands_mean: np.ndarray) -> dict:
-    """What params.json says of each hand; `vertices` is its range in mesh.ply."""
-    facts, first = {}, 0
-    for hand in hands:
-        vertices = [first, first + len(hand.verts)]
-        model = hand.model_parameters(hands_mean)
-        facts[hand.side] = {"vertices": vertices, **model, "flat_hand_mean": False, **hand.facts}
-        first = vertices[1]
-    return facts
+    session = plan_session(template, SIDES[hands], levels, views, held, size, seed)
+    tracer = PathTracer(session.hands, session.lights, bounces, variant)
+    training, held_out, exposure = photograph(session, tracer, samples, seed)
+    facts = {"conventions": __doc__, "arguments": arguments, "mitsuba_variant": tracer.variant}
+    facts |= {"exposure": exposure, **session.facts(template.hands_mean)}
+    found = session.detections.views
+    with appearing_folder(target, overwrite) as folder:
+        write_capture(
+            folder, training, held_out, session.world_from_norm, found, session.hands, facts
+        )
+    if preview:
+        save_preview(preview, training, held_out, found)
+    print(f"{target}: {views + held} views in {time.perf_counter() - start:.0f} s")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -223,7 +158,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if Path(args.scan_id).name != args.scan_id:
             raise UserError(f"--scan_id {args.scan_id}: expected a folder name inside --out")
-        make_capture(args)
+        options = {k: v for k, v in vars(args).items() if k not in ("out", "scan_id", "debug")}
+        make_capture(args.out / args.scan_id, **options)
     except UserError as error:
         if args.debug:
             raise

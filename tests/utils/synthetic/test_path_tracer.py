@@ -4,13 +4,11 @@ import builtins
 
 import numpy as np
 import pytest
-import torch
 
 from utils.errors import UserError
 from utils.synthetic import path_tracer
-from utils.synthetic.hands import capped
-from utils.synthetic.photos import covered_pixels
 from utils.synthetic.rig import make_cameras, make_lights
+from utils.synthetic.session import exact_mask
 
 SIZE = (48, 64)
 
@@ -45,11 +43,7 @@ def shot(hands):
     tracer = path_tracer.PathTracer(hands, lights, 3, path_tracer.SCALAR)
     K, R, t = (x[1].numpy() for x in (cameras.K, cameras.R, cameras.t))
     pictures = [tracer.render(K, (R, t), SIZE, 32, seed) for seed in (1, 1, 2)]
-    mask = np.zeros(SIZE, bool)
-    for hand in hands:
-        verts, faces = capped(hand.verts, hand.faces)
-        px = cameras[1].project(torch.from_numpy(verts))[0].numpy()
-        mask |= covered_pixels(px, faces, SIZE)
+    mask = exact_mask(hands, cameras[1])
     return pictures, mask
 
 

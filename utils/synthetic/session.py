@@ -1,0 +1,110 @@
+"""A capture session: who stands before which cameras, and the pictures that are taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from utils.cameras import Cameras, Similarity
+from utils.synthetic import photos
+from utils.synthetic.capture_files import Views
+from utils.synthetic.detections import Detections, detect
+from utils.synthetic.hands import Hand, capped, make_hands
+from utils.synthetic.path_tracer import PathTracer, passes
+from utils.synthetic.rig import Light, make_cameras, make_lights
+from utils.synthetic.skeleton import Template
+
+
+@dataclass(frozen=True)
+class Session:
+    """Everything but the pictures. Cameras stand in order of azimuth, held-out ones among them."""
+
+    hands: list[Hand]
+    melanin: float
+    cameras: Cameras
+    world_from_norm: Similarity
+    lights: list[Light]
+    training: list[int]  # cameras
+    held: list[int]
+    gains: np.ndarray  # (cameras, 3), 1 for the held-out ones
+    detections: Detections  # of the training views
+
+    def facts(self, hands_mean: np.ndarray) -> dict:
+        """What params.json says; a hand's `vertices` are its range in mesh.ply."""
+        about_hands, first = {}, 0
+        for hand in self.hands:
+            last = first + len(hand.verts)
+            model = {**hand.model_parameters(hands_mean), "flat_hand_mean": False}
+            about_hands[hand.side] = {"vertices": [first, last], **model, **hand.facts}
+            first = last
+        wrong = {key: value for key, value in vars(self.detections).items() if key != "views"}
+        return {
+            "melanin": self.melanin,
+            "hands": about_hands,
+            "lights": [vars(light) for light in self.lights],
+            "gains_rgb": self.gains[self.training],
+            "keypoints": wrong,
+        }
+
+
+def plan_session(
+    template: Template,
+    sides: list[str],
+    levels: int,
+    views: int,
+    held: int,
+    size: tuple[int, int],
+    seed: int,
+) -> Session:
+    """Draw a session: hands of `levels` subdivisions, cameras of `size` (height, width)."""
+    rng = np.random.default_rng(seed)
+    hands, melanin = make_hands(template, sides, levels, rng)
+    points, count = np.concatenate([hand.verts for hand in hands]), views + held
+    cameras, world_from_norm = make_cameras(points, count, size, rng)
+    lights = make_lights((points.min(0) + points.max(0)) / 2, rng)
+    held_ids = [int((k + 0.5) * count / held) for k in range(held)]
+    training = [view for view in range(count) if view not in held_ids]
+    gains = np.ones((count, 3))
+    gains[training] = photos.sample_gains(views, rng)
+    keypoints = {hand.side: hand.keypoints for hand in hands}
+    detections = detect(keypoints, cameras[training], rng)
+    return Session(
+        hands, melanin, cameras, world_from_norm, lights, training, held_ids, gains, detections
+    )
+
+
+def photograph(
+    session: Session, tracer: PathTracer, samples: int, seed: int
+) -> tuple[Views, Views, float]:
+    """Training views, held-out views and their common exposure."""
+    cameras = session.cameras
+    size = tuple(cameras.sizes[0].tolist())
+    shots, total = [], len(cameras) * len(passes(samples, size))
+    with tqdm(total=total, desc="rendering", unit="pass") as bar:
+        for view in range(len(cameras)):
+            K, R, t = (x[view].numpy() for x in (cameras.K, cameras.R, cameras.t))
+            shot = tracer.render(K, (R, t), size, samples, seed * 101 + view, bar.update)
+            shots.append((*shot, photos.backdrop(K, R, size)))
+    masks = [exact_mask(session.hands, cameras[view]) for view in range(len(cameras))]
+    exposed_for = [(shots[view][0], masks[view]) for view in session.training]
+    exposure = photos.exposure_of(*zip(*exposed_for))
+    images = [photos.develop(*shot, exposure * gain) for shot, gain in zip(shots, session.gains)]
+    training, held = (
+        Views(cameras[ids], [images[i] for i in ids], [masks[i] for i in ids])
+        for ids in (session.training, session.held)
+    )
+    return training, held, exposure
+
+
+def exact_mask(hands: list[Hand], camera: Cameras) -> np.ndarray:
+    """Mask (H, W) of the hands and their wrist cuts in the one view of `camera`."""
+    size = tuple(camera.sizes[0].tolist())
+    mask = np.zeros(size, bool)
+    for hand in hands:
+        verts, faces = capped(hand.verts, hand.faces)
+        px = camera.project(torch.from_numpy(verts))[0].numpy()
+        mask |= photos.covered_pixels(px, faces, size)
+    return mask
