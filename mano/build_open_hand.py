@@ -38,11 +38,6 @@ def build_right_hand(n_identities: int = N_IDENTITIES, n_poses: int = N_POSES) -
     _report_shape(*hands, mean, shapedirs, regressor)
     mean_joints = regressor @ mean
 
-    sampled = poses.sample_poses(n_poses, directions, POSE_SEED)
-    space = poses.pose_space(sampled)
-    explained = np.cumsum(space.std**2) / np.sum(space.std**2)
-    print(f"pose: 6/12/20 components explain {explained[[5, 11, 19]].round(3)}")
-
     tips = packing.tip_vertices(mean, faces, mean_joints, weights, directions)
     return {
         "hand_model": np.array("open"),
@@ -56,15 +51,24 @@ def build_right_hand(n_identities: int = N_IDENTITIES, n_poses: int = N_POSES) -
         "J": mean_joints + WRIST_POSITION,
         "weights": weights,
         "kintree_table": packing.kintree_table(),
-        "hands_mean": space.mean,
-        "hands_components": space.components,
-        "hands_std": space.std,
-        "hands_limits": space.limits,
+        **_pose_arrays(directions, n_poses),
         "tips": tips["pad"],
         "tips_nail": tips["nail"],
         "tips_end": tips["end"],
         "bs_type": np.array("lrotmin"),
         "bs_style": np.array("lbs"),
+    }
+
+
+def _pose_arrays(directions: np.ndarray, n_poses: int) -> dict[str, np.ndarray]:
+    space = poses.pose_space(poses.sample_poses(n_poses, directions, POSE_SEED))
+    explained = np.cumsum(space.std**2) / np.sum(space.std**2)
+    print(f"pose: 6/12/20 components explain {explained[[5, 11, 19]].round(3)}")
+    return {
+        "hands_mean": space.mean,
+        "hands_components": space.components,
+        "hands_std": space.std,
+        "hands_limits": space.limits,
     }
 
 

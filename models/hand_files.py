@@ -95,29 +95,25 @@ def _read_open(path: Path, side: str) -> HandData:
 
 
 def _read_mano(path: Path, side: str) -> HandData:
-    arrays = load_pickle(path)
-    if not isinstance(arrays, dict):
-        raise UserError(f"{path}: holds a {type(arrays).__name__}, expected a MANO dictionary")
-    arrays = {key: value for key, value in arrays.items() if isinstance(key, str)}
-    arrays.setdefault("tips", np.array(MANO_TIPS[side]))
-    data = _checked(path, side, "mano", arrays)
-    if len(data.v_template) != MANO_VERTICES:
-        raise UserError(
-            f"{path}: has {len(data.v_template)} vertices, expected MANO's {MANO_VERTICES}"
-        )
-    if side == "left" and left_shapedirs_wrong(data, _right_shapedirs(path)):
-        data.shapedirs[:, 0] *= -1
-        log.warning("%s: its shapedirs are the right hand's (a known error); mirrored", path)
+    data = _mano_arrays(path, side)
+    right = path.with_name("MANO_RIGHT.pkl")
+    if side == "left":
+        other = _mano_arrays(right, "right").shapedirs if right.is_file() else None
+        if left_shapedirs_wrong(data, other):
+            data.shapedirs[:, 0] *= -1
+            log.warning("%s: its shapedirs are the right hand's (a known error); mirrored", path)
     return data
 
 
-def _right_shapedirs(left: Path) -> np.ndarray | None:
-    right = left.with_name("MANO_RIGHT.pkl")
-    if not right.is_file():
-        return None
-    return _checked(
-        right, "right", "mano", load_pickle(right) | {"tips": MANO_TIPS["right"]}
-    ).shapedirs
+def _mano_arrays(path: Path, side: str) -> HandData:
+    """An official file's arrays, as they are."""
+    arrays = load_pickle(path)
+    if not isinstance(arrays, dict):
+        raise UserError(f"{path}: holds a {type(arrays).__name__}, expected a MANO dictionary")
+    shape = np.shape(arrays.get("v_template"))
+    if shape and shape[0] != MANO_VERTICES:
+        raise UserError(f"{path}: has {shape[0]} vertices, expected MANO's {MANO_VERTICES}")
+    return _checked(path, side, "mano", {**arrays, "tips": MANO_TIPS[side]})
 
 
 def left_shapedirs_wrong(left: HandData, right_shapedirs: np.ndarray | None) -> bool:
@@ -158,7 +154,11 @@ def _checked(path: Path, side: str, kind: str, arrays: dict) -> HandData:
         if value.shape != shape or value.dtype.kind not in "fiu":
             found = f"{value.shape} of {value.dtype}" if name in arrays else "nothing"
             raise UserError(f"{path}: {name} is {found}, expected numbers of shape {shape}")
+        if not np.isfinite(value).all():
+            raise UserError(f"{path}: {name} holds numbers that are not finite")
         values[name] = value.astype(np.float64 if value.dtype.kind == "f" else np.int64)
+        if name in ("f", "tips") and not (value.min() >= 0 and value.max() < verts[0]):
+            raise UserError(f"{path}: {name} names a vertex that is not among its {verts[0]}")
     values["hands_std"], values["hands_limits"] = _pose_statistics(arrays, values)
     for name in ("uv", "face_uv"):
         if name in arrays:

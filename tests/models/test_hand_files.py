@@ -59,6 +59,13 @@ def test_lone_left_file_that_does_not_tell_is_taken_for_the_released_one(tmp_pat
     np.testing.assert_array_equal(data.shapedirs, left["shapedirs"])
 
 
+def test_broken_right_file_is_named_when_the_left_one_is_compared(tmp_path):
+    write_official(tmp_path / "MANO_LEFT.pkl", made_up_model(side="left"))
+    dump([1, 2], tmp_path / "MANO_RIGHT.pkl")
+    with pytest.raises(UserError, match=r"MANO_RIGHT\.pkl: holds a list"):
+        load_hand_data("left", "mano", tmp_path)
+
+
 def test_missing_official_file_says_where_to_get_it(tmp_path):
     with pytest.raises(UserError, match=r"MANO_LEFT\.pkl is missing.*mano\.is\.tue\.mpg\.de"):
         load_hand_model("left", "mano", tmp_path)
@@ -79,7 +86,9 @@ def broken_models():
     yield "shape", model | {"shapedirs": np.zeros((778, 3, 4))}, r"shapedirs is \(778, 3, 4\)"
     yield "strings", model | {"hands_mean": np.array(["a"] * 45)}, "hands_mean is"
     smaller = {"v_template": np.zeros((700, 3)), "f": model["f"] % 700}
-    yield "another mesh", model | smaller, "expected numbers of shape"
+    yield "another mesh", model | smaller, "has 700 vertices, expected MANO's 778"
+    yield "faces", model | {"f": model["f"] + np.uint32(5)}, "f names a vertex that is not among"
+    yield "nan", model | {"weights": np.full((778, 16), np.nan)}, "weights holds numbers that are"
 
 
 @pytest.mark.parametrize("name, content, message", list(broken_models()))
