@@ -12,6 +12,7 @@ from models.lighting import radiance, sh_basis
 ROUNDS = 6  # of the alternation; the residual stops falling after four or five
 HUBER_RGB = 0.03  # residuals beyond this weigh less: speculars, cast shadows, other things
 MIN_RADIANCE = 0.05
+MIN_GAIN = 0.05  # a black photo, or one without a channel, must not divide by zero
 RIDGE = 1e-3  # share of the mean diagonal added to the light's normal equations
 
 
@@ -124,7 +125,8 @@ def _solve_gain(state: Appearance, colors: Tensor, weights: Tensor, basis: Tenso
     plain = state.albedo * shade[..., None]
     above = (weights[..., None] * plain * colors).sum(1)
     below = (weights[..., None] * plain.square()).sum(1)
-    return torch.where(below > 1e-8, above / below.clamp(min=1e-8), torch.ones_like(above))
+    gain = (above / below.clamp(min=1e-8)).clamp(min=MIN_GAIN)
+    return torch.where(below > 1e-8, gain, torch.ones_like(gain))
 
 
 def _solve_albedo(

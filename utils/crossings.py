@@ -7,6 +7,8 @@ import math
 import numba as nb
 import numpy as np
 
+MOST_CELLS = 32  # of the grid along the largest face, so that a vertex far off costs no memory
+
 
 def crossing_faces(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Ids of the faces (n,) that cross another face with which they share no vertex.
@@ -19,7 +21,8 @@ def crossing_faces(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
         return np.zeros(0, np.int64)
     corners = verts[faces]
     low, high = corners.min(1), corners.max(1)
-    cell = 1.5 * float(np.median((high - low).max(1))) + 1e-30
+    sizes = (high - low).max(1)
+    cell = max(1.5 * float(np.median(sizes)), float(sizes.max()) / MOST_CELLS) + 1e-30
     origin = low.min(0)
     first = np.floor((low - origin) / cell).astype(np.int64)
     last = np.floor((high - origin) / cell).astype(np.int64)

@@ -7,10 +7,17 @@ equals 100 mm, so DETAIL is about a millimetre.
 from __future__ import annotations
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from utils.mesh import cotangent_laplacian, edges_of, face_normals, sparse_tensor
+from utils.mesh import (
+    boundary_vertices,
+    cotangent_laplacian,
+    edges_of,
+    face_normals,
+    sparse_tensor,
+)
 
 DETAIL = 0.01  # hand radii; the length in which gradients and curvatures are counted
 FOLD_COSINE = 0.2  # a face may turn this far (78 degrees) from its start before it costs
@@ -48,6 +55,10 @@ class SurfaceTerms:
     def __init__(self, start: Tensor, faces: np.ndarray):
         points = start.detach().cpu().double().numpy()
         stiffness, areas = cotangent_laplacian(points, faces)
+        # A rim vertex's row is a flux through the rim, which would count the more the finer.
+        inner = np.ones(len(points))
+        inner[boundary_vertices(faces)] = 0
+        stiffness = sp.diags(inner) @ stiffness
         self.start = start
         self.faces = torch.from_numpy(faces).to(start.device)
         self._stiffness = sparse_tensor(stiffness, start)
@@ -65,7 +76,7 @@ class SurfaceTerms:
         return (self._areas * displacement.square().sum(1)).sum() / self._total / DETAIL**2
 
     def laplacian(self, displacement: Tensor) -> Tensor:
-        """Mean squared Laplacian of the displacement times DETAIL: its bending."""
+        """Mean squared Laplacian of the displacement times DETAIL: its bending, free at rims."""
         bent = (self._stiffness @ displacement).square().sum(1) / self._areas
         return bent.sum() / self._total * DETAIL**2
 
