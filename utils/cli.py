@@ -142,7 +142,7 @@ def _scan_ids(args: argparse.Namespace) -> list[str]:
         if args.range < 1:
             raise UserError(f"--range {args.range}: expected at least 1")
         return [str(i) for i in range(1, args.range + 1)]
-    if Path(args.scan_id).name != args.scan_id:
+    if Path(args.scan_id).name != args.scan_id or args.scan_id == "..":
         raise UserError(f"--scan_id {args.scan_id}: expected a folder name inside --data_path")
     return [args.scan_id]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def load_config(path: str | Path | None = None, overrides: Iterable[str] = ()) -
     (`mano_optim.mask_weight=0`). Raises UserError on unknown keys, naming the nearest valid one,
     on values of the wrong type and on files that do not parse.
     """
-    schema = _parse_file(DEFAULT_CONFIG)
+    schema = _schema()
     config, source = schema, str(DEFAULT_CONFIG)
     if path is not None and Path(path).resolve() != DEFAULT_CONFIG:
         source = str(path)
@@ -62,11 +63,22 @@ def load_config(path: str | Path | None = None, overrides: Iterable[str] = ()) -
     return _wrap(config)
 
 
+@cache
+def _schema() -> dict[str, Any]:
+    return _parse_file(DEFAULT_CONFIG)
+
+
 def _parse_file(path: Path) -> dict[str, Any]:
     if not path.is_file():
         shipped = ", ".join(sorted(str(p) for p in DEFAULT_CONFIG.parent.glob("*.conf")))
         raise UserError(f"--conf {path}: no such file; shipped configs: {shipped}")
-    return _parse_text(path.read_text(encoding="utf-8"), str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"--conf {path}: not a text file in UTF-8; see conf/demo_sfs.conf"
+        ) from error
+    return _parse_text(text, str(path))
 
 
 def _parse_text(text: str, source: str) -> dict[str, Any]:
@@ -114,11 +126,11 @@ def _checked_value(key: str, value: Any, default: Any, source: str) -> Any:
     """`value` in the type of `default`; null is right where the default is null."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if default is None:
-        right = value is None or (is_number and value == int(value))
+        right = value is None or (is_number and float(value).is_integer())
     elif isinstance(default, bool):
         right = isinstance(value, bool)
     elif isinstance(default, int):
-        right = is_number and value == int(value)
+        right = is_number and float(value).is_integer()
         value = int(value) if right else value
     elif isinstance(default, float):
         right = is_number

@@ -58,7 +58,7 @@ def mask_outline(
     """Draw the outlines of mask (H, W) bool, holes included."""
     canvas = _to_bytes(image)
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(canvas, outlines, -1, _bytes_of(color), thickness, cv2.LINE_AA)
+    cv2.drawContours(canvas, outlines, -1, _bytes_of(color), thickness)
     return _as_given(canvas, image)
 
 
@@ -80,6 +80,9 @@ def caption(
     thickness = max(round(scale * 1.5), 1)
     (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
     pad = height // 2
+    if width + 2 * pad > image.shape[1]:  # long lines shrink; their line height stays
+        scale *= image.shape[1] / (width + 2 * pad)
+        width = image.shape[1] - 2 * pad
     top = line * (height + below + 2 * pad)
     canvas[top : top + height + below + 2 * pad, : width + 2 * pad] //= 3
     corner = (pad, top + height + pad)

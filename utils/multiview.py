@@ -84,7 +84,7 @@ def triangulate(rays: np.ndarray, offsets: np.ndarray, weights: np.ndarray) -> n
     b = np.einsum("...nki,...nk->...i", rows, offsets)
     # Two unit rays at an angle a leave A a least eigenvalue of about a^2 / 2.
     least = np.linalg.eigvalsh(A)[..., 0]
-    parallel = least < 0.5 * MIN_ANGLE**2 * np.fmin(weights.max(-1), 1.0)
+    parallel = least <= 0.5 * MIN_ANGLE**2 * np.fmin(weights.max(-1), 1.0)
     A = np.where(parallel[..., None, None], np.eye(3), A)
     points = np.linalg.solve(A, b[..., None])[..., 0]
     return np.where(parallel[..., None], np.nan, points)

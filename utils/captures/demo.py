@@ -91,7 +91,7 @@ class Capture:
             if len(values) == 0:
                 continue
             xy[hand] = (values[:, :2] + 1) / 2 * [width, height]
-            weights = data.get(f"{side}_confidence", 1.0)
+            weights = _hand_confidence(data, side, path)
             confidence[hand] = np.where(np.isfinite(xy[hand]).all(1), weights, 0.0)
         return xy, confidence
 
@@ -110,6 +110,19 @@ def _hand_values(data: dict, side: str, path: Path) -> np.ndarray:
             "(21 keypoints times x, y, z) or none"
         )
     return values.reshape(-1, 3)
+
+
+def _hand_confidence(data: dict, side: str, path: Path) -> np.ndarray:
+    """One hand's optional confidences: (21,), one a keypoint, or () for all of them."""
+    key = f"{side}_confidence"
+    try:
+        weights = np.asarray(data.get(key, 1.0), float)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path}: '{key}' holds something other than numbers") from error
+    right = weights.shape in ((), (KEYPOINTS,)) and bool(np.all((weights >= 0) & (weights <= 1)))
+    if not right:
+        raise UserError(f"{path}: '{key}' must be {KEYPOINTS} numbers in [0, 1], or one")
+    return weights
 
 
 def load_capture(
@@ -151,8 +164,10 @@ def _image_paths(folder: Path, num: int | None) -> list[Path]:
     expected = [folder / f"{view:02d}.png" for view in range(num or len(found))]
     for path in expected:
         if not path.is_file():
+            wanted = f"; the config says num = {num}" if num is not None else ""
             raise UserError(
-                f"{path} is missing; views are numbered 00.png, 01.png, ... without gaps"
+                f"{path} is missing; {len(found)} images found, views are numbered 00.png, 01.png, "
+                f"... without gaps{wanted}"
             )
     if num is not None and len(found) != num:
         raise UserError(
@@ -189,11 +204,13 @@ def load_cameras(
         raise UserError(f"{path} is not a readable .npz ({error}); write it again") from error
     count = sum(key.startswith("world_mat_") and key[10:].isdigit() for key in data)
     count = count or sum(key.startswith("ext_") for key in data)
+    if count == 0:
+        raise UserError(f"{path} holds no world_mat_0, world_mat_1, ...; expected one an image")
     if num is not None and count != num:
         raise UserError(f"{path} holds {count} cameras for {num} images; expected one an image")
     decomposed = [_camera(data, view, path) for view in range(count)]
     K, R, t = (np.stack(x) for x in zip(*decomposed))
-    return K, R, t, _world_from_norm(data)
+    return K, R, t, _world_from_norm(data, path)
 
 
 def _camera(data: dict, view: int, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -208,15 +225,17 @@ def _camera(data: dict, view: int, path: Path) -> tuple[np.ndarray, np.ndarray, 
         raise UserError(f"{path}: {name} is not a finite 4x4 matrix; calibrate the view again")
     if f"ext_{view}" in data:
         R = data[f"ext_{view}"][:3, :3]
-        if np.abs(R @ R.T - np.eye(3)).max() > ROTATION_TOLERANCE or np.linalg.det(R) < 0:
+        error, det = np.abs(R @ R.T - np.eye(3)).max(), np.linalg.det(R)
+        if not (error <= ROTATION_TOLERANCE and det > 0):
             raise UserError(
-                f"{path}: ext_{view} holds no rotation (R R^T differs from I by "
-                f"{np.abs(R @ R.T - np.eye(3)).max():.2g}, det {np.linalg.det(R):.3g}); "
+                f"{path}: ext_{view} holds no rotation (R R^T differs from I by {error:.2g}, "
+                f"det {det:.3g}); "
                 "expected OpenCV's cam_from_world [R | t]"
             )
-    if abs(np.linalg.det(world_mat[:3, :3])) < 1e-12:
+    left = world_mat[:3, :3]
+    if abs(np.linalg.det(left)) <= 1e-12 * np.linalg.norm(left) ** 3:
         raise UserError(f"{path}: {name} is singular; expected K [R | t]")
-    return _decompose(world_mat[:3])
+    return decompose(world_mat[:3])
 
 
 def _square(matrix: np.ndarray) -> np.ndarray:
@@ -225,7 +244,7 @@ def _square(matrix: np.ndarray) -> np.ndarray:
     return square
 
 
-def _decompose(P: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def decompose(P: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """K (3, 3) with K[2, 2] = 1, R (3, 3), t (3,) of P (3, 4) = s K [R | t], s of either sign."""
     K, R = cv2.RQDecomp3x3(P[:, :3] * np.sign(np.linalg.det(P[:, :3])))[1:3]
     flip = np.diag(np.where(np.diag(K) < 0, -1.0, 1.0))
@@ -234,10 +253,15 @@ def _decompose(P: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return K / K[2, 2], R, t
 
 
-def _world_from_norm(data: dict) -> Similarity | None:
+def _world_from_norm(data: dict, path: Path) -> Similarity | None:
     matrix = data.get("scale_mat_0")
     if matrix is None:
         return None
+    if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or matrix[0, 0] <= 0:
+        raise UserError(
+            f"{path}: scale_mat_0 is no uniform scale and offset (4x4, finite, scale above 0); "
+            "correct it or leave it out"
+        )
     return Similarity(float(matrix[0, 0]), torch.from_numpy(matrix[:3, 3].copy()))
 
 

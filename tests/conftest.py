@@ -1,0 +1,35 @@
+"""Fixtures that many tests share."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.scenes import project, ring_of_cameras, two_hands, write_capture
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def capture_dir(tmp_path: Path) -> Path:
+    """A small capture D with scan 1: two hands, 5 views of 120x160, exact keypoints."""
+    rng = np.random.default_rng(0)
+    cameras, hands = ring_of_cameras(5, size=(120, 160), focal=200.0), two_hands(rng)
+    write_capture(tmp_path / "tiny_data" / "1", cameras, project(cameras, hands), hands)
+    return tmp_path / "tiny_data"
+
+
+@pytest.fixture
+def run_script() -> Callable[..., subprocess.CompletedProcess]:
+    """Run a stage script as users do: `run_script("pose_optim.py", "--data_path", D)`."""
+
+    def run(name: str, *args: object) -> subprocess.CompletedProcess:
+        command = [sys.executable, name, *map(str, args)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+    return run
