@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from utils.render import kernels_fragments as kf
+from utils.render import kernels_interpolate as ki
 from utils.render import kernels_raster as kr
 from utils.render.fragments import Fragments, Pairs
 from utils.render.threads import run, thread_count
@@ -54,7 +55,9 @@ def announce_compilation() -> None:
     source = Path(kr.__file__).stat().st_mtime
     index = [file.stat().st_mtime for file in cache.glob("kernels_raster.draw-*.nbi")]
     if not kr.draw.signatures and not any(time > source for time in index):
-        print("Compiling the CPU render operations: once, about a minute; kept on disk.", flush=True)
+        print(
+            "Compiling the CPU render operations: once, about a minute; kept on disk.", flush=True
+        )
 
 
 def draw_view(
@@ -171,14 +174,14 @@ class Geometry(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad_bary: Tensor, grad_depth: Tensor) -> tuple[Tensor, None]:
         verts_px, bary, depth = (t.detach().numpy() for t in ctx.saved_tensors)
-        faces, face, offsets = (t.numpy() for t in ctx.rest)
+        faces, face, _ = (t.numpy() for t in ctx.rest)
         grad_bary, grad_depth = grad_bary.contiguous().numpy(), grad_depth.contiguous().numpy()
         shared = shares(ctx.rest[2])
         grad = np.zeros((part_count(shared), *verts_px.shape), np.float32)
 
         def work(share: list[tuple[int, int, int, int]]) -> None:
             for i, first, last, part in share:
-                kf.geometry_backward(
+                ki.geometry_backward(
                     verts_px[i], faces, face, bary, depth, grad_bary, grad_depth, first, last,
                     grad[part, i],
                 )  # fmt: skip
@@ -202,7 +205,7 @@ class Interpolate(torch.autograd.Function):
 
         def work(i: int, first: int, last: int, part: int) -> None:
             own = source if source.ndim == 2 else source[i]
-            kf.interpolate(own, faces, face, weights, first, last, values)
+            ki.interpolate(own, faces, face, weights, first, last, values)
 
         run(work, [item for share in shares(fragments.offsets) for item in share])
         return torch.from_numpy(values)
@@ -223,7 +226,7 @@ class Interpolate(torch.autograd.Function):
         def work(thread: int, share: list[tuple[int, int, int, int]]) -> None:
             for i, first, last, part in share:
                 to_attributes = grad_attributes[part, i] if per_view else grad_attributes[thread]
-                kf.interpolate_backward(
+                ki.interpolate_backward(
                     verts_px[i], attributes[i] if per_view else attributes, faces, face, bary,
                     grad_np, first, last,
                     to_attributes if ctx.needs_input_grad[0] else none,

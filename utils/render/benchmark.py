@@ -1,9 +1,9 @@
 """Compares the CPU renderer with others: `python -m utils.render.benchmark`.
 
-Same hand, same 8 views, 7 channels: rasterize, interpolate and occlusion boundaries on all channels,
-forward and backward, in milliseconds per view. deodr (`pip install -r requirements-benchmark.txt`)
-draws view by view with culled back faces and silhouette edges marked, its fast way; its time leaves
-out projection, loss and copies of the image. Ours counts from world vertices to their gradient.
+Same hand, same 8 views, 7 channels: rasterize, interpolate and occlusion boundaries on all
+channels, forward and backward, in milliseconds per view. deodr (requirements-benchmark.txt) draws
+view by view with culled back faces and silhouette edges marked, its fast way; its time leaves out
+projection, loss and copies of the image. Ours counts from world vertices to their gradient.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def deodr(case: Case) -> Callable[[], None]:
     faces = case.faces.astype(np.uint32)
     pixels = case.cameras.px_from_world(torch.from_numpy(case.verts)).numpy()
     (height, width), *_ = case.cameras.sizes.tolist()
-    V, F, off = len(case.verts), len(faces), np.zeros(len(faces), bool)
+    V, off = len(case.verts), np.zeros(len(faces), bool)
     image_b = np.ones((height, width, CHANNELS))
 
     def step() -> None:

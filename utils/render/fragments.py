@@ -26,8 +26,9 @@ class Pairs:
 class Fragments:
     """The covered pixels of B views, sorted by view, then row, then column.
 
-    view, y, x, face (N,) int32 (they index tensors as they are); bary (N, 3) float32, perspective-correct barycentrics and
-    depth (N,) float32, in the unit of verts_px' z: both differentiable in verts_px.
+    view, y, x, face (N,) int32 (they index tensors as they are); bary (N, 3) float32,
+    perspective-correct barycentrics, and depth (N,) float32, in the unit of verts_px' z: both
+    differentiable in verts_px.
     sizes (B, 2) int64 height, width on the CPU; faces (F, 3) int32; verts_px (B, V, 3) float32
     homogeneous pixels, part of the autograd graph; offsets (B + 1,) int64 on the CPU: the
     fragments of view i are offsets[i]:offsets[i + 1].
@@ -57,7 +58,7 @@ class Fragments:
         return len(self.face)
 
     def front_facing(self) -> Tensor:
-        """(N,) bool: the face turns its outer side (counter-clockwise from outside) to the camera."""
+        """(N,) bool: the face turns its outer side (where it runs counter-clockwise) to us."""
         corners = self.verts_px.detach()[self.view[:, None], self.faces[self.face]].double()
         return torch.linalg.det(corners) < 0
 

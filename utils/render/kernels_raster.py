@@ -1,9 +1,9 @@
 """Numba kernels that find which face is seen at each pixel of one view.
 
 Vertices are snapped to a grid of 1/4096 pixel and all coverage decisions are made in integers, so
-they are exact: a pixel centre on an edge that two faces share belongs to exactly one of them, and no
-pixel between them is missed. Faces with a vertex at depth <= `near`, or so far outside the image that
-integers could overflow, are clipped in homogeneous pixels first (`clip_face`).
+they are exact: a pixel centre on an edge that two faces share belongs to exactly one of them, and
+no pixel between them is missed. Faces with a vertex at depth <= `near`, or so far outside the image
+that integers could overflow, are clipped in homogeneous pixels first (`clip_face`).
 """
 
 import math
@@ -29,8 +29,8 @@ def project(verts, near, width, height, xy, inv_z, box):
     """Snap one view's vertices (V, 3) homogeneous pixels to the grid.
 
     Writes xy (V, 2) int32 grid units (x = CLIPPED where clipping is needed) and inv_z (V,) float32;
-    box (4,) gets the covered pixel range x0, y0, x1, y1 (inclusive, within the image; x0 > x1 when nothing can be
-    seen). If a vertex needs clipping, the box is the whole image.
+    box (4,) gets the covered pixel range x0, y0, x1, y1 (inclusive, within the image; x0 > x1 when
+    nothing can be seen). If a vertex needs clipping, the box is the whole image.
     """
     lo_x = lo_y = np.int64(1) << 40
     hi_x = hi_y = -lo_x
@@ -71,9 +71,10 @@ def project(verts, near, width, height, xy, inv_z, box):
 def owns(dx, dy):
     """1 if pixel centres on an edge of direction (dx, dy) are the face's, else 0.
 
-    Of the two directions in which two faces run along their shared edge, one is owned.
+    The face runs clockwise as seen in the image: upper and left edges are its own. Of the two
+    directions in which two faces run along their shared edge, just one is owned.
     """
-    return 1 if dy > 0 or (dy == 0 and dx > 0) else 0
+    return 1 if dy < 0 or (dy == 0 and dx > 0) else 0
 
 
 @njit(**JIT)
@@ -93,7 +94,9 @@ def row_span(e, step, first, last):
 
 
 @njit(**JIT)
-def fill_small(ax, ay, bx, by, cx, cy, a, b, c, inv_z, face, box, lo_x, hi_x, lo_y, hi_y, zbuf, ids):
+def fill_small(
+    ax, ay, bx, by, cx, cy, a, b, c, inv_z, face, box, lo_x, hi_x, lo_y, hi_y, zbuf, ids
+):
     """Draw a triangle of a few pixels: test every pixel centre of its bounding box.
 
     Corners in grid units, counter-clockwise or clockwise; a, b, c are their vertices. Inverse depth
@@ -226,9 +229,7 @@ def clip_face(verts, a, b, c, near, face, box, zbuf, ids):
     z = 1 / polygon[:, 2]
     for i in range(1, count - 1):
         p, q, r = xy[0], xy[i], xy[i + 1]
-        fill_wide(
-            p[0], p[1], q[0], q[1], r[0], r[1], z[0], z[i], z[i + 1], face, box, zbuf, ids
-        )
+        fill_wide(p[0], p[1], q[0], q[1], r[0], r[1], z[0], z[i], z[i + 1], face, box, zbuf, ids)
 
 
 @njit(**JIT)

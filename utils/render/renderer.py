@@ -81,6 +81,10 @@ class Renderer:
 
         Backward sends a loss on these values to the vertices (`silhouette`). All other pixels of
         the image are uncovered and stay so under small motions.
+
+        Use a loss whose derivative is linear in the value, such as a squared one or the sums of an
+        IoU: the estimator takes it at 0 and 1, where that of |value - mask| vanishes on pixels that
+        agree, which halves the gradient.
         """
         value = torch.zeros(len(fragments.pixel_x), device=fragments.verts_px.device)
         value[: len(fragments)] = 1
@@ -103,9 +107,7 @@ class Renderer:
             raise ValueError(f"values: expected {N} rows, found {len(values)}")
         return self._boundary_values(fragments, image, surface=True)
 
-    def _boundary_values(
-        self, fragments: Fragments, image: Tensor, surface: bool
-    ) -> PixelValues:
+    def _boundary_values(self, fragments: Fragments, image: Tensor, surface: bool) -> PixelValues:
         pairs = [fragments.rim_pairs]
         if surface:
             if fragments.surface_pairs is None:

@@ -24,9 +24,7 @@ from torch import Tensor
 from utils.render.fragments import Fragments, Pairs
 
 
-def vertex_forces(
-    fragments: Fragments, pairs: Pairs, values: Tensor, grad: Tensor
-) -> Tensor:
+def vertex_forces(fragments: Fragments, pairs: Pairs, values: Tensor, grad: Tensor) -> Tensor:
     """Gradient (B, V, 3) in homogeneous pixels of a loss whose gradient in `values` is `grad`.
 
     values, grad (M, C): covered pixels, then rim pixels.
@@ -37,7 +35,7 @@ def vertex_forces(
     x, y = fragments.x[front], fragments.y[front]
     force_x = torch.where(pairs.axis == 0, force, 0.0)
     force_y = force - force_x
-    # The point at bary has homogeneous pixel sum_k b_k P_k, so its pixel x/z moves by (dX - x dz)/z.
+    # The point at bary has homogeneous pixel sum_k b_k P_k: its x / z moves by (dX - x dz) / z.
     at_point = torch.stack([force_x, force_y, -(x * force_x + y * force_y)], -1)
     at_point = at_point / fragments.depth.detach()[front, None]
     per_vertex = fragments.bary.detach()[front][:, :, None] * at_point[:, None]  # (P, 3, 3)

@@ -1,0 +1,172 @@
+"""Numba kernels that interpolate on fragments and scatter gradients straight to the vertices.
+
+From M b = z p (`kernels_fragments`) follow
+
+    db = M^-1 (dz p - dM b),    dz = z 1^T M^-1 dM b,
+
+and for a loss L with d = dL/db and g = dL/dz every vertex k of the face receives b_k w with the
+one vector w = M^-T h, h = (b . d + z g) 1 - d.
+"""
+
+import numpy as np
+from numba import njit
+
+from utils.render.kernels_fragments import invert
+from utils.render.kernels_raster import JIT, U
+
+FAST = {**JIT, "fastmath": True}
+ONE, TWO, THREE, FOUR = U(1), U(2), U(3), U(4)  # signed numbers would turn indices into floats
+
+
+@njit(**FAST)
+def blend(attributes, a, b, c, k, b0, b1, b2):
+    """Channel k of the vertices a, b, c, weighted."""
+    return b0 * attributes[a, k] + b1 * attributes[b, k] + b2 * attributes[c, k]
+
+
+@njit(**FAST)
+def interpolate(attributes, faces, face, bary, first, last, values):
+    """values (N, C) of fragments first..last-1 from vertex attributes (V, C).
+
+    Channels go four at a time, which become vector instructions; the last four may overlap.
+    """
+    channels = U(attributes.shape[1])
+    for i in range(U(first), U(last)):
+        f = U(face[i])
+        a, b, c = U(faces[f, 0]), U(faces[f, 1]), U(faces[f, 2])
+        b0, b1, b2 = bary[i, 0], bary[i, 1], bary[i, 2]
+        if channels < FOUR:
+            for k in range(channels):
+                values[i, k] = blend(attributes, a, b, c, k, b0, b1, b2)
+            continue
+        for start in range(U(0), channels, FOUR):
+            k = min(start, channels - FOUR)
+            v0 = blend(attributes, a, b, c, k, b0, b1, b2)
+            v1 = blend(attributes, a, b, c, k + ONE, b0, b1, b2)
+            v2 = blend(attributes, a, b, c, k + TWO, b0, b1, b2)
+            v3 = blend(attributes, a, b, c, k + THREE, b0, b1, b2)
+            values[i, k] = v0
+            values[i, k + ONE] = v1
+            values[i, k + TWO] = v2
+            values[i, k + THREE] = v3
+
+
+@njit(**FAST)
+def add_four(target, v, k, weight, g0, g1, g2, g3):
+    """target[v, k : k + 4] += weight * g, read before written so that it becomes one vector."""
+    t0, t1 = target[v, k], target[v, k + ONE]
+    t2, t3 = target[v, k + TWO], target[v, k + THREE]
+    target[v, k] = t0 + weight * g0
+    target[v, k + ONE] = t1 + weight * g1
+    target[v, k + TWO] = t2 + weight * g2
+    target[v, k + THREE] = t3 + weight * g3
+
+
+@njit(**FAST)
+def dot_four(attributes, v, k, g0, g1, g2, g3):
+    """attributes[v, k : k + 4] . g"""
+    return (
+        attributes[v, k] * g0
+        + attributes[v, k + ONE] * g1
+        + attributes[v, k + TWO] * g2
+        + attributes[v, k + THREE] * g3
+    )
+
+
+@njit(**FAST)
+def attribute_gradient(grad, i, attributes, a, b, c, b0, b1, b2, grad_attributes):
+    """Scatter fragment i's gradient to attributes (unless without rows); return dL/db (3)."""
+    channels = U(attributes.shape[1])
+    want = grad_attributes.shape[0] > 0
+    zero = np.float32(0)
+    d0 = d1 = d2 = zero
+    if channels < FOUR:
+        for k in range(channels):
+            g = grad[i, k]
+            d0 += g * attributes[a, k]
+            d1 += g * attributes[b, k]
+            d2 += g * attributes[c, k]
+            if want:
+                grad_attributes[a, k] += b0 * g
+                grad_attributes[b, k] += b1 * g
+                grad_attributes[c, k] += b2 * g
+        return d0, d1, d2
+    for start in range(U(0), channels, FOUR):
+        k = min(start, channels - FOUR)
+        done = start - k  # channels of this group that the one before had
+        g0 = grad[i, k] if done < ONE else zero
+        g1 = grad[i, k + ONE] if done < TWO else zero
+        g2 = grad[i, k + TWO] if done < THREE else zero
+        g3 = grad[i, k + THREE]
+        d0 += dot_four(attributes, a, k, g0, g1, g2, g3)
+        d1 += dot_four(attributes, b, k, g0, g1, g2, g3)
+        d2 += dot_four(attributes, c, k, g0, g1, g2, g3)
+        if want:
+            add_four(grad_attributes, a, k, b0, g0, g1, g2, g3)
+            add_four(grad_attributes, b, k, b1, g0, g1, g2, g3)
+            add_four(grad_attributes, c, k, b2, g0, g1, g2, g3)
+    return d0, d1, d2
+
+
+@njit(**FAST)
+def point_gradient(a, b, c, b0, b1, b2, h0, h1, h2, inverse, grad_verts):
+    """Add b_k M^-T h to the vertices a, b, c of a face whose M^-1 is `inverse`."""
+    x = inverse[0, 0] * h0 + inverse[1, 0] * h1 + inverse[2, 0] * h2
+    y = inverse[0, 1] * h0 + inverse[1, 1] * h1 + inverse[2, 1] * h2
+    z = inverse[0, 2] * h0 + inverse[1, 2] * h1 + inverse[2, 2] * h2
+    grad_verts[a, 0] += b0 * x
+    grad_verts[a, 1] += b0 * y
+    grad_verts[a, 2] += b0 * z
+    grad_verts[b, 0] += b1 * x
+    grad_verts[b, 1] += b1 * y
+    grad_verts[b, 2] += b1 * z
+    grad_verts[c, 0] += b2 * x
+    grad_verts[c, 1] += b2 * y
+    grad_verts[c, 2] += b2 * z
+
+
+@njit(**FAST)
+def interpolate_backward(
+    verts, attributes, faces, face, bary, grad, first, last, grad_attributes, grad_verts
+):
+    """Add the gradients of `interpolate` to attributes (V, C) and homogeneous pixels (V, 3).
+
+    An array of no rows as grad_attributes or grad_verts leaves that gradient out.
+    """
+    want_verts = grad_verts.shape[0] > 0
+    inverse = np.empty((3, 3))
+    run = -1
+    regular = False
+    for i in range(U(first), U(last)):
+        f = face[i]
+        a, b, c = U(faces[U(f), 0]), U(faces[U(f), 1]), U(faces[U(f), 2])
+        b0, b1, b2 = bary[i, 0], bary[i, 1], bary[i, 2]
+        d0, d1, d2 = attribute_gradient(grad, i, attributes, a, b, c, b0, b1, b2, grad_attributes)
+        if want_verts:
+            if f != run:
+                run = f
+                regular = invert(verts, faces, f, inverse)
+            if regular:
+                m = b0 * d0 + b1 * d1 + b2 * d2
+                point_gradient(a, b, c, b0, b1, b2, m - d0, m - d1, m - d2, inverse, grad_verts)
+
+
+@njit(**FAST)
+def geometry_backward(
+    verts, faces, face, bary, depth, grad_bary, grad_depth, first, last, grad_verts
+):
+    """Add to grad_verts (V, 3) the gradient of barycentrics (N, 3) and depths (N,)."""
+    inverse = np.empty((3, 3))
+    run = -1
+    regular = False
+    for i in range(U(first), U(last)):
+        f = face[i]
+        if f != run:
+            run = f
+            regular = invert(verts, faces, f, inverse)
+        if regular:
+            a, b, c = U(faces[U(f), 0]), U(faces[U(f), 1]), U(faces[U(f), 2])
+            b0, b1, b2 = bary[i, 0], bary[i, 1], bary[i, 2]
+            d0, d1, d2 = grad_bary[i, 0], grad_bary[i, 1], grad_bary[i, 2]
+            m = b0 * d0 + b1 * d1 + b2 * d2 + depth[i] * grad_depth[i]
+            point_gradient(a, b, c, b0, b1, b2, m - d0, m - d1, m - d2, inverse, grad_verts)
