@@ -23,10 +23,14 @@ def wrist_faces(model: HandModel) -> Tensor:
     joints = model.rest_joints(torch.zeros(10).to(model.v_template))
     axis = joints[list(MCP_JOINTS)].mean(0) - joints[0]
     beyond = (model.v_template - joints[0]) @ axis < 0
-    on_rim = torch.zeros_like(beyond)
+    return beyond[model.faces.long()].all(1) | rim_faces(model)
+
+
+def rim_faces(model: HandModel) -> Tensor:
+    """Faces (F,) bool that touch the open rim."""
+    on_rim = torch.zeros(len(model.v_template), dtype=torch.bool, device=model.faces.device)
     on_rim[open_edges(model.faces).flatten()] = True
-    corners = model.faces.long()
-    return beyond[corners].all(1) | on_rim[corners].any(1)
+    return on_rim[model.faces.long()].any(1)
 
 
 def open_edges(faces: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from models.fit_problem import FitProblem, Weights
+from models.fit_stages import check_stages
 from models.fitted_hand import FittedHand
 from models.hand_kinematics import LAYOUT, HandKinematics
 from models.hand_model import HandModel
@@ -66,8 +67,10 @@ def fit_hands(
     models: float64 hand models in any order; points (2, 21, 3) world units, left then right, nan
     where not seen; xy (N, 2, 21, 2) pixels and confidence (N, 2, 21) as detected, whose names are
     not trusted; masks (H, W) bool or None; options: the config's section `mano_optim`.
-    Deterministic. Raises UserError when no hand has enough keypoints.
+    Deterministic. Raises UserError when no hand has enough keypoints, and for stages that cannot
+    run.
     """
+    check_stages(options["stages"])
     sides = hands_in(points)
     models = sorted((m for m in models if m.side in sides), key=lambda m: SIDES.index(m.side))
     if not models:
@@ -113,8 +116,9 @@ class HandFitter:
 
     def verts(self) -> list[Tensor]:
         """Each hand's vertices (V, 3) in the fit's frame."""
-        hands = enumerate(self.problem.hands)
-        return [hand.vertices(self.x[self.problem.of_hand(k)])[0] for k, hand in hands]
+        same_frame = Similarity(1.0, torch.zeros(3))
+        parts = [self.x[self.problem.of_hand(k)] for k in range(len(self.models))]
+        return [FittedHand.of(m, x, same_frame).verts() for m, x in zip(self.models, parts)]
 
     def hands(self) -> list[FittedHand]:
         """The hands so far, in world coordinates."""
@@ -212,7 +216,7 @@ class HandFitter:
         if problem.moves_cameras:
             cameras = self.cameras().normalised(self.world_from_fit.inverse())
         trusted = drawing.trusted(drawn, verdicts)
-        fitted = self.hands(), self.first_hands, cameras, problem.moves_cameras
+        fitted = self.hands(), self.first_hands or self.hands(), cameras, problem.moves_cameras
         return Fit(*fitted, verdicts, trusted, metrics)
 
 

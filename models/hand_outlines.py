@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from models.fit_problem import OutlineMatches
-from models.forearm import forearm_fan, open_edges, wrist_faces
+from models.forearm import forearm_fan, open_edges, rim_faces, wrist_faces
 from models.hand_model import HandModel
 from utils.cameras import Cameras
+from utils.keypoints import KEYPOINTS
 from utils.masks import MaskVerdict, judge_masks, nearest, trusted_pixels
 from utils.outlines import outline_targets
-from utils.keypoints import KEYPOINTS
 from utils.photos import crop_boxes
 from utils.render import Fragments, Renderer
 
@@ -29,6 +29,7 @@ class Drawn:
 
     hand: np.ndarray  # (H, W) bool
     ignored: np.ndarray  # (H, W) bool: the wrist's end, and where a forearm may be
+    side: np.ndarray  # (H, W) bool: the wrist's skin between the hand and the open rim
     fragment: np.ndarray  # (H, W) int, -1 where nothing is
 
 
@@ -50,6 +51,7 @@ class HandOutlines:
         self.renderer = Renderer(torch.cat(faces), backend="cpu")
         self.hand_of_face = torch.cat([torch.full((len(f),), k) for k, f in enumerate(faces)])
         self.wrist_face = torch.cat([wrist_faces(model).cpu() for model in models])
+        self.rim_face = torch.cat([rim_faces(model).cpu() for model in models])
         self.rims = [open_edges(model.faces.cpu()) for model in models]
         px = cameras.project(torch.cat(list(verts))).numpy()
         self.full_sizes = cameras.sizes.numpy()  # height, width
@@ -79,13 +81,15 @@ class HandOutlines:
             index = np.full((height, width), -1)
             at = fragments.y[rows].numpy(), fragments.x[rows].numpy()
             index[at] = np.arange(rows.start, rows.stop)
-            wrist = np.zeros((height, width), bool)
-            wrist[at] = self.wrist_face[fragments.face[rows]].numpy()
+            wrist, side = np.zeros((2, height, width), bool)
+            face = fragments.face[rows]
+            wrist[at] = self.wrist_face[face].numpy()
+            side[at] = (self.wrist_face & ~self.rim_face)[face].numpy()
             hand = index >= 0
             beyond = forearms[view] & ~hand
             if hand.any():
                 beyond |= wrist.ravel()[nearest(hand)]
-            drawn.append(Drawn(hand, beyond, index))
+            drawn.append(Drawn(hand, beyond, side, index))
         return drawn, fragments
 
     def _forearms(self, small: Cameras, verts: Sequence[Tensor]) -> list[np.ndarray]:
@@ -140,6 +144,7 @@ class HandOutlines:
                 continue
             mask = self.masks[view]
             trusted = trusted_pixels(mask, each.hand, each.ignored, verdict)
+            trusted |= each.side & ~mask  # a wrist that sticks out of the mask is seen to be wrong
             full_per_small = self._full_per_small(view)
             near = reach * px_per_unit[view] / full_per_small.mean()
             targets = outline_targets(each.hand, mask, trusted, near, count)

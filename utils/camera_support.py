@@ -26,8 +26,9 @@ def support(
     detectors' errors differ between parts, and only a camera's error is common to all.
 
     points: (hands, 21, 3) fitted in the cameras as given, and fitted together with corrections;
-    pixels (N, hands, 21, 2) and confidence (N, hands, 21); sigma: a keypoint's error in world units at the hands; prior (6,):
-    standard deviations of the corrections. nan where nothing can be left out.
+    pixels (N, hands, 21, 2) and confidence (N, hands, 21); sigma: a keypoint's error in
+    world units at the hands; prior (6,): standard deviations of the corrections. nan where nothing
+    can be left out.
     """
     before, after = [], []
     for view in range(len(views.cameras)):

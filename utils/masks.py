@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 SLIVER = 0.06  # of the square root of the hands' area: thinner differences are misfit, not mask
-MOST_BLOBS = 0.03  # of a hand's area: more than this lost or wrongly included and a mask lies
+MOST_BLOBS = 0.05  # of a hand's area: more than this lost or wrongly included and a mask lies
 MOST_MISSING = 0.4  # of the hands' area: more lost than this and no part of the mask is used
 
 
