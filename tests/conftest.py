@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,27 @@ def capture_dir(tmp_path: Path) -> Path:
     cameras, hands = ring_of_cameras(5, size=(120, 160), focal=200.0), two_hands(rng)
     write_capture(tmp_path / "tiny_data" / "1", cameras, project(cameras, hands), hands)
     return tmp_path / "tiny_data"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a script returned and printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run_main(capsys: pytest.CaptureFixture) -> Callable[..., Done]:
+    """Run a script's `main` in this process: the same but for the seconds that imports take."""
+
+    def run(name: str, *args: object) -> Done:
+        capsys.readouterr()
+        status = import_module(name.removesuffix(".py")).main([str(a) for a in args])
+        return Done(status, *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture

@@ -1,0 +1,131 @@
+"""check_data.py as users run it, and what it finds."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.scenes import corrupt, project, ring_of_cameras, two_hands, write_capture
+from utils.capture_check import check_exposures, check_view, table, triangulated
+from utils.captures import load_capture
+from utils.config import load_config
+from utils.files import load_image, load_mask, save_image
+
+
+@pytest.fixture
+def run(capture_dir, tmp_path, run_main):
+    def run(*args):
+        return run_main(
+            "check_data.py", "--data_path", capture_dir, "--out_path", tmp_path / "o", *args
+        )
+
+    return run
+
+
+def warnings_of(capture_dir):
+    """Warnings about the hands, and of each view."""
+    capture = load_capture(capture_dir, "1")
+    hands, warnings = triangulated(capture, load_config().pose_optim, 0)
+    views = [check_view(capture, view, hands) for view in range(len(capture))]
+    check_exposures(views)
+    return warnings, [facts.warnings for facts in views]
+
+
+def test_a_good_capture_has_no_warnings(capture_dir):
+    warnings, by_view = warnings_of(capture_dir)
+    assert warnings == [] and by_view == [[]] * 5
+
+
+def test_prints_and_draws(capture_dir, tmp_path, run_script):
+    done = run_script("check_data.py", "--data_path", capture_dir, "--out_path", tmp_path / "o")
+    assert done.returncode == 0, done.stderr
+    assert "5 views" in done.stdout and "0 warnings" in done.stdout
+    sheet = load_image(tmp_path / "o" / "check" / "1.png")
+    assert sheet.shape == (480 * 3, 640 * 2, 3) and sheet.std() > 0.1
+
+
+def test_warnings_do_not_fail(run, capture_dir):
+    (capture_dir / "1" / "mask" / "02.png").unlink()
+    done = run()
+    assert done.returncode == 0
+    assert "warning: view 2: no mask" in done.stdout and "1 warnings" in done.stdout
+
+
+def test_missing_keypoints_are_a_warning(run, capture_dir):
+    shutil.rmtree(capture_dir / "1" / "pose")
+    done = run()
+    assert done.returncode == 0, done.stderr
+    assert "warning: " in done.stdout and "00.json is missing" in done.stdout
+
+
+def test_unusable_captures_fail(run, capture_dir, tmp_path):
+    for view in (1, 3):
+        path = capture_dir / "1" / "img" / f"{view:02d}.png"
+        path.write_bytes(path.read_bytes()[:-30])
+    done = run()
+    assert done.returncode == 2 and not (tmp_path / "o").exists()
+    assert "01.png is truncated" in done.stderr and "2 such files" in done.stderr
+    assert "03.png" in done.stderr
+    (capture_dir / "1" / "camera" / "param.npz").unlink()
+    done = run()
+    assert done.returncode == 2 and "param.npz is missing" in done.stderr
+
+
+def test_masks_that_disagree(capture_dir):
+    folder = capture_dir / "1" / "mask"
+    masks = [load_mask(folder / f"{view:02d}.png") for view in range(5)]
+    save_image(folder / "01.png", np.zeros_like(masks[1]))
+    save_image(folder / "02.png", masks[2] & (np.arange(160) < 80))  # half of the image
+    save_image(folder / "03.png", np.ones_like(masks[3]))
+    _, by_view = warnings_of(capture_dir)
+    assert by_view[1] == ["the mask holds only 0 % of the hands"]
+    assert any("hand: fingers lost" in warning for warning in by_view[2])
+    assert any("reaches far from the hands" in warning for warning in by_view[3])
+    assert by_view[0] == by_view[4] == []
+
+
+def test_exposure_outlier_and_saturation(capture_dir):
+    folder = capture_dir / "1" / "img"
+    save_image(folder / "01.png", load_image(folder / "01.png") * 0.6)
+    save_image(folder / "02.png", load_image(folder / "02.png") * 2)
+    save_image(folder / "03.png", load_image(folder / "03.png") * [0.6, 1, 1.2])
+    _, by_view = warnings_of(capture_dir)
+    assert any("hands 0.3 times as bright" in warning for warning in by_view[1])
+    assert any("saturated" in warning for warning in by_view[2])
+    assert any("white balance differs" in warning for warning in by_view[3])
+
+
+def test_keypoint_faults(tmp_path):
+    rng = np.random.default_rng(8)
+    cameras, hands = ring_of_cameras(9, size=(120, 160), focal=200.0), two_hands(rng)
+    found = corrupt(project(cameras, hands), rng, noise=0.3)
+    view = next(v for v in range(9) if found.clean[v].any(1).all() and v != found.swapped)
+    found.xy[view] += 10
+    write_capture(tmp_path / "1", cameras, found.xy, hands)
+    _, by_view = warnings_of(tmp_path)
+    assert any("bears the other one's name" in warning for warning in by_view[found.swapped])
+    assert any("px off (median)" in warning for warning in by_view[view])
+
+
+def test_names_swapped_in_all_views(capture_dir):
+    for path in (capture_dir / "1" / "pose").iterdir():
+        data = json.loads(path.read_text())
+        path.write_text(json.dumps({"Left": data["Right"], "Right": data["Left"]}))
+    warnings, _ = warnings_of(capture_dir)
+    assert len(warnings) == 2 and all("bend backwards" in warning for warning in warnings)
+
+
+def test_camera_of_another_image_size(capture_dir):
+    for folder in ("img", "mask"):
+        path = capture_dir / "1" / folder / "00.png"
+        image = load_image(path)[:60, :70]
+        save_image(path, image if folder == "img" else image[..., 0])
+    _, by_view = warnings_of(capture_dir)
+    assert any("principal point" in warning for warning in by_view[0])
+
+
+def test_table_has_a_line_a_view(capture_dir):
+    capture = load_capture(capture_dir, "1")
+    lines = table([check_view(capture, view, None) for view in range(5)])
+    assert len(lines) == 6 and "160x120" in lines[1]
