@@ -225,6 +225,8 @@ def _camera(data: dict, view: int, path: Path) -> tuple[np.ndarray, np.ndarray, 
         raise UserError(f"{path}: {name} is not a finite 4x4 matrix; calibrate the view again")
     if f"ext_{view}" in data:
         R = data[f"ext_{view}"][:3, :3]
+        if not np.isfinite(R).all():
+            raise UserError(f"{path}: ext_{view} holds no rotation but nan; calibrate again")
         error, det = np.abs(R @ R.T - np.eye(3)).max(), np.linalg.det(R)
         if not (error <= ROTATION_TOLERANCE and det > 0):
             raise UserError(
