@@ -38,8 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def mesh_sfs_optim(job: Job) -> None:
     """Run the stage on one scan."""
     from models.ham_results import save_results
-    from models.ham_state import HamProgress
+    from models.ham_state import HamProgress, check_hands
     from utils.captures import load_capture
+    from utils.files import newest_change
     from utils.hands_io import load_hands
 
     config = job.config
@@ -54,8 +55,12 @@ def mesh_sfs_optim(job: Job) -> None:
     inputs += [capture.mask_path(view) for view in range(len(capture))]
     if record.is_current(inputs):
         return
+    check_hands(hands)
     folder = job.out_path / config.out_mesh_dire / job.scan_id
-    progress = HamProgress(folder / ".progress.pt", record.made_with)
+    made_with = {**record.made_with, "inputs": newest_change(inputs)}
+    progress = HamProgress(folder / ".progress.pt", made_with)
+    if job.overwrite:
+        progress.forget()
     result = refine_mesh(capture, hands, config, job.device, progress)
     outputs = save_results(folder, job.scan_id, capture, hands, result, config)
     record.finish(outputs)

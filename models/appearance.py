@@ -42,6 +42,10 @@ class Appearance:
         shade = radiance(self.sh_coeff, sh_basis(normals, self.degree))
         return self.albedo * shade[..., None] * self.gain[:, None]
 
+    def copy(self) -> Appearance:
+        """A copy of its own, without a graph."""
+        return Appearance(*(tensor.detach().clone() for tensor in self.parameters()))
+
     def parameters(self) -> list[Tensor]:
         """Albedo, light, gain."""
         return [self.albedo, self.sh_coeff, self.gain]

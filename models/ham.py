@@ -39,7 +39,7 @@ class Terms:
     def render(self, verts: Tensor):
         """Fragments of all views."""
         fragments = self.renderer.rasterize(self.photos.cameras, verts)
-        if len(fragments) == 0:
+        if len(fragments) == 0 and verts.isfinite().all():  # nan shows in the loss
             raise UserError(
                 "the hands are outside of every photo; look at the overlays of mano_optim.py"
             )
@@ -88,15 +88,15 @@ def refine_level(
     """Optimise one level: `level.steps` steps over all views at once.
 
     Appearance starts in closed form from the vertices as they come. Stops and keeps the last
-    good vertices when the loss turns nan.
+    good vertices and appearance when the loss turns nan.
     """
     terms = Terms(state, photos, config)
     albedo = state.appearance.albedo if state.appearance else None
     appearance = terms.solve_appearance(state.verts, config.degree, albedo)
     surface = PreconditionedVertices(state.verts, state.faces, level.smoothness)
+    history, best = list(state.history), (state.verts, appearance.copy())
     optimizers = _optimizers(surface, appearance, config, level)
     schedulers = [torch.optim.lr_scheduler.LambdaLR(o, _decay(level.steps)) for o in optimizers]
-    history, best = list(state.history), state.verts
     with tqdm(range(level.steps), desc=title, leave=False, dynamic_ncols=True) as bar:
         for step in bar:
             verts = surface.verts()
@@ -105,7 +105,7 @@ def refine_level(
             if not torch.isfinite(total):
                 bar.write(f"{title}: the loss turned nan in step {step}; kept the step before")
                 break
-            best = verts.detach()
+            best = verts.detach(), appearance.copy()
             for optimizer in optimizers:
                 optimizer.zero_grad()
             total.backward()
@@ -115,10 +115,9 @@ def refine_level(
             history.append({name: value.item() for name, value in losses.items()})
             history[-1]["total"] = total.item()
             bar.set_postfix({name: f"{history[-1][name]:.4f}" for name in ("sfs", "mask")})
-    for tensor in appearance.parameters():
-        tensor.requires_grad_(False)
+    verts, appearance = best
     appearance.normalise_()
-    return replace(state, verts=best, appearance=appearance, history=history)
+    return replace(state, verts=verts, appearance=appearance, history=history)
 
 
 def _optimizers(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,16 @@ import torch
 from torch import Tensor
 
 from models.appearance import Appearance
+from models.hand_model import load_hand_model
 from models.mending import Soundness
-from models.subdivision import subdivide
+from models.subdivision import Subdivision, subdivide
 from utils.cameras import Cameras, Similarity
 from utils.errors import UserError
 from utils.files import load_torch, save_torch
 from utils.hands_io import FittedHands
 from utils.losses import hand_radius
 from utils.masks import MaskVerdict
+from utils.mesh import edges_of
 from utils.photos import ViewCrop
 
 
@@ -27,13 +29,14 @@ class HamState:
     """The mesh at one level, in hand units (one hand's bounding sphere has radius 1).
 
     verts (V, 3) float32 and the same vertices of the parametric hand, `reference` (V, 3), from
-    which displacement counts; faces (F, 3); subdivisions of the hand model's mesh so far; history
-    holds the terms of every step.
+    which displacement counts; faces (F, 3); hands of equal vertex counts, one after another;
+    subdivisions of the hand model's mesh so far; history holds the terms of every step.
     """
 
     verts: Tensor
     reference: Tensor
     faces: np.ndarray
+    hands: int = 1
     subdivisions: int = 0
     appearance: Appearance | None = None
     history: list[dict[str, float]] = field(default_factory=list)
@@ -41,11 +44,13 @@ class HamState:
     def subdivided(self, least: int) -> HamState:
         """The state on a mesh of at least `least` vertices; itself where it has them already."""
         levels, count = 0, len(self.verts)
-        while count < least:
-            levels, count = levels + 1, count * 4
+        edges, faces = len(edges_of(self.faces)), len(self.faces)
+        while count < least:  # every edge gets a vertex, every face becomes four
+            levels, count = levels + 1, count + edges
+            edges, faces = 2 * edges + 3 * faces, 4 * faces
         if levels == 0:
             return self
-        finer = subdivide(self.faces, len(self.verts), levels)
+        finer = self._subdivision(levels)
         appearance = self.appearance
         if appearance is not None:
             albedo = finer.carry(appearance.albedo)
@@ -54,10 +59,18 @@ class HamState:
             finer.carry(self.verts),
             finer.carry(self.reference),
             finer.faces,
+            self.hands,
             self.subdivisions + levels,
             appearance,
             self.history,
         )
+
+    def _subdivision(self, levels: int) -> Subdivision:
+        """Hands stay one after another, each in the order that it has when subdivided alone."""
+        finer = subdivide(self.faces, len(self.verts), levels)
+        hand = np.arange(len(self.verts)) * self.hands // len(self.verts)
+        order = np.argsort(finer.carry_labels(hand), kind="stable")
+        return replace(finer, matrix=finer.matrix[order], faces=np.argsort(order)[finer.faces])
 
 
 def start_state(hands: FittedHands, device: str) -> tuple[HamState, Similarity]:
@@ -66,7 +79,21 @@ def start_state(hands: FittedHands, device: str) -> tuple[HamState, Similarity]:
     centre = (hands.verts.min(0) + hands.verts.max(0)) / 2
     frame = Similarity(radius, torch.from_numpy(centre))
     verts = frame.inverse().apply(torch.from_numpy(hands.verts)).to(device, torch.float32)
-    return HamState(verts, verts, hands.faces), frame
+    return HamState(verts, verts, hands.faces, len(hands)), frame
+
+
+def check_hands(hands: FittedHands) -> None:
+    """Raise UserError where the mesh is not that of the hand models named in the parameters."""
+    models = [load_hand_model(hand["type"], hand["hand_model"]) for hand in hands.parameters]
+    first = np.cumsum([0] + [len(model.v_template) for model in models])
+    faces = [model.faces.numpy() + k for k, model in zip(first, models)]
+    if len(hands.verts) != first[-1] or not np.array_equal(hands.faces, np.concatenate(faces)):
+        mesh, parameters, _ = hands.files()
+        names = " and ".join(f"{model.side} {model.kind}" for model in models)
+        raise UserError(
+            f"{mesh} ({len(hands.verts)} vertices) is not the mesh of the {names} hand of "
+            f"{parameters} ({first[-1]} vertices); run the stage that wrote them again"
+        )
 
 
 @dataclass(frozen=True)
@@ -139,6 +166,8 @@ class HamProgress:
             kept = load_torch(self.path)
         except UserError:
             return state, []
+        if not isinstance(kept, dict) or "made_with" not in kept:
+            return state, []
         same_start = torch.equal(kept["start"], state.verts.cpu())
         if kept["made_with"] != self.made_with or not same_start:
             return state, []
@@ -149,6 +178,7 @@ class HamProgress:
         resumed = HamState(
             **tensors,
             faces=faces,
+            hands=state.hands,
             subdivisions=kept["subdivisions"],
             appearance=appearance,
             history=kept["history"],
