@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from utils.render import fragments as fragments_module
 from utils.render import kernels_fragments as kf
 from utils.render import kernels_interpolate as ki
 from utils.render import kernels_raster as kr
@@ -49,12 +51,24 @@ class Scratch(threading.local):
 _scratch = Scratch()
 
 
-def announce_compilation() -> None:
-    """Print one line if the kernels are going to be compiled: no cache newer than their source."""
-    cache = Path(kr.draw.stats.cache_path)
-    source = Path(kr.__file__).stat().st_mtime
-    index = [file.stat().st_mtime for file in cache.glob("kernels_raster.draw-*.nbi")]
-    if not kr.draw.signatures and not any(time > source for time in index):
+@lru_cache(maxsize=1)
+def prepare_kernels() -> None:
+    """Drop compiled kernels older than any of their sources; say so if they must be compiled.
+
+    Numba itself looks at a kernel's own file only, not at those it takes functions and constants
+    from.
+    """
+    sources = [Path(module.__file__) for module in (fragments_module, kr, kf, ki)]
+    newest = max(source.stat().st_mtime for source in sources)
+    cached = [
+        index
+        for source in sources
+        for index in Path(kr.draw.stats.cache_path).glob(f"{source.stem}.*.nbi")
+    ]
+    stale = [index for index in cached if index.stat().st_mtime < newest]
+    for index in stale:
+        index.unlink(missing_ok=True)
+    if stale or not cached:
         print(
             "Compiling the CPU render operations: once, about a minute; kept on disk.", flush=True
         )
@@ -98,10 +112,10 @@ def draw_views(
 
 
 def rasterize(
-    verts_px: Tensor, faces: Tensor, sizes: Tensor, step: Tensor, near: float
+    verts_px: Tensor, faces: Tensor, sizes: Tensor, pixel_width: Tensor, near: float
 ) -> Fragments:
     """Fragments of verts_px (B, V, 3) float32; see `Renderer.rasterize_px`."""
-    announce_compilation()
+    prepare_kernels()
     verts = np.ascontiguousarray(verts_px.detach().numpy())
     faces_np = faces.numpy()
     image_sizes = [tuple(size) for size in sizes.tolist()]
@@ -128,7 +142,7 @@ def rasterize(
     fragments = Fragments(
         view[:N], y[:N], x[:N], face, torch.from_numpy(bary), torch.from_numpy(depth),
         sizes, faces, verts_px, torch.from_numpy(offsets), view, y, x, Pairs(p, q, axis),
-        maps, step,
+        maps, pixel_width,
     )  # fmt: skip
     fragments.bary, fragments.depth = Geometry.apply(verts_px, fragments)
     return fragments
@@ -219,6 +233,9 @@ class Interpolate(torch.autograd.Function):
         parts = part_count(shared)
         per_view = attributes.ndim == 3
         copies = parts if per_view else max(1, len(shared))
+        channels = attributes.shape[-1]
+        padding = [(0, 0)] * (attributes.ndim - 1) + [(0, -channels % ki.GROUP)]
+        attributes = np.pad(attributes, padding) if channels % ki.GROUP else attributes
         grad_attributes = np.zeros((copies, *attributes.shape), np.float32)
         grad_verts = np.zeros((parts, *verts_px.shape), np.float32)
         none = np.zeros((0, 3), np.float32)
@@ -234,6 +251,7 @@ class Interpolate(torch.autograd.Function):
                 )  # fmt: skip
 
         run(work, list(enumerate(shared)))
+        grad_attributes = grad_attributes[..., :channels]
         return sum_parts(grad_attributes, ctx, 0), sum_parts(grad_verts, ctx, 1), None
 
 
@@ -254,12 +272,12 @@ def surface_pairs(fragments: Fragments) -> Pairs:
     verts = fragments.verts_px.detach().contiguous().numpy()
     faces, face = fragments.faces.numpy(), fragments.face.numpy()
     depth = fragments.depth.detach().numpy()
-    steps = fragments.step.tolist()
+    widths = fragments.pixel_width.tolist()
 
     def find(i: int, m: ViewMap) -> tuple[np.ndarray, ...]:
         room = 2 * m.covered
         found = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int8)
-        n = kf.find_surface_pairs(verts[i], faces, m.box, m.ids, face, depth, steps[i], *found)
+        n = kf.find_surface_pairs(verts[i], faces, m.box, m.ids, face, depth, widths[i], *found)
         return tuple(array[:n].copy() for array in found)
 
     found = run(find, [(i, m) for i, m in enumerate(fragments.slots) if m.covered])

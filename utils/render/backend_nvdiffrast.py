@@ -46,7 +46,7 @@ def _context(device: torch.device):
 
 
 def rasterize(
-    verts_px: Tensor, faces: Tensor, sizes: Tensor, step: Tensor, near: float
+    verts_px: Tensor, faces: Tensor, sizes: Tensor, pixel_width: Tensor, near: float
 ) -> Fragments:
     """Fragments of verts_px (B, V, 3) on CUDA; see `Renderer.rasterize_px`."""
     height, width = sizes.amax(0).tolist()
@@ -56,7 +56,7 @@ def rasterize(
             "resize the images, or use backend = cpu"
         )
     ids = face_ids(verts_px.detach(), faces, height, width, near)
-    return dense.fragments_from_ids(ids, verts_px, faces, sizes, step)
+    return dense.fragments_from_ids(ids, verts_px, faces, sizes, pixel_width)
 
 
 def face_ids(verts_px: Tensor, faces: Tensor, height: int, width: int, near: float) -> Tensor:

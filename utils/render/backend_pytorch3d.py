@@ -43,7 +43,7 @@ def ndc_from_px(verts_px: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def rasterize(
-    verts_px: Tensor, faces: Tensor, sizes: Tensor, step: Tensor, near: float
+    verts_px: Tensor, faces: Tensor, sizes: Tensor, pixel_width: Tensor, near: float
 ) -> Fragments:
     """Fragments of verts_px (B, V, 3); see `Renderer.rasterize_px`."""
     from pytorch3d.renderer.mesh.rasterize_meshes import rasterize_meshes
@@ -60,4 +60,4 @@ def rasterize(
                 mesh, size, blur_radius=0.0, faces_per_pixel=1, perspective_correct=True
             )[0][0, :, :, 0]
             ids[i] = torch.where(seen >= 0, kept[seen.clamp(min=0)], -1)
-    return dense.fragments_from_ids(ids, verts_px, faces, sizes, step)
+    return dense.fragments_from_ids(ids, verts_px, faces, sizes, pixel_width)

@@ -9,14 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from utils.render.fragments import Fragments, Pairs
-
-FLAT = 2.0**-20  # square pixels: faces of less (twice the) area are seen edge on: no gradient
-STEEP = 8.0  # pixel widths of depth per pixel
+from utils.render.fragments import FLAT, STEEP, STEP, Fragments, Pairs
 
 
 def fragments_from_ids(
-    ids: Tensor, verts_px: Tensor, faces: Tensor, sizes: Tensor, step: Tensor
+    ids: Tensor, verts_px: Tensor, faces: Tensor, sizes: Tensor, pixel_width: Tensor
 ) -> Fragments:
     """Fragments of ids (B, H, W) int: the face seen at each pixel, -1 for none.
 
@@ -45,7 +42,7 @@ def fragments_from_ids(
     offsets = torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)])
     return Fragments(
         view[:N], y[:N], x[:N], face, bary, depth, sizes, faces, verts_px, offsets,
-        view, y, x, rim_pairs(slots), slots, step,
+        view, y, x, rim_pairs(slots), slots, pixel_width,
     )  # fmt: skip
 
 
@@ -129,17 +126,17 @@ def surface_pairs(fragments: Fragments) -> Pairs:
     for a, (first, second) in enumerate(neighbours(fragments.slots)):
         both = (first >= 0) & (second >= 0)
         p, q = first[both].long(), second[both].long()
-        width = fragments.step[fragments.view[p]] * torch.minimum(depth[p], depth[q])
-        keep = ((depth[q] - depth[p]).abs() > width) & (face[p] != face[q])
-        p, q, width = p[keep], q[keep], width[keep]
+        step = STEP * fragments.pixel_width[fragments.view[p]] * torch.minimum(depth[p], depth[q])
+        keep = ((depth[q] - depth[p]).abs() > step) & (face[p] != face[q])
+        p, q, step = p[keep], q[keep], step[keep]
         slopes = []
         for s in (p, q):
             inverse, regular = inverse_matrices(rows[index[s]].double())
             slope = -(depth[s].double() ** 2) * inverse.sum(1)[:, a]
             slope = torch.where(regular, slope, 0.0)
-            slopes.append(torch.minimum(torch.maximum(slope, -STEEP * width), STEEP * width))
+            slopes.append(torch.minimum(torch.maximum(slope, -STEEP * step), STEEP * step))
         jump = (depth[q] - depth[p]).double()
-        low, high = torch.minimum(*slopes) - width, torch.maximum(*slopes) + width
+        low, high = torch.minimum(*slopes) - step, torch.maximum(*slopes) + step
         keep = (jump < low) | (jump > high)
         for found, value in zip(result, (p[keep], q[keep], torch.full_like(p[keep], a))):
             found.append(value)

@@ -8,6 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+FLAT = 2.0**-20  # square pixels: faces of less (twice the) area are seen edge on: no gradient
+STEP = 2.0  # pixel widths of depth: less between two pixels is never an occlusion
+STEEP = 4.0  # steps a pixel: a steeper surface is as good as an occlusion
+
 
 @dataclass
 class Pairs:
@@ -20,6 +24,10 @@ class Pairs:
     p: Tensor
     q: Tensor
     axis: Tensor
+
+    def fields(self) -> tuple[Tensor, Tensor, Tensor]:
+        """p, q, axis."""
+        return self.p, self.q, self.axis
 
 
 @dataclass
@@ -51,7 +59,7 @@ class Fragments:
     pixel_x: Tensor
     rim_pairs: Pairs
     slots: Any = field(repr=False)  # the backend's map of slots, for the pairs within the surface
-    step: Tensor = field(repr=False)  # (B,) a pixel's width at depth 1: 1 / focal length
+    pixel_width: Tensor = field(repr=False)  # (B,) at depth 1: 1 / focal length
     surface_pairs: Pairs | None = field(default=None, repr=False)  # found when first needed
 
     def __len__(self) -> int:

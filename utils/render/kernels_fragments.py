@@ -7,10 +7,8 @@ pixel, the perspective-correct barycentrics b and the depth z solve M b = z p wi
 import numpy as np
 from numba import njit
 
+from utils.render.fragments import FLAT, STEEP, STEP
 from utils.render.kernels_raster import JIT, U
-
-FLAT = 2.0**-20  # square pixels: faces of less (twice the) area are seen edge on: no gradient
-STEEP = 8.0  # pixel widths of depth per pixel
 
 
 @njit(**JIT)
@@ -87,55 +85,62 @@ def emit(verts, faces, box, width, height, view, first, first_rim, ids,
     rows = box[3] - box[1] + 3
     slot, rim, pair = first, first_rim, 0
     inverse = np.empty((3, 3))
-    last_face = -1
-    regular = False
-    za = zb = zc = np.float32(0)
+    u0 = u1 = u2 = du0 = du1 = du2 = 0.0
+    nothing = np.full(stride, np.int32(-1))
     for r in range(max(0, 1 - box[1]), min(rows, height - box[1] + 1)):
         y = box[1] - 1 + r
+        here = ids[r * stride : (r + 1) * stride]
+        above = ids[(r - 1) * stride : r * stride] if r > 0 else nothing
+        below = ids[(r + 1) * stride : (r + 2) * stride] if r < rows - 1 else nothing
+        left = last_face = np.int32(-1)
+        regular = False
         for c in range(max(0, 1 - box[0]), min(stride, width - box[0] + 1)):
-            x = box[0] - 1 + c
-            i = r * stride + c
-            f = ids[U(i)]
-            left = ids[U(i - 1)] if c > 0 else np.int32(-1)
-            up = ids[U(i - stride)] if r > 0 else np.int32(-1)
+            f = here[U(c)]
+            up = above[U(c)]
             if f < 0:
-                right = ids[U(i + 1)] if c < stride - 1 else np.int32(-1)
-                down = ids[U(i + stride)] if r < rows - 1 else np.int32(-1)
-                if (left & up & right & down) < 0:
+                right = here[U(c + 1)] if c < stride - 1 else np.int32(-1)
+                if (left & up & right & below[U(c)]) < 0:
+                    left = np.int32(-1)
                     continue
-                views[U(rim)], ys[U(rim)], xs[U(rim)] = view, y, x
-                ids[U(i)] = -2 - rim
+                views[U(rim)], ys[U(rim)], xs[U(rim)] = view, y, box[0] - 1 + c
                 if left >= 0:
                     pair_p[U(pair)], pair_q[U(pair)], pair_axis[U(pair)] = left, rim, 0
                     pair += 1
                 if up >= 0:
                     pair_p[U(pair)], pair_q[U(pair)], pair_axis[U(pair)] = up, rim, 1
                     pair += 1
+                left = here[U(c)] = np.int32(-2 - rim)
                 rim += 1
                 continue
-            ids[U(i)] = slot
-            views[U(slot)], ys[U(slot)], xs[U(slot)], face[U(slot)] = view, y, x, f
+            views[U(slot)], ys[U(slot)], xs[U(slot)] = view, y, box[0] - 1 + c
+            face[U(slot)] = f
             if left < -1:
                 pair_p[U(pair)], pair_q[U(pair)], pair_axis[U(pair)] = -2 - left, slot, 0
                 pair += 1
             if up < -1:
                 pair_p[U(pair)], pair_q[U(pair)], pair_axis[U(pair)] = -2 - up, slot, 1
                 pair += 1
-            if f != last_face:
+            if f == last_face:
+                u0 += du0
+                u1 += du1
+                u2 += du2
+            else:
                 regular = invert(verts, faces, f, inverse)
                 last_face = f
-                corner = faces[U(f)]
-                za, zb, zc = verts[corner[0], 2], verts[corner[1], 2], verts[corner[2], 2]
-            u0 = inverse[0, 0] * x + inverse[0, 1] * y + inverse[0, 2]
-            u1 = inverse[1, 0] * x + inverse[1, 1] * y + inverse[1, 2]
-            u2 = inverse[2, 0] * x + inverse[2, 1] * y + inverse[2, 2]
+                x = box[0] - 1 + c
+                du0, du1, du2 = inverse[0, 0], inverse[1, 0], inverse[2, 0]
+                u0 = du0 * x + inverse[0, 1] * y + inverse[0, 2]
+                u1 = du1 * x + inverse[1, 1] * y + inverse[1, 2]
+                u2 = du2 * x + inverse[2, 1] * y + inverse[2, 2]
             z = 1 / (u0 + u1 + u2)
             b0, b1, b2 = u0 * z, u1 * z, u2 * z
-            if not (regular and min(b0, b1, b2) >= 0):
+            if not (regular and b0 >= 0 and b1 >= 0 and b2 >= 0):
                 b0, b1, b2 = clamp(b0, b1, b2) if regular else (1 / 3, 1 / 3, 1 / 3)
-                z = b0 * za + b1 * zb + b2 * zc
+                z = b0 * verts[faces[f, 0], 2] + b1 * verts[faces[f, 1], 2]
+                z += b2 * verts[faces[f, 2], 2]
             bary[U(slot), 0], bary[U(slot), 1], bary[U(slot), 2] = b0, b1, b2
             depth[U(slot)] = z
+            left = here[U(c)] = np.int32(slot)
             slot += 1
 
 
@@ -160,24 +165,24 @@ def slopes(verts, faces, f, depth, inverse):
 
 
 @njit(**JIT)
-def occludes(depth_p, depth_q, slope_p, slope_q, width):
+def occludes(depth_p, depth_q, slope_p, slope_q, step):
     """Whether the depths of two neighbouring pixels belong to different sheets of the surface.
 
-    On one sheet the step in depth lies between the slopes at both pixels, give or take one pixel's
-    width. Slopes count up to STEEP widths a pixel: a steeper step is as good as an occlusion.
+    On one sheet the jump in depth lies between the slopes at both pixels, give or take `step`.
     """
-    limit = STEEP * width
+    limit = STEEP * step
     slope_p = min(max(slope_p, -limit), limit)
     slope_q = min(max(slope_q, -limit), limit)
-    step = depth_q - depth_p
-    return step < min(slope_p, slope_q) - width or step > max(slope_p, slope_q) + width
+    jump = depth_q - depth_p
+    return jump < min(slope_p, slope_q) - step or jump > max(slope_p, slope_q) + step
 
 
 @njit(**JIT)
-def find_surface_pairs(verts, faces, box, slots, face, depth, step, p, q, axis):
+def find_surface_pairs(verts, faces, box, slots, face, depth, width, p, q, axis):
     """Pairs of covered pixels between which one surface occludes another; their number.
 
-    slots is the view's padded map; p, q, axis hold two entries per fragment.
+    slots is the view's padded map; width is a pixel's at depth 1; p, q, axis have room for two
+    entries a fragment.
     """
     stride = box[2] - box[0] + 3
     inverse = np.empty((3, 3))
@@ -191,12 +196,12 @@ def find_surface_pairs(verts, faces, box, slots, face, depth, step, p, q, axis):
             if t < 0:
                 continue
             ds, dt = depth[U(s)], depth[U(t)]
-            width = step * min(ds, dt)
-            if abs(dt - ds) <= width or face[U(s)] == face[U(t)]:
+            step = STEP * width * min(ds, dt)
+            if abs(dt - ds) <= step or face[U(s)] == face[U(t)]:
                 continue
             slope_s = slopes(verts, faces, face[U(s)], ds, inverse)[a]
             slope_t = slopes(verts, faces, face[U(t)], dt, inverse)[a]
-            if occludes(ds, dt, slope_s, slope_t, width):
+            if occludes(ds, dt, slope_s, slope_t, step):
                 p[found], q[found], axis[found] = s, t, a
                 found += 1
     return found

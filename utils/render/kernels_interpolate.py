@@ -14,6 +14,7 @@ from numba import njit
 from utils.render.kernels_fragments import invert
 from utils.render.kernels_raster import JIT, U
 
+GROUP = 4  # channels that are handled at once
 FAST = {**JIT, "fastmath": True}
 ONE, TWO, THREE, FOUR = U(1), U(2), U(3), U(4)  # signed numbers would turn indices into floats
 
@@ -75,29 +76,20 @@ def dot_four(attributes, v, k, g0, g1, g2, g3):
 
 @njit(**FAST)
 def attribute_gradient(grad, i, attributes, a, b, c, b0, b1, b2, grad_attributes):
-    """Scatter fragment i's gradient to attributes (unless without rows); return dL/db (3)."""
-    channels = U(attributes.shape[1])
+    """Scatter fragment i's gradient to attributes (unless without rows); return dL/db (3).
+
+    attributes and grad_attributes are padded to whole groups of four channels: groups that overlap
+    would read what was just written in other groups, which stalls the processor.
+    """
+    channels = U(grad.shape[1])
     want = grad_attributes.shape[0] > 0
     zero = np.float32(0)
     d0 = d1 = d2 = zero
-    if channels < FOUR:
-        for k in range(channels):
-            g = grad[i, k]
-            d0 += g * attributes[a, k]
-            d1 += g * attributes[b, k]
-            d2 += g * attributes[c, k]
-            if want:
-                grad_attributes[a, k] += b0 * g
-                grad_attributes[b, k] += b1 * g
-                grad_attributes[c, k] += b2 * g
-        return d0, d1, d2
-    for start in range(U(0), channels, FOUR):
-        k = min(start, channels - FOUR)
-        done = start - k  # channels of this group that the one before had
-        g0 = grad[i, k] if done < ONE else zero
-        g1 = grad[i, k + ONE] if done < TWO else zero
-        g2 = grad[i, k + TWO] if done < THREE else zero
-        g3 = grad[i, k + THREE]
+    for k in range(U(0), channels, FOUR):
+        g0 = grad[i, k]
+        g1 = grad[i, k + ONE] if k + ONE < channels else zero
+        g2 = grad[i, k + TWO] if k + TWO < channels else zero
+        g3 = grad[i, k + THREE] if k + THREE < channels else zero
         d0 += dot_four(attributes, a, k, g0, g1, g2, g3)
         d1 += dot_four(attributes, b, k, g0, g1, g2, g3)
         d2 += dot_four(attributes, c, k, g0, g1, g2, g3)
@@ -129,8 +121,9 @@ def point_gradient(a, b, c, b0, b1, b2, h0, h1, h2, inverse, grad_verts):
 def interpolate_backward(
     verts, attributes, faces, face, bary, grad, first, last, grad_attributes, grad_verts
 ):
-    """Add the gradients of `interpolate` to attributes (V, C) and homogeneous pixels (V, 3).
+    """Add the gradients of `interpolate` to attributes (V, C') and homogeneous pixels (V, 3).
 
+    grad (N, C); attributes and grad_attributes have their channels padded to C', a multiple of 4.
     An array of no rows as grad_attributes or grad_verts leaves that gradient out.
     """
     want_verts = grad_verts.shape[0] > 0

@@ -60,8 +60,10 @@ class Renderer:
             raise ValueError(f"faces name vertex {int(self.faces.max())} of {verts_px.shape[1]}")
         backend = self._backend(verts_px)
         faces = self.faces = self.faces.to(verts_px.device)
-        step = 1 / focal.detach().to(verts_px.device, torch.float32)
-        return backend.rasterize(verts_px.float(), faces, sizes.cpu().long(), step, self.near)
+        pixel_width = 1 / focal.detach().to(verts_px.device, torch.float32)
+        return backend.rasterize(
+            verts_px.float(), faces, sizes.cpu().long(), pixel_width, self.near
+        )
 
     def interpolate(self, fragments: Fragments, attributes: Tensor) -> Tensor:
         """Vertex attributes (V, C) or (B, V, C) at the fragments: (N, C) float32.
@@ -102,9 +104,9 @@ class Renderer:
         """
         N, R = len(fragments), len(fragments.pixel_x) - len(fragments)
         background = torch.as_tensor(background, dtype=values.dtype, device=values.device)
-        image = torch.cat([values, background.expand(R, values.shape[1])])
         if len(values) != N:
             raise ValueError(f"values: expected {N} rows, found {len(values)}")
+        image = torch.cat([values, background.expand(R, values.shape[1])])
         return self._boundary_values(fragments, image, surface=True)
 
     def _boundary_values(self, fragments: Fragments, image: Tensor, surface: bool) -> PixelValues:

@@ -40,10 +40,14 @@ def vertex_forces(fragments: Fragments, pairs: Pairs, values: Tensor, grad: Tens
     at_point = at_point / fragments.depth.detach()[front, None]
     per_vertex = fragments.bary.detach()[front][:, :, None] * at_point[:, None]  # (P, 3, 3)
     B, V = fragments.verts_px.shape[:2]
-    vertex = fragments.faces[fragments.face[front]] + (fragments.view[front] * V)[:, None]
-    result = torch.zeros(B * V, 3, dtype=per_vertex.dtype, device=per_vertex.device)
-    result.index_add_(0, vertex.reshape(-1).long(), per_vertex.reshape(-1, 3))
-    return result.reshape(B, V, 3)
+    vertex = (
+        fragments.faces[fragments.face[front]].long() + (fragments.view[front].long() * V)[:, None]
+    )
+    entry = 3 * vertex[:, :, None] + torch.arange(
+        3, device=vertex.device
+    )  # flat: index_add_ is fast
+    result = torch.zeros(B * V * 3, dtype=per_vertex.dtype, device=per_vertex.device)
+    return result.index_add_(0, entry.reshape(-1), per_vertex.reshape(-1)).reshape(B, V, 3)
 
 
 def front_of(fragments: Fragments, p: Tensor, q: Tensor) -> Tensor:
@@ -64,13 +68,13 @@ class BoundaryGradient(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(values)
         ctx.fragments, ctx.pairs = fragments, pairs
-        return values.clone()
+        return values.view_as(values)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         (values,) = ctx.saved_tensors
         grad_verts = None
         if ctx.needs_input_grad[0]:
-            forces = [vertex_forces(ctx.fragments, pairs, values, grad) for pairs in ctx.pairs]
-            grad_verts = torch.stack(forces).sum(0) if len(forces) > 1 else forces[0]
+            pairs = Pairs(*(torch.cat(parts) for parts in zip(*(p.fields() for p in ctx.pairs))))
+            grad_verts = vertex_forces(ctx.fragments, pairs, values, grad)
         return grad_verts, grad if ctx.needs_input_grad[1] else None, None, None
