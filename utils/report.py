@@ -49,7 +49,8 @@ def save_loss_curve(
     for start in level_starts:
         axes.axvline(start, color="0.8", zorder=0)
     axes.set(xlabel="step", ylabel="weighted term", yscale="log")
-    axes.legend(ncols=4, fontsize="small")
+    if history:
+        axes.legend(ncols=4, fontsize="small")
     with atomic_path(path) as beside:
         figure.savefig(beside, dpi=110)
     plt.close(figure)
