@@ -108,6 +108,15 @@ class HandOutlines:
         """Verdicts on all masks."""
         return judge_masks(self.masks, [d.hand for d in drawn], [d.ignored for d in drawn])
 
+    def _trusted(self, drawn: Drawn, verdict: MaskVerdict) -> np.ndarray:
+        """Pixels (H, W) bool of a drawing where the mask can be compared with the hands.
+
+        Where a forearm may be and the mask has none, there is none.
+        """
+        mask = self.masks[verdict.view]
+        ignored = drawn.ignored & (mask | drawn.hand)
+        return trusted_pixels(mask, drawn.hand, ignored, verdict)
+
     def trusted(self, drawn: Sequence[Drawn], verdicts: Sequence[MaskVerdict]) -> list[np.ndarray]:
         """Pixels (H, W) bool of the full images where each mask can be compared with hands."""
         maps = []
@@ -115,7 +124,7 @@ class HandOutlines:
             height, width = self.full_sizes[view]
             full = np.zeros((height, width), bool)
             if verdict.usable:
-                small = trusted_pixels(self.masks[view], each.hand, each.ignored, verdict)
+                small = self._trusted(each, verdict)
                 x0, y0, x1, y1 = self.boxes[view]
                 crop = cv2.resize(
                     small.astype(np.uint8), (x1 - x0, y1 - y0), interpolation=cv2.INTER_NEAREST
@@ -143,7 +152,7 @@ class HandOutlines:
             if not verdict.usable:
                 continue
             mask = self.masks[view]
-            trusted = trusted_pixels(mask, each.hand, each.ignored, verdict)
+            trusted = self._trusted(each, verdict)
             trusted |= each.side & ~mask  # a wrist that sticks out of the mask is seen to be wrong
             full_per_small = self._full_per_small(view)
             near = reach * px_per_unit[view] / full_per_small.mean()
