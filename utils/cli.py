@@ -106,6 +106,9 @@ def run_stage(
     scans ran; 2: an error that the user can mend; 130: interrupted.
     """
     args = parser.parse_args(argv)
+    # Waiting threads must sleep: spinning ones take the cores from whatever else the machine does,
+    # which made stages seven times slower there. Read when torch is imported, hence here.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         config = load_config(args.conf, args.set)
         device = resolve_device(args.device)
