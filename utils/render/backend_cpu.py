@@ -191,7 +191,7 @@ class Geometry(torch.autograd.Function):
         faces, face, _ = (t.numpy() for t in ctx.rest)
         grad_bary, grad_depth = grad_bary.contiguous().numpy(), grad_depth.contiguous().numpy()
         shared = shares(ctx.rest[2])
-        grad = np.zeros((part_count(shared), *verts_px.shape), np.float32)
+        grad = np.zeros((part_count(shared), *verts_px.shape[:2], ki.GROUP), np.float32)
 
         def work(share: list[tuple[int, int, int, int]]) -> None:
             for i, first, last, part in share:
@@ -201,7 +201,7 @@ class Geometry(torch.autograd.Function):
                 )  # fmt: skip
 
         run(work, [(share,) for share in shared])
-        return torch.from_numpy(grad[0] if len(grad) == 1 else grad.sum(0)), None
+        return torch.from_numpy(grad[..., :3]).sum(0), None
 
 
 class Interpolate(torch.autograd.Function):
@@ -237,8 +237,8 @@ class Interpolate(torch.autograd.Function):
         padding = [(0, 0)] * (attributes.ndim - 1) + [(0, -channels % ki.GROUP)]
         attributes = np.pad(attributes, padding) if channels % ki.GROUP else attributes
         grad_attributes = np.zeros((copies, *attributes.shape), np.float32)
-        grad_verts = np.zeros((parts, *verts_px.shape), np.float32)
-        none = np.zeros((0, 3), np.float32)
+        grad_verts = np.zeros((parts, *verts_px.shape[:2], ki.GROUP), np.float32)
+        none = np.zeros((0, ki.GROUP), np.float32)
 
         def work(thread: int, share: list[tuple[int, int, int, int]]) -> None:
             for i, first, last, part in share:
@@ -252,7 +252,7 @@ class Interpolate(torch.autograd.Function):
 
         run(work, list(enumerate(shared)))
         grad_attributes = grad_attributes[..., :channels]
-        return sum_parts(grad_attributes, ctx, 0), sum_parts(grad_verts, ctx, 1), None
+        return sum_parts(grad_attributes, ctx, 0), sum_parts(grad_verts[..., :3], ctx, 1), None
 
 
 def sum_parts(parts: np.ndarray, ctx: Any, needed: int) -> Tensor | None:

@@ -169,7 +169,10 @@ def main() -> None:
     parser.add_argument("--vertices", type=int, nargs="+", default=[49000, 778])
     parser.add_argument("--views", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--threads", type=int, help="of ours; deodr has one")
     args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
     compare(args.hand, args.vertices, args.views, args.repeats)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from utils.render.fragments import FLAT, STEEP, STEP
-from utils.render.kernels_raster import JIT, U
+from utils.render.kernels_raster import JIT, SMALL, U
 
 
 @njit(**JIT)
@@ -45,29 +45,23 @@ def count(ids, box, width, height, counts):
     counts[2] = pairs
 
 
-@njit(**JIT)
+@njit(**SMALL)
 def invert(verts, faces, f, inverse):
     """inverse (3, 3) = M^-1 of face f; False when the face is seen edge on."""
     a, b, c = U(faces[U(f), 0]), U(faces[U(f), 1]), U(faces[U(f), 2])
     ax, ay, az = np.float64(verts[a, 0]), np.float64(verts[a, 1]), np.float64(verts[a, 2])
     bx, by, bz = np.float64(verts[b, 0]), np.float64(verts[b, 1]), np.float64(verts[b, 2])
     cx, cy, cz = np.float64(verts[c, 0]), np.float64(verts[c, 1]), np.float64(verts[c, 2])
-    inverse[0, 0] = by * cz - bz * cy
-    inverse[0, 1] = bz * cx - bx * cz
-    inverse[0, 2] = bx * cy - by * cx
-    inverse[1, 0] = cy * az - cz * ay
-    inverse[1, 1] = cz * ax - cx * az
-    inverse[1, 2] = cx * ay - cy * ax
-    inverse[2, 0] = ay * bz - az * by
-    inverse[2, 1] = az * bx - ax * bz
-    inverse[2, 2] = ax * by - ay * bx
-    det = inverse[0, 0] * ax + inverse[0, 1] * ay + inverse[0, 2] * az
+    a0, a1, a2 = by * cz - bz * cy, bz * cx - bx * cz, bx * cy - by * cx
+    b0, b1, b2 = cy * az - cz * ay, cz * ax - cx * az, cx * ay - cy * ax
+    c0, c1, c2 = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+    det = a0 * ax + a1 * ay + a2 * az
     if not abs(det) > FLAT * abs(az * bz * cz):
         return False
     scale = 1 / det
-    for i in range(3):
-        for j in range(3):
-            inverse[i, j] *= scale
+    inverse[0, 0], inverse[0, 1], inverse[0, 2] = a0 * scale, a1 * scale, a2 * scale
+    inverse[1, 0], inverse[1, 1], inverse[1, 2] = b0 * scale, b1 * scale, b2 * scale
+    inverse[2, 0], inverse[2, 1], inverse[2, 2] = c0 * scale, c1 * scale, c2 * scale
     return True
 
 
@@ -144,7 +138,7 @@ def emit(verts, faces, box, width, height, view, first, first_rim, ids,
             slot += 1
 
 
-@njit(**JIT)
+@njit(**SMALL)
 def clamp(b0, b1, b2):
     """The barycentrics moved into the face; its centre if they are not numbers."""
     b0, b1, b2 = max(b0, 0.0), max(b1, 0.0), max(b2, 0.0)
@@ -164,7 +158,7 @@ def slopes(verts, faces, f, depth, inverse):
     return -depth * depth * nx, -depth * depth * ny
 
 
-@njit(**JIT)
+@njit(**SMALL)
 def occludes(depth_p, depth_q, slope_p, slope_q, step):
     """Whether the depths of two neighbouring pixels belong to different sheets of the surface.
 

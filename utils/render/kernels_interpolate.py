@@ -12,14 +12,14 @@ import numpy as np
 from numba import njit
 
 from utils.render.kernels_fragments import invert
-from utils.render.kernels_raster import JIT, U
+from utils.render.kernels_raster import JIT, SMALL, U
 
 GROUP = 4  # channels that are handled at once
 FAST = {**JIT, "fastmath": True}
 ONE, TWO, THREE, FOUR = U(1), U(2), U(3), U(4)  # signed numbers would turn indices into floats
 
 
-@njit(**FAST)
+@njit(**SMALL)
 def blend(attributes, a, b, c, k, b0, b1, b2):
     """Channel k of the vertices a, b, c, weighted."""
     return b0 * attributes[a, k] + b1 * attributes[b, k] + b2 * attributes[c, k]
@@ -52,7 +52,7 @@ def interpolate(attributes, faces, face, bary, first, last, values):
             values[i, k + THREE] = v3
 
 
-@njit(**FAST)
+@njit(**SMALL)
 def add_four(target, v, k, weight, g0, g1, g2, g3):
     """target[v, k : k + 4] += weight * g, read before written so that it becomes one vector."""
     t0, t1 = target[v, k], target[v, k + ONE]
@@ -63,7 +63,7 @@ def add_four(target, v, k, weight, g0, g1, g2, g3):
     target[v, k + THREE] = t3 + weight * g3
 
 
-@njit(**FAST)
+@njit(**SMALL)
 def dot_four(attributes, v, k, g0, g1, g2, g3):
     """attributes[v, k : k + 4] . g"""
     return (
@@ -74,7 +74,7 @@ def dot_four(attributes, v, k, g0, g1, g2, g3):
     )
 
 
-@njit(**FAST)
+@njit(**SMALL)
 def attribute_gradient(grad, i, attributes, a, b, c, b0, b1, b2, grad_attributes):
     """Scatter fragment i's gradient to attributes (unless without rows); return dL/db (3).
 
@@ -100,34 +100,30 @@ def attribute_gradient(grad, i, attributes, a, b, c, b0, b1, b2, grad_attributes
     return d0, d1, d2
 
 
-@njit(**FAST)
+@njit(**SMALL)
 def point_gradient(a, b, c, b0, b1, b2, h0, h1, h2, inverse, grad_verts):
     """Add b_k M^-T h to the vertices a, b, c of a face whose M^-1 is `inverse`."""
     x = inverse[0, 0] * h0 + inverse[1, 0] * h1 + inverse[2, 0] * h2
     y = inverse[0, 1] * h0 + inverse[1, 1] * h1 + inverse[2, 1] * h2
     z = inverse[0, 2] * h0 + inverse[1, 2] * h1 + inverse[2, 2] * h2
-    grad_verts[a, 0] += b0 * x
-    grad_verts[a, 1] += b0 * y
-    grad_verts[a, 2] += b0 * z
-    grad_verts[b, 0] += b1 * x
-    grad_verts[b, 1] += b1 * y
-    grad_verts[b, 2] += b1 * z
-    grad_verts[c, 0] += b2 * x
-    grad_verts[c, 1] += b2 * y
-    grad_verts[c, 2] += b2 * z
+    zero = np.float32(0)
+    add_four(grad_verts, a, U(0), b0, x, y, z, zero)
+    add_four(grad_verts, b, U(0), b1, x, y, z, zero)
+    add_four(grad_verts, c, U(0), b2, x, y, z, zero)
 
 
 @njit(**FAST)
 def interpolate_backward(
     verts, attributes, faces, face, bary, grad, first, last, grad_attributes, grad_verts
 ):
-    """Add the gradients of `interpolate` to attributes (V, C') and homogeneous pixels (V, 3).
+    """Add the gradients of `interpolate` to attributes (V, C') and homogeneous pixels (V, 4).
 
-    grad (N, C); attributes and grad_attributes have their channels padded to C', a multiple of 4.
-    An array of no rows as grad_attributes or grad_verts leaves that gradient out.
+    grad (N, C); attributes and grad_attributes have their channels padded to C', a multiple of 4;
+    the last column of grad_verts is padding. An array of no rows as grad_attributes or grad_verts
+    leaves that gradient out.
     """
     want_verts = grad_verts.shape[0] > 0
-    inverse = np.empty((3, 3))
+    inverse = np.empty((3, 3), np.float32)
     run = -1
     regular = False
     for i in range(U(first), U(last)):
@@ -148,8 +144,8 @@ def interpolate_backward(
 def geometry_backward(
     verts, faces, face, bary, depth, grad_bary, grad_depth, first, last, grad_verts
 ):
-    """Add to grad_verts (V, 3) the gradient of barycentrics (N, 3) and depths (N,)."""
-    inverse = np.empty((3, 3))
+    """Add to grad_verts (V, 4; the last is padding) what barycentrics and depths receive."""
+    inverse = np.empty((3, 3), np.float32)
     run = -1
     regular = False
     for i in range(U(first), U(last)):

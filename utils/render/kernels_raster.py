@@ -8,6 +8,7 @@ that integers could overflow, are clipped in homogeneous pixels first (`clip_fac
 
 import math
 
+import numba
 import numpy as np
 from numba import njit
 
@@ -18,10 +19,13 @@ WIDE = 12  # pixels; wider faces find each row's span by division instead of tes
 CLIPPED = -(1 << 31)  # grid coordinate of vertices that need clipping
 MAX_CORNERS = 9  # a triangle clipped by five planes has at most eight
 
+numba.config.SLP_VECTORIZE = 1  # channels side by side become vector instructions
 # Array indices are cast to U where speed matters: Numba lets signed ones count from the end, which
 # costs instructions and keeps loops from becoming vector code.
 U = np.uintp
 JIT = {"nogil": True, "cache": True, "error_model": "numpy"}
+# Small functions are inlined: a call hands over every field of every array and counts references.
+SMALL = {"nogil": True, "inline": "always", "error_model": "numpy"}
 
 
 @njit(**JIT)
@@ -67,7 +71,7 @@ def project(verts, near, width, height, xy, inv_z, box):
         box[3] = min(height - 1, hi_y >> SUBPIXEL_BITS)
 
 
-@njit(**JIT)
+@njit(**SMALL)
 def owns(dx, dy):
     """1 if pixel centres on an edge of direction (dx, dy) are the face's, else 0.
 
@@ -77,7 +81,7 @@ def owns(dx, dy):
     return 1 if dy < 0 or (dy == 0 and dx > 0) else 0
 
 
-@njit(**JIT)
+@njit(**SMALL)
 def row_span(e, step, first, last):
     """Shrink pixels first..last of a row to those where e + step * k >= 0."""
     if step > 0:
@@ -93,7 +97,7 @@ def row_span(e, step, first, last):
     return first, last
 
 
-@njit(**JIT)
+@njit(**SMALL)
 def fill_small(
     ax, ay, bx, by, cx, cy, a, b, c, inv_z, face, box, lo_x, hi_x, lo_y, hi_y, zbuf, ids
 ):
@@ -111,19 +115,27 @@ def fill_small(
     stride = box[2] - box[0] + 3
     dax, day, dbx, dby, dcx, dcy = cx - bx, cy - by, ax - cx, ay - cy, bx - ax, by - ay
     own_a, own_b, own_c = 1 - owns(dax, day), 1 - owns(dbx, dby), 1 - owns(dcx, dcy)
-    for y in range(lo_y, hi_y + 1):
-        py = y << SUBPIXEL_BITS
-        row = (y - box[1] + 1) * stride - box[0] + 1
-        for x in range(lo_x, hi_x + 1):
-            px = x << SUBPIXEL_BITS
-            ea = dax * (py - by) - day * (px - bx)
-            eb = dbx * (py - cy) - dby * (px - cx)
-            ec = area - ea - eb
-            if ((ea - own_a) | (eb - own_b) | (ec - own_c)) >= 0:
-                z = np.float32((ea * inv_z[U(a)] + eb * inv_z[U(b)] + ec * inv_z[U(c)]) / area)
-                if z > zbuf[U(row + x)]:
-                    zbuf[U(row + x)] = z
-                    ids[U(row + x)] = face
+    px, py = lo_x << SUBPIXEL_BITS, lo_y << SUBPIXEL_BITS
+    row_a = dax * (py - by) - day * (px - bx) - own_a
+    row_b = dbx * (py - cy) - dby * (px - cx) - own_b
+    row_c = dcx * (py - ay) - dcy * (px - ax) - own_c
+    row = (lo_y - box[1] + 1) * stride + lo_x - box[0] + 1
+    for _ in range(hi_y - lo_y + 1):
+        ea, eb, ec = row_a, row_b, row_c
+        for i in range(row, row + hi_x - lo_x + 1):
+            if (ea | eb | ec) >= 0:
+                z = (ea + own_a) * inv_z[U(a)] + (eb + own_b) * inv_z[U(b)]
+                z = np.float32((z + (ec + own_c) * inv_z[U(c)]) / area)
+                if z > zbuf[U(i)]:
+                    zbuf[U(i)] = z
+                    ids[U(i)] = face
+            ea -= day << SUBPIXEL_BITS
+            eb -= dby << SUBPIXEL_BITS
+            ec -= dcy << SUBPIXEL_BITS
+        row_a += dax << SUBPIXEL_BITS
+        row_b += dbx << SUBPIXEL_BITS
+        row_c += dcx << SUBPIXEL_BITS
+        row += stride
 
 
 @njit(**JIT)
