@@ -51,14 +51,14 @@ class Appearance:
         return [self.albedo, self.sh_coeff, self.gain]
 
     def normalise_(self) -> None:
-        """Move scale between factors so that gains average 1; colours stay as they are."""
+        """Move scale between factors: each view's gain averages 1; colours stay as they are."""
         with torch.no_grad():
+            tint = self.gain.log().mean(0).exp()  # (3,) what all views share is the albedo's
+            self.gain /= tint
+            self.albedo *= tint
             level = self.gain.mean(1, keepdim=True)
             self.gain /= level
             self.sh_coeff *= level
-            tint = self.gain.log().mean(0).exp()  # (3,) common tint belongs to the albedo
-            self.gain /= tint
-            self.albedo *= tint
 
 
 def vertex_samples(

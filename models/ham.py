@@ -45,18 +45,27 @@ class Terms:
             )
         return fragments
 
-    def solve_appearance(self, verts: Tensor, degree: int, albedo: Tensor | None) -> Appearance:
-        """Albedo, light and gain in closed form for the given vertices."""
+    def start_appearance(self, verts: Tensor, carried: Appearance | None) -> Appearance:
+        """Albedo, light and gain to start from: solved, or `carried` where that fits better."""
+        config = self.config
         with torch.no_grad():
             fragments = self.render(verts)
             pixels = self.photos.at(fragments.view, fragments.y, fragments.x)
             weight = pixels.photometric * fragments.front_facing()
-            colors, weights = vertex_samples(
-                self.faces, fragments, pixels.color, weight, len(verts)
-            )
-            return solve_appearance(
-                colors, weights, vertex_normals(verts, self.faces), degree, albedo
-            )
+            normals = vertex_normals(verts, self.faces)
+            samples = vertex_samples(self.faces, fragments, pixels.color, weight, len(verts))
+            albedo = carried.albedo if carried else None
+            solved = solve_appearance(*samples, normals, config.degree, albedo)
+            if carried is None:
+                return solved
+            errors = [
+                photometric_loss(
+                    self.renderer.interpolate(fragments, candidate.vertex_colors(normals)),
+                    *(pixels.color, weight, config.outlier_residual),
+                )
+                for candidate in (solved, carried)
+            ]
+        return solved if errors[0] < errors[1] else carried.copy()
 
     def __call__(self, verts: Tensor, appearance: Appearance) -> dict[str, Tensor]:
         """Every term times its weight."""
@@ -87,12 +96,10 @@ def refine_level(
 ) -> HamState:
     """Optimise one level: `level.steps` steps over all views at once.
 
-    Appearance starts in closed form from the vertices as they come. Stops and keeps the last
-    good vertices and appearance when the loss turns nan.
+    Stops and keeps the last good vertices and appearance when the loss turns nan.
     """
     terms = Terms(state, photos, config)
-    albedo = state.appearance.albedo if state.appearance else None
-    appearance = terms.solve_appearance(state.verts, config.degree, albedo)
+    appearance = terms.start_appearance(state.verts, state.appearance)
     surface = PreconditionedVertices(state.verts, state.faces, level.smoothness)
     history, best = list(state.history), (state.verts, appearance.copy())
     optimizers = _optimizers(surface, appearance, config, level)

@@ -72,11 +72,18 @@ def mask_tint(
 
 
 def caption(
-    image: np.ndarray, text: str, color: Color = (1.0, 1.0, 1.0), line: int = 0
+    image: np.ndarray,
+    text: str,
+    color: Color = (1.0, 1.0, 1.0),
+    line: int = 0,
+    scale: float | None = None,
 ) -> np.ndarray:
-    """Write text into the top left corner, `line` lines down, on a dark ground to be readable."""
+    """Write text into the top left corner, `line` lines down, on a dark ground to be readable.
+
+    `scale` is the size of the letters (1: 21 pixels high); by default it grows with the image.
+    """
     canvas = _to_bytes(image)
-    scale = max(image.shape[1] / 900, 0.4)
+    scale = scale or max(image.shape[1] / 900, 0.4)
     thickness = max(round(scale * 1.5), 1)
     (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
     pad = height // 2

@@ -10,6 +10,8 @@ import numpy as np
 from utils import draw
 from utils.files import atomic_path
 
+STRIP = 28  # pixels, height of the title
+
 
 def comparison(
     photo: np.ndarray,
@@ -20,15 +22,16 @@ def comparison(
 ) -> np.ndarray:
     """Photo with both outlines (start red, end green) | re-rendering in the photo | difference.
 
-    photo, rendered (H, W, 3) in [0, 1]; covered (H, W) bool. Returns (H, 3 W, 3). The difference
-    is amplified four times and drawn about grey.
+    photo, rendered (H, W, 3) in [0, 1]; covered (H, W) bool. Returns (H + STRIP, 3 W, 3), the
+    title in a strip above. The difference is amplified four times and drawn about grey.
     """
     outlined = draw.mask_outline(photo, covered_at_start, draw.BAD)
     outlined = draw.mask_outline(outlined, covered, draw.GOOD)
     inserted = np.where(covered[..., None], rendered, photo)
     difference = np.where(covered[..., None], 0.5 + 4 * (photo - rendered), 0.5)
-    row = np.concatenate([outlined, inserted, np.clip(difference, 0, 1)], 1)
-    return draw.caption(row.astype(np.float32), title)
+    row = np.concatenate([outlined, inserted, np.clip(difference, 0, 1)], 1).astype(np.float32)
+    strip = np.zeros((STRIP, row.shape[1], 3), np.float32)
+    return np.concatenate([draw.caption(strip, title, scale=0.6), row])
 
 
 def save_loss_curve(
