@@ -267,6 +267,17 @@ def interpolate(fragments: Fragments, attributes: Tensor) -> Tensor:
     return Interpolate.apply(attributes.float(), fragments.verts_px, fragments)
 
 
+def scatter_points(fragments: Fragments, chosen: Tensor, gradient: Tensor) -> Tensor:
+    """Gradient (B, V, 3) of verts_px from that of the surface points of some fragments.
+
+    chosen (P,) int64 fragments; gradient (P, 3) in homogeneous pixels.
+    """
+    result = torch.zeros(fragments.verts_px.shape)
+    arrays = fragments.faces, fragments.view, fragments.face, fragments.bary.detach(), chosen
+    ki.scatter_points(*(a.numpy() for a in (*arrays, gradient.float(), result)))
+    return result
+
+
 def surface_pairs(fragments: Fragments) -> Pairs:
     """Pairs of covered pixels where one part of the surface occludes another."""
     verts = fragments.verts_px.detach().contiguous().numpy()

@@ -141,6 +141,18 @@ def interpolate_backward(
 
 
 @njit(**FAST)
+def scatter_points(faces, view, face, bary, chosen, gradient, grad_verts):
+    """Add b_k gradient[i] (P, 3) of the fragments chosen[i] to grad_verts (B, V, 3)."""
+    for i in range(chosen.shape[0]):
+        s = U(chosen[i])
+        v, f = U(view[s]), U(face[s])
+        for k in range(3):
+            corner = U(faces[f, U(k)])
+            for j in range(3):
+                grad_verts[v, corner, U(j)] += bary[s, U(k)] * gradient[U(i), U(j)]
+
+
+@njit(**FAST)
 def geometry_backward(
     verts, faces, face, bary, depth, grad_bary, grad_depth, first, last, grad_verts
 ):

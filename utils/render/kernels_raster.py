@@ -115,6 +115,7 @@ def fill_small(
     stride = box[2] - box[0] + 3
     dax, day, dbx, dby, dcx, dcy = cx - bx, cy - by, ax - cx, ay - cy, bx - ax, by - ay
     own_a, own_b, own_c = 1 - owns(dax, day), 1 - owns(dbx, dby), 1 - owns(dcx, dcy)
+    scale = 1.0 / area
     px, py = lo_x << SUBPIXEL_BITS, lo_y << SUBPIXEL_BITS
     row_a = dax * (py - by) - day * (px - bx) - own_a
     row_b = dbx * (py - cy) - dby * (px - cx) - own_b
@@ -125,7 +126,7 @@ def fill_small(
         for i in range(row, row + hi_x - lo_x + 1):
             if (ea | eb | ec) >= 0:
                 z = (ea + own_a) * inv_z[U(a)] + (eb + own_b) * inv_z[U(b)]
-                z = np.float32((z + (ec + own_c) * inv_z[U(c)]) / area)
+                z = np.float32((z + (ec + own_c) * inv_z[U(c)]) * scale)
                 if z > zbuf[U(i)]:
                     zbuf[U(i)] = z
                     ids[U(i)] = face

@@ -110,13 +110,15 @@ class Renderer:
         return self._boundary_values(fragments, image, surface=True)
 
     def _boundary_values(self, fragments: Fragments, image: Tensor, surface: bool) -> PixelValues:
+        backend = self._backend(fragments.verts_px)
         pairs = [fragments.rim_pairs]
         if surface:
             if fragments.surface_pairs is None:
-                backend = self._backend(fragments.verts_px)
                 fragments.surface_pairs = backend.surface_pairs(fragments)
             pairs.append(fragments.surface_pairs)
-        value = BoundaryGradient.apply(fragments.verts_px, image.float(), fragments, pairs)
+        value = BoundaryGradient.apply(
+            fragments.verts_px, image.float(), fragments, pairs, backend.scatter_points
+        )
         return PixelValues(
             fragments.pixel_view, fragments.pixel_y, fragments.pixel_x, value, len(fragments)
         )

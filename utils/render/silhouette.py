@@ -16,6 +16,7 @@ triangles does not matter.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -24,57 +25,61 @@ from torch import Tensor
 from utils.render.fragments import Fragments, Pairs
 
 
-def vertex_forces(fragments: Fragments, pairs: Pairs, values: Tensor, grad: Tensor) -> Tensor:
-    """Gradient (B, V, 3) in homogeneous pixels of a loss whose gradient in `values` is `grad`.
+def surface_forces(
+    fragments: Fragments, pairs: Pairs, values: Tensor, grad: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The nearer fragments (P,) of the pairs, and the gradient (P, 3) in their surface points.
 
-    values, grad (M, C): covered pixels, then rim pixels.
+    values, grad (M, C): an image on covered pixels, then rim pixels, and a loss's gradient in it.
+    The gradient is in homogeneous pixels (X, Y, z) of the point that the fragment shows.
     """
     p, q = pairs.p.long(), pairs.q.long()
-    force = 0.5 * ((grad[p] + grad[q]) * (values[p] - values[q])).sum(-1)  # (P,)
+    mean_grad = (grad.index_select(0, p) + grad.index_select(0, q)) / 2
+    force = (mean_grad * (values.index_select(0, p) - values.index_select(0, q))).sum(-1)  # (P,)
     front = front_of(fragments, p, q)
     x, y = fragments.x[front], fragments.y[front]
     force_x = torch.where(pairs.axis == 0, force, 0.0)
     force_y = force - force_x
-    # The point at bary has homogeneous pixel sum_k b_k P_k: its x / z moves by (dX - x dz) / z.
+    # x = X / z moves by (dX - x dz) / z.
     at_point = torch.stack([force_x, force_y, -(x * force_x + y * force_y)], -1)
-    at_point = at_point / fragments.depth.detach()[front, None]
-    per_vertex = fragments.bary.detach()[front][:, :, None] * at_point[:, None]  # (P, 3, 3)
-    B, V = fragments.verts_px.shape[:2]
-    vertex = (
-        fragments.faces[fragments.face[front]].long() + (fragments.view[front].long() * V)[:, None]
-    )
-    entry = 3 * vertex[:, :, None] + torch.arange(
-        3, device=vertex.device
-    )  # flat: index_add_ is fast
-    result = torch.zeros(B * V * 3, dtype=per_vertex.dtype, device=per_vertex.device)
-    return result.index_add_(0, entry.reshape(-1), per_vertex.reshape(-1)).reshape(B, V, 3)
+    return front, at_point / fragments.depth.detach()[front, None]
 
 
 def front_of(fragments: Fragments, p: Tensor, q: Tensor) -> Tensor:
     """The slot (P,) of each pair's nearer pixel; a covered pixel is nearer than a rim pixel."""
-    covered = len(fragments)
-    depth = fragments.depth.detach()
-    far = torch.full((1,), torch.inf, dtype=depth.dtype, device=depth.device)
-    depth = torch.cat([depth, far])
-    return torch.where(depth[p.clamp(max=covered)] <= depth[q.clamp(max=covered)], p, q)
+    covered, depth = len(fragments), fragments.depth.detach()
+    depth_p, depth_q = (
+        torch.where(slot < covered, depth.index_select(0, slot.clamp(max=covered - 1)), torch.inf)
+        for slot in (p, q)
+    )
+    return torch.where(depth_p <= depth_q, p, q)
 
 
 class BoundaryGradient(torch.autograd.Function):
-    """Hands values (M, C) on; backward also sends the boundary pairs' forces to verts_px."""
+    """Hands values (M, C) on; backward also sends the boundary pairs' forces to verts_px.
+
+    scatter is the backend's `scatter_points`.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, verts_px: Tensor, values: Tensor, fragments: Fragments, pairs: list[Pairs]
+        ctx: Any,
+        verts_px: Tensor,
+        values: Tensor,
+        fragments: Fragments,
+        pairs: list[Pairs],
+        scatter: Callable[[Fragments, Tensor, Tensor], Tensor],
     ) -> Tensor:
         ctx.save_for_backward(values)
-        ctx.fragments, ctx.pairs = fragments, pairs
+        ctx.fragments, ctx.pairs, ctx.scatter = fragments, pairs, scatter
         return values.view_as(values)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         (values,) = ctx.saved_tensors
         grad_verts = None
         if ctx.needs_input_grad[0]:
             pairs = Pairs(*(torch.cat(parts) for parts in zip(*(p.fields() for p in ctx.pairs))))
-            grad_verts = vertex_forces(ctx.fragments, pairs, values, grad)
-        return grad_verts, grad if ctx.needs_input_grad[1] else None, None, None
+            forces = surface_forces(ctx.fragments, pairs, values, grad)
+            grad_verts = ctx.scatter(ctx.fragments, *forces)
+        return grad_verts, grad if ctx.needs_input_grad[1] else None, None, None, None
