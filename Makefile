@@ -16,6 +16,15 @@ demo: $(VENV)/.ready
 	$(RUN) pose_optim.py --data_path demo_data --scan_id 1
 	$(RUN) mano_optim.py --data_path demo_data --scan_id 1
 	$(RUN) mesh_sfs_optim.py --data_path demo_data --scan_id 1
+	@echo
+	@echo "Done. Look at:"
+	@echo "  demo_out/check/1.png                 what the capture holds"
+	@echo "  demo_out/keypoints3d/overlay_1/      keypoints: detected and triangulated"
+	@echo "  demo_out/mano_out/overlay_1/         the parametric hands on the photos"
+	@echo "  demo_out/demo_sfs/1/overlay/         the refined hands beside the photos"
+	@echo "  demo_out/demo_sfs/1/losses.png       how the terms fell"
+	@echo "  demo_out/demo_sfs/1/1.ply            the refined mesh with its albedo (MeshLab, Blender)"
+	@echo "  demo_out/demo_sfs/1/1_left_tpose.obj, 1_right_tpose.obj   the hands un-posed"
 
 test: $(VENV)/.ready
 	$(RUN) -m pytest
