@@ -127,6 +127,7 @@ def rasterize(
     M, P = int(rims[-1]), int(pairs[-1])
     view, y, x = (np.empty(M, np.int32) for _ in range(3))
     face, bary, depth = np.empty(N, np.int32), np.empty((N, 3), np.float32), np.empty(N, np.float32)
+    front = np.empty(N, np.bool_)
     p, q, axis = np.empty(P, np.int32), np.empty(P, np.int32), np.empty(P, np.int8)
 
     def emit(i: int, m: ViewMap) -> None:
@@ -134,15 +135,15 @@ def rasterize(
         own = slice(pairs[i], pairs[i + 1])
         kf.emit(
             verts[i], faces_np, m.box, width, height, i, offsets[i], rims[i], m.ids,
-            view, y, x, face, bary, depth, p[own], q[own], axis[own],
+            view, y, x, face, bary, depth, front, p[own], q[own], axis[own],
         )  # fmt: skip
 
     run(emit, [(i, m) for i, m in enumerate(maps) if m.covered])
     view, y, x, face, p, q, axis = map(torch.from_numpy, (view, y, x, face, p, q, axis))
     fragments = Fragments(
         view[:N], y[:N], x[:N], face, torch.from_numpy(bary), torch.from_numpy(depth),
-        sizes, faces, verts_px, torch.from_numpy(offsets), view, y, x, Pairs(p, q, axis),
-        maps, pixel_width,
+        torch.from_numpy(front), sizes, faces, verts_px, torch.from_numpy(offsets), view, y, x,
+        Pairs(p, q, axis), maps, pixel_width,
     )  # fmt: skip
     fragments.bary, fragments.depth = Geometry.apply(verts_px, fragments)
     return fragments

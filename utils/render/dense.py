@@ -37,11 +37,11 @@ def fragments_from_ids(
     slots = torch.full((B, H, W), -1, dtype=torch.int32, device=ids.device)
     slots[covered] = torch.arange(N, dtype=torch.int32, device=ids.device)
     slots[rim] = -2 - torch.arange(N, len(x), dtype=torch.int32, device=ids.device)
-    bary, depth = barycentrics(verts_px, faces, view[:N], y[:N], x[:N], face)
+    bary, depth, front = barycentrics(verts_px, faces, view[:N], y[:N], x[:N], face)
     counts = covered.sum((1, 2)).cpu()
     offsets = torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)])
     return Fragments(
-        view[:N], y[:N], x[:N], face, bary, depth, sizes, faces, verts_px, offsets,
+        view[:N], y[:N], x[:N], face, bary, depth, front, sizes, faces, verts_px, offsets,
         view, y, x, rim_pairs(slots), slots, pixel_width,
     )  # fmt: skip
 
@@ -53,9 +53,9 @@ def corner_index(fragments: Fragments) -> Tensor:
 
 
 def inverse_matrices(corners: Tensor) -> tuple[Tensor, Tensor]:
-    """M^-1 (N, 3, 3) of M = [P0 P1 P2] with corners P (N, 3, 3), and whether faces have area (N,).
+    """M^-1 (N, 3, 3) of M = [P0 P1 P2] with corners P (N, 3, 3), and det(M) (N,).
 
-    Its row k is P_i x P_j / det(M); faces seen edge on get the identity.
+    Its row k is P_i x P_j / det(M); faces seen edge on get the identity and 0.
     """
     p0, p1, p2 = corners.unbind(1)
     cross = [torch.linalg.cross(p1, p2), torch.linalg.cross(p2, p0), torch.linalg.cross(p0, p1)]
@@ -63,20 +63,22 @@ def inverse_matrices(corners: Tensor) -> tuple[Tensor, Tensor]:
     regular = det.abs() > FLAT * corners[:, :, 2].detach().prod(-1).abs()
     inverse = torch.stack(cross, 1) / torch.where(regular, det, 1.0)[:, None, None]
     identity = torch.eye(3, dtype=corners.dtype, device=corners.device)
-    return torch.where(regular[:, None, None], inverse, identity), regular
+    inverse = torch.where(regular[:, None, None], inverse, identity)
+    return inverse, torch.where(regular, det.detach(), 0.0)
 
 
 def barycentrics(
     verts_px: Tensor, faces: Tensor, view: Tensor, y: Tensor, x: Tensor, face: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Perspective-correct barycentrics (N, 3) and depths (N,), float32, with autograd.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Perspective-correct barycentrics (N, 3) and depths (N,), float32, with autograd; front (N,).
 
     In double precision: the determinants of sub-pixel faces lose too many digits otherwise.
     """
     V = verts_px.shape[1]
     index = faces[face].long() + (view.long() * V)[:, None]
     corners = verts_px.reshape(-1, 3).index_select(0, index.reshape(-1)).reshape(-1, 3, 3).double()
-    inverse, regular = inverse_matrices(corners)
+    inverse, det = inverse_matrices(corners)
+    regular = det != 0
     pixel = torch.stack([x, y, torch.ones_like(x)], -1).double()
     weights = (inverse @ pixel[:, :, None])[:, :, 0]
     exact = weights / torch.where(regular, weights.sum(-1), 1.0)[:, None]
@@ -85,7 +87,7 @@ def barycentrics(
     bary = bary / bary.detach().sum(-1, keepdim=True)
     bary = torch.where(regular[:, None], bary, 1 / 3)
     depth = (bary * corners[:, :, 2]).sum(-1)
-    return bary.float(), depth.float()
+    return bary.float(), depth.float(), det < 0
 
 
 def interpolate(fragments: Fragments, attributes: Tensor) -> Tensor:
@@ -146,9 +148,9 @@ def surface_pairs(fragments: Fragments) -> Pairs:
         p, q, step = p[keep], q[keep], step[keep]
         slopes = []
         for s in (p, q):
-            inverse, regular = inverse_matrices(rows[index[s]].double())
+            inverse, det = inverse_matrices(rows[index[s]].double())
             slope = -(depth[s].double() ** 2) * inverse.sum(1)[:, a]
-            slope = torch.where(regular, slope, 0.0)
+            slope = torch.where(det != 0, slope, 0.0)
             slopes.append(torch.minimum(torch.maximum(slope, -STEEP * step), STEEP * step))
         jump = (depth[q] - depth[p]).double()
         low, high = torch.minimum(*slopes) - step, torch.maximum(*slopes) + step

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor
 
 FLAT = 2.0**-20  # square pixels: faces of less (twice the) area are seen edge on: no gradient
@@ -36,7 +35,7 @@ class Fragments:
 
     view, y, x, face (N,) int32 (they index tensors as they are); bary (N, 3) float32,
     perspective-correct barycentrics, and depth (N,) float32, in the unit of verts_px' z: both
-    differentiable in verts_px.
+    differentiable in verts_px; front (N,) bool, see `front_facing`.
     sizes (B, 2) int64 height, width on the CPU; faces (F, 3) int32; verts_px (B, V, 3) float32
     homogeneous pixels, part of the autograd graph; offsets (B + 1,) int64 on the CPU: the
     fragments of view i are offsets[i]:offsets[i + 1].
@@ -50,6 +49,7 @@ class Fragments:
     face: Tensor
     bary: Tensor
     depth: Tensor
+    front: Tensor
     sizes: Tensor
     faces: Tensor
     verts_px: Tensor
@@ -66,9 +66,11 @@ class Fragments:
         return len(self.face)
 
     def front_facing(self) -> Tensor:
-        """(N,) bool: the face turns its outer side (where it runs counter-clockwise) to us."""
-        corners = self.verts_px.detach()[self.view[:, None], self.faces[self.face]].double()
-        return torch.linalg.det(corners) < 0
+        """(N,) bool: the face turns its outer side (where it runs counter-clockwise) to us.
+
+        False of faces seen edge on.
+        """
+        return self.front
 
 
 @dataclass

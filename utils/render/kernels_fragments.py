@@ -47,7 +47,7 @@ def count(ids, box, width, height, counts):
 
 @njit(**SMALL)
 def invert(verts, faces, f, inverse):
-    """inverse (3, 3) = M^-1 of face f; False when the face is seen edge on."""
+    """inverse (3, 3) = M^-1 of face f; returns det(M), or 0 when the face is seen edge on."""
     a, b, c = U(faces[U(f), 0]), U(faces[U(f), 1]), U(faces[U(f), 2])
     ax, ay, az = np.float64(verts[a, 0]), np.float64(verts[a, 1]), np.float64(verts[a, 2])
     bx, by, bz = np.float64(verts[b, 0]), np.float64(verts[b, 1]), np.float64(verts[b, 2])
@@ -57,17 +57,17 @@ def invert(verts, faces, f, inverse):
     c0, c1, c2 = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
     det = a0 * ax + a1 * ay + a2 * az
     if not abs(det) > FLAT * abs(az * bz * cz):
-        return False
+        return 0.0
     scale = 1 / det
     inverse[0, 0], inverse[0, 1], inverse[0, 2] = a0 * scale, a1 * scale, a2 * scale
     inverse[1, 0], inverse[1, 1], inverse[1, 2] = b0 * scale, b1 * scale, b2 * scale
     inverse[2, 0], inverse[2, 1], inverse[2, 2] = c0 * scale, c1 * scale, c2 * scale
-    return True
+    return det
 
 
 @njit(**JIT)
 def emit(verts, faces, box, width, height, view, first, first_rim, ids,
-         views, ys, xs, face, bary, depth, pair_p, pair_q, pair_axis):  # fmt: skip
+         views, ys, xs, face, bary, depth, front, pair_p, pair_q, pair_axis):  # fmt: skip
     """Write one view's fragments, rim pixels and boundary pairs, row by row.
 
     first is the view's first fragment and first_rim its first rim pixel's slot in views, ys, xs,
@@ -87,7 +87,7 @@ def emit(verts, faces, box, width, height, view, first, first_rim, ids,
         above = ids[(r - 1) * stride : r * stride] if r > 0 else nothing
         below = ids[(r + 1) * stride : (r + 2) * stride] if r < rows - 1 else nothing
         left = last_face = np.int32(-1)
-        regular = False
+        det = 0.0
         for c in range(max(0, 1 - box[0]), min(stride, width - box[0] + 1)):
             f = here[U(c)]
             up = above[U(c)]
@@ -119,7 +119,7 @@ def emit(verts, faces, box, width, height, view, first, first_rim, ids,
                 u1 += du1
                 u2 += du2
             else:
-                regular = invert(verts, faces, f, inverse)
+                det = invert(verts, faces, f, inverse)
                 last_face = f
                 x = box[0] - 1 + c
                 du0, du1, du2 = inverse[0, 0], inverse[1, 0], inverse[2, 0]
@@ -128,12 +128,13 @@ def emit(verts, faces, box, width, height, view, first, first_rim, ids,
                 u2 = du2 * x + inverse[2, 1] * y + inverse[2, 2]
             z = 1 / (u0 + u1 + u2)
             b0, b1, b2 = u0 * z, u1 * z, u2 * z
-            if not (regular and b0 >= 0 and b1 >= 0 and b2 >= 0):
-                b0, b1, b2 = clamp(b0, b1, b2) if regular else (1 / 3, 1 / 3, 1 / 3)
+            if not (det != 0 and b0 >= 0 and b1 >= 0 and b2 >= 0):
+                b0, b1, b2 = clamp(b0, b1, b2) if det != 0 else (1 / 3, 1 / 3, 1 / 3)
                 z = b0 * verts[faces[f, 0], 2] + b1 * verts[faces[f, 1], 2]
                 z += b2 * verts[faces[f, 2], 2]
             bary[U(slot), 0], bary[U(slot), 1], bary[U(slot), 2] = b0, b1, b2
             depth[U(slot)] = z
+            front[U(slot)] = det < 0
             left = here[U(c)] = np.int32(slot)
             slot += 1
 
@@ -151,7 +152,7 @@ def clamp(b0, b1, b2):
 @njit(**JIT)
 def slopes(verts, faces, f, depth, inverse):
     """Change of depth per pixel along x and y of face f's plane where its depth is `depth`."""
-    if not invert(verts, faces, f, inverse):
+    if invert(verts, faces, f, inverse) == 0:
         return 0.0, 0.0
     nx = inverse[0, 0] + inverse[1, 0] + inverse[2, 0]
     ny = inverse[0, 1] + inverse[1, 1] + inverse[2, 1]

@@ -134,7 +134,7 @@ def interpolate_backward(
         if want_verts:
             if f != run:
                 run = f
-                regular = invert(verts, faces, f, inverse)
+                regular = invert(verts, faces, f, inverse) != 0
             if regular:
                 m = b0 * d0 + b1 * d1 + b2 * d2
                 point_gradient(a, b, c, b0, b1, b2, m - d0, m - d1, m - d2, inverse, grad_verts)
@@ -164,7 +164,7 @@ def geometry_backward(
         f = face[i]
         if f != run:
             run = f
-            regular = invert(verts, faces, f, inverse)
+            regular = invert(verts, faces, f, inverse) != 0
         if regular:
             a, b, c = U(faces[U(f), 0]), U(faces[U(f), 1]), U(faces[U(f), 2])
             b0, b1, b2 = bary[i, 0], bary[i, 1], bary[i, 2]

@@ -41,7 +41,7 @@ def test_dense_fragments_equal_the_cpu_backend():
     own, other = verts_px.clone().requires_grad_(), verts_px.clone().requires_grad_()
     fragments = backend_cpu.rasterize(own, faces, sizes, 1 / focal, 1e-6)
     again = dense.fragments_from_ids(id_maps(fragments), other, faces, sizes, 1 / focal)
-    for name in ("view", "y", "x", "face", "offsets", "pixel_view"):
+    for name in ("view", "y", "x", "face", "front", "offsets", "pixel_view"):
         assert torch.equal(getattr(fragments, name), getattr(again, name)), name
     torch.testing.assert_close(fragments.bary, again.bary, rtol=0, atol=1e-5)
     torch.testing.assert_close(fragments.depth, again.depth, rtol=1e-5, atol=0)
