@@ -7,7 +7,6 @@ view's faces and fragments are dealt out instead.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,7 +21,7 @@ from utils.render import kernels_fragments as kf
 from utils.render import kernels_interpolate as ki
 from utils.render import kernels_raster as kr
 from utils.render.fragments import Fragments, Pairs
-from utils.render.threads import run, thread_count
+from utils.render.threads import Scratch, keep_memory, run, split, thread_count
 
 
 @dataclass
@@ -34,18 +33,6 @@ class ViewMap:
     covered: int = 0
     rim: int = 0
     pairs: int = 0
-
-
-class Scratch(threading.local):
-    """Arrays that a thread uses again from call to call."""
-
-    def get(self, name: str, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-        """An uninitialised array of `shape`."""
-        length = int(np.prod(shape))
-        array = self.__dict__.get(name)
-        if array is None or array.size < length:
-            array = self.__dict__[name] = np.empty(length, dtype)
-        return array[:length].reshape(shape)
 
 
 _scratch = Scratch()
@@ -88,10 +75,9 @@ def draw_view(
     area = int((box[2] - box[0] + 3) * (box[3] - box[1] + 3))
     ids = np.empty((parts, area), np.int32)
     zbuf = _scratch.get("zbuf", (parts, area), np.float32)
-    cuts = np.linspace(0, len(faces), parts + 1).astype(np.int64)
     draws = [
-        (verts, faces, cuts[i], cuts[i + 1], near, xy, inv_z, box, zbuf[i], ids[i])
-        for i in range(parts)
+        (verts, faces, *own, near, xy, inv_z, box, zbuf[i], ids[i])
+        for i, own in enumerate(split(0, len(faces), parts))
     ]
     run(kr.draw, draws)
     for i in range(1, parts):
@@ -116,6 +102,7 @@ def rasterize(
 ) -> Fragments:
     """Fragments of verts_px (B, V, 3) float32; see `Renderer.rasterize_px`."""
     prepare_kernels()
+    keep_memory()
     verts = np.ascontiguousarray(verts_px.detach().numpy())
     faces_np = faces.numpy()
     image_sizes = [tuple(size) for size in sizes.tolist()]
@@ -128,7 +115,7 @@ def rasterize(
     view, y, x = (np.empty(M, np.int32) for _ in range(3))
     face, bary, depth = np.empty(N, np.int32), np.empty((N, 3), np.float32), np.empty(N, np.float32)
     front = np.empty(N, np.bool_)
-    p, q, axis = np.empty(P, np.int32), np.empty(P, np.int32), np.empty(P, np.int8)
+    p, q, axis = np.empty(P, np.int32), np.empty(P, np.int32), np.empty(P, np.int32)
 
     def emit(i: int, m: ViewMap) -> None:
         height, width = image_sizes[i]
@@ -157,10 +144,12 @@ def shares(offsets: Tensor) -> list[list[tuple[int, int, int, int]]]:
     """
     threads, views = thread_count(), len(offsets) - 1
     parts = -(-threads // max(1, views))
-    items = []
-    for i in range(views):
-        cuts = np.linspace(int(offsets[i]), int(offsets[i + 1]), parts + 1).astype(np.int64)
-        items += [(i, int(cuts[j]), int(cuts[j + 1]), j) for j in range(parts)]
+    ends = offsets.tolist()
+    items = [
+        (i, *own, j)
+        for i in range(views)
+        for j, own in enumerate(split(ends[i], ends[i + 1], parts))
+    ]
     items = sorted((item for item in items if item[2] > item[1]), key=lambda t: t[1] - t[2])
     result: list[list[tuple[int, int, int, int]]] = [[] for _ in range(threads)]
     loads = [0] * threads
@@ -268,14 +257,18 @@ def interpolate(fragments: Fragments, attributes: Tensor) -> Tensor:
     return Interpolate.apply(attributes.float(), fragments.verts_px, fragments)
 
 
-def scatter_points(fragments: Fragments, chosen: Tensor, gradient: Tensor) -> Tensor:
-    """Gradient (B, V, 3) of verts_px from that of the surface points of some fragments.
-
-    chosen (P,) int64 fragments; gradient (P, 3) in homogeneous pixels.
-    """
+def boundary_gradient(
+    fragments: Fragments, pairs: list[Pairs], values: Tensor, grad: Tensor
+) -> Tensor:
+    """Gradient (B, V, 3) of verts_px; `silhouette.boundary_gradient` as one kernel."""
     result = torch.zeros(fragments.verts_px.shape)
-    arrays = fragments.faces, fragments.view, fragments.face, fragments.bary.detach(), chosen
-    ki.scatter_points(*(a.numpy() for a in (*arrays, gradient.float(), result)))
+    f = fragments
+    places = f.faces, f.view, f.y, f.x, f.face, f.bary.detach(), f.depth.detach()
+    places = [a.numpy() for a in places]
+    values, grad = values.contiguous().numpy(), grad.contiguous().numpy()
+    for group in pairs:
+        ends = (a.numpy() for a in group.fields())
+        ki.boundary_backward(values, grad, *ends, len(f), *places, result.numpy())
     return result
 
 
@@ -283,15 +276,18 @@ def surface_pairs(fragments: Fragments) -> Pairs:
     """Pairs of covered pixels where one part of the surface occludes another."""
     verts = fragments.verts_px.detach().contiguous().numpy()
     faces, face = fragments.faces.numpy(), fragments.face.numpy()
-    depth = fragments.depth.detach().numpy()
-    widths = fragments.pixel_width.tolist()
+    x, y, depth = fragments.x.numpy(), fragments.y.numpy(), fragments.depth.detach().numpy()
+    widths, offsets = fragments.pixel_width.tolist(), fragments.offsets.tolist()
 
     def find(i: int, m: ViewMap) -> tuple[np.ndarray, ...]:
-        room = 2 * m.covered
-        found = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int8)
-        n = kf.find_surface_pairs(verts[i], faces, m.box, m.ids, face, depth, widths[i], *found)
+        room = (2 * m.covered,)
+        found = [_scratch.get(name, room, np.int32) for name in ("p", "q", "axis")]
+        n = kf.find_surface_pairs(
+            verts[i], faces, m.box, m.ids, x, y, face, depth, offsets[i], offsets[i + 1],
+            widths[i], *found,
+        )  # fmt: skip
         return tuple(array[:n].copy() for array in found)
 
     found = run(find, [(i, m) for i, m in enumerate(fragments.slots) if m.covered])
-    empty = (np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int8))
+    empty = (np.empty(0, np.int32),) * 3
     return Pairs(*(torch.from_numpy(np.concatenate(a)) for a in zip(empty, *found)))

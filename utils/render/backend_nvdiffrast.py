@@ -15,10 +15,11 @@ from torch import Tensor
 from utils.cameras import clip_from_px
 from utils.errors import UserError
 from utils.render import dense
-from utils.render.dense import interpolate, scatter_points, surface_pairs
+from utils.render.dense import interpolate, surface_pairs
 from utils.render.fragments import Fragments
+from utils.render.silhouette import boundary_gradient
 
-__all__ = ["check_available", "interpolate", "rasterize", "scatter_points", "surface_pairs"]
+__all__ = ["boundary_gradient", "check_available", "interpolate", "rasterize", "surface_pairs"]
 
 ROUND = 8  # nvdiffrast's rasteriser works on tiles of 8 x 8 pixels
 LARGEST = 2048  # pixels a side that its CUDA rasteriser can draw

@@ -14,15 +14,16 @@ from torch import Tensor
 from utils.cameras import clip_from_px
 from utils.errors import UserError
 from utils.render import dense
-from utils.render.dense import interpolate, scatter_points, surface_pairs
+from utils.render.dense import interpolate, surface_pairs
 from utils.render.fragments import Fragments
+from utils.render.silhouette import boundary_gradient
 
 __all__ = [
+    "boundary_gradient",
     "check_available",
     "interpolate",
     "ndc_from_px",
     "rasterize",
-    "scatter_points",
     "surface_pairs",
 ]
 

@@ -100,21 +100,6 @@ def interpolate(fragments: Fragments, attributes: Tensor) -> Tensor:
     return sum(fragments.bary[:, k : k + 1] * flat.index_select(0, index[:, k]) for k in range(3))
 
 
-def scatter_points(fragments: Fragments, chosen: Tensor, gradient: Tensor) -> Tensor:
-    """Gradient (B, V, 3) of verts_px from that of the surface points of some fragments.
-
-    chosen (P,) int64 fragments; gradient (P, 3) in homogeneous pixels.
-    """
-    per_vertex = fragments.bary.detach()[chosen][:, :, None] * gradient[:, None]  # (P, 3, 3)
-    V = fragments.verts_px.shape[1]
-    vertex = fragments.faces[fragments.face[chosen]].long()
-    vertex = vertex + (fragments.view[chosen].long() * V)[:, None]
-    entry = 3 * vertex[:, :, None] + torch.arange(3, device=vertex.device)
-    result = torch.zeros(fragments.verts_px.numel(), device=vertex.device)
-    result.index_add_(0, entry.reshape(-1), per_vertex.reshape(-1))  # fast where it is flat
-    return result.reshape(fragments.verts_px.shape)
-
-
 def neighbours(slots: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Slots (B, H, W) of left and right, and of upper and lower pixels."""
     return [(slots[:, :, :-1], slots[:, :, 1:]), (slots[:, :-1], slots[:, 1:])]

@@ -163,7 +163,9 @@ def slopes(verts, faces, f, depth, inverse):
 def occludes(depth_p, depth_q, slope_p, slope_q, step):
     """Whether the depths of two neighbouring pixels belong to different sheets of the surface.
 
-    On one sheet the jump in depth lies between the slopes at both pixels, give or take `step`.
+    On one sheet the jump in depth lies between the slopes at both pixels, give or take `step`,
+    where slopes count as STEEP steps at most: jumps of `step` never are occlusions, those beyond
+    STEEP + 1 steps always.
     """
     limit = STEEP * step
     slope_p = min(max(slope_p, -limit), limit)
@@ -173,30 +175,32 @@ def occludes(depth_p, depth_q, slope_p, slope_q, step):
 
 
 @njit(**JIT)
-def find_surface_pairs(verts, faces, box, slots, face, depth, width, p, q, axis):
+def find_surface_pairs(verts, faces, box, slots, xs, ys, face, depth, first, last, width,
+                       p, q, axis):  # fmt: skip
     """Pairs of covered pixels between which one surface occludes another; their number.
 
-    slots is the view's padded map; width is a pixel's at depth 1; p, q, axis have room for two
-    entries a fragment.
+    slots is the map of the view whose fragments are first..last-1; width is a pixel's at depth 1;
+    p, q, axis have room for two entries a fragment.
     """
     stride = box[2] - box[0] + 3
     inverse = np.empty((3, 3))
     found = 0
-    for i in range(stride + 1, slots.shape[0] - stride):
-        s = slots[U(i)]
-        if s < 0:
-            continue
+    for s in range(U(first), U(last)):
+        i = (ys[s] - box[1] + 1) * stride + xs[s] - box[0] + 1
         for a in range(2):
             t = slots[U(i + 1)] if a == 0 else slots[U(i + stride)]
-            if t < 0:
+            if t < 0 or face[U(t)] == face[s]:
                 continue
-            ds, dt = depth[U(s)], depth[U(t)]
+            ds, dt = depth[s], depth[U(t)]
             step = STEP * width * min(ds, dt)
-            if abs(dt - ds) <= step or face[U(s)] == face[U(t)]:
+            jump = abs(dt - ds)
+            if jump <= step:
                 continue
-            slope_s = slopes(verts, faces, face[U(s)], ds, inverse)[a]
-            slope_t = slopes(verts, faces, face[U(t)], dt, inverse)[a]
-            if occludes(ds, dt, slope_s, slope_t, step):
-                p[found], q[found], axis[found] = s, t, a
-                found += 1
+            if jump <= (STEEP + 1) * step:
+                slope_s = slopes(verts, faces, face[s], ds, inverse)[a]
+                slope_t = slopes(verts, faces, face[U(t)], dt, inverse)[a]
+                if not occludes(ds, dt, slope_s, slope_t, step):
+                    continue
+            p[found], q[found], axis[found] = s, t, a
+            found += 1
     return found

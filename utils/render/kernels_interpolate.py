@@ -141,15 +141,31 @@ def interpolate_backward(
 
 
 @njit(**FAST)
-def scatter_points(faces, view, face, bary, chosen, gradient, grad_verts):
-    """Add b_k gradient[i] (P, 3) of the fragments chosen[i] to grad_verts (B, V, 3)."""
-    for i in range(chosen.shape[0]):
-        s = U(chosen[i])
-        v, f = U(view[s]), U(face[s])
+def boundary_backward(values, grad, p, q, axis, covered, faces, view, y, x, face, bary, depth,
+                      grad_verts):  # fmt: skip
+    """Add to grad_verts (B, V, 3) the forces of boundary pairs: `silhouette.surface_forces`.
+
+    values, grad (M, C) on the covered pixels, then the rim pixels; p, q, axis (P,); the others are
+    the fragments' arrays.
+    """
+    channels = values.shape[1]
+    for i in range(p.shape[0]):
+        first, second = U(p[i]), U(q[i])
+        force = np.float32(0)
+        for k in range(U(0), U(channels)):
+            mean = np.float32(0.5) * (grad[first, k] + grad[second, k])
+            force += mean * (values[first, k] - values[second, k])
+        front = first
+        if first >= U(covered) or (second < U(covered) and depth[second] < depth[first]):
+            front = second
+        force /= depth[front]
+        v, f = U(view[front]), U(face[front])
+        along = U(axis[i])
+        force_z = -force * np.float32(x[front] if axis[i] == 0 else y[front])
         for k in range(3):
-            corner = U(faces[f, U(k)])
-            for j in range(3):
-                grad_verts[v, corner, U(j)] += bary[s, U(k)] * gradient[U(i), U(j)]
+            corner, weight = U(faces[f, U(k)]), bary[front, U(k)]
+            grad_verts[v, corner, along] += weight * force
+            grad_verts[v, corner, TWO] += weight * force_z
 
 
 @njit(**FAST)

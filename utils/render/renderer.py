@@ -117,7 +117,7 @@ class Renderer:
                 fragments.surface_pairs = backend.surface_pairs(fragments)
             pairs.append(fragments.surface_pairs)
         value = BoundaryGradient.apply(
-            fragments.verts_px, image.float(), fragments, pairs, backend.scatter_points
+            fragments.verts_px, image.float(), fragments, pairs, backend.boundary_gradient
         )
         return PixelValues(
             fragments.pixel_view, fragments.pixel_y, fragments.pixel_x, value, len(fragments)

@@ -55,10 +55,33 @@ def front_of(fragments: Fragments, p: Tensor, q: Tensor) -> Tensor:
     return torch.where(depth_p <= depth_q, p, q)
 
 
+def scatter_points(fragments: Fragments, chosen: Tensor, gradient: Tensor) -> Tensor:
+    """Gradient (B, V, 3) of verts_px from that of the surface points of some fragments.
+
+    chosen (P,) int64 fragments; gradient (P, 3) in homogeneous pixels.
+    """
+    per_vertex = fragments.bary.detach()[chosen][:, :, None] * gradient[:, None]  # (P, 3, 3)
+    V = fragments.verts_px.shape[1]
+    vertex = fragments.faces[fragments.face[chosen]].long()
+    vertex = vertex + (fragments.view[chosen].long() * V)[:, None]
+    entry = 3 * vertex[:, :, None] + torch.arange(3, device=vertex.device)
+    result = torch.zeros(fragments.verts_px.numel(), device=vertex.device)
+    result.index_add_(0, entry.reshape(-1), per_vertex.reshape(-1))  # fast where it is flat
+    return result.reshape(fragments.verts_px.shape)
+
+
+def boundary_gradient(
+    fragments: Fragments, pairs: list[Pairs], values: Tensor, grad: Tensor
+) -> Tensor:
+    """Gradient (B, V, 3) of verts_px from all `pairs`' `surface_forces`, in plain torch."""
+    joined = Pairs(*(torch.cat(parts) for parts in zip(*(p.fields() for p in pairs))))
+    return scatter_points(fragments, *surface_forces(fragments, joined, values, grad))
+
+
 class BoundaryGradient(torch.autograd.Function):
     """Hands values (M, C) on; backward also sends the boundary pairs' forces to verts_px.
 
-    scatter is the backend's `scatter_points`.
+    gradient is the backend's `boundary_gradient`.
     """
 
     @staticmethod
@@ -68,10 +91,10 @@ class BoundaryGradient(torch.autograd.Function):
         values: Tensor,
         fragments: Fragments,
         pairs: list[Pairs],
-        scatter: Callable[[Fragments, Tensor, Tensor], Tensor],
+        gradient: Callable[[Fragments, list[Pairs], Tensor, Tensor], Tensor],
     ) -> Tensor:
         ctx.save_for_backward(values)
-        ctx.fragments, ctx.pairs, ctx.scatter = fragments, pairs, scatter
+        ctx.fragments, ctx.pairs, ctx.gradient = fragments, pairs, gradient
         return values.view_as(values)
 
     @staticmethod
@@ -79,7 +102,5 @@ class BoundaryGradient(torch.autograd.Function):
         (values,) = ctx.saved_tensors
         grad_verts = None
         if ctx.needs_input_grad[0]:
-            pairs = Pairs(*(torch.cat(parts) for parts in zip(*(p.fields() for p in ctx.pairs))))
-            forces = surface_forces(ctx.fragments, pairs, values, grad)
-            grad_verts = ctx.scatter(ctx.fragments, *forces)
+            grad_verts = ctx.gradient(ctx.fragments, ctx.pairs, values, grad)
         return grad_verts, grad if ctx.needs_input_grad[1] else None, None, None, None

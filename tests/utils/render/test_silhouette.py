@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from utils.cameras import Cameras
-from utils.render import Renderer
+from utils.render import Renderer, backend_cpu, silhouette
 from utils.render.benchmark import HAND, load_hand, surround
 
 SUPERSAMPLING = 8
@@ -172,6 +172,21 @@ def test_a_crease_is_no_occlusion():
     fragments = renderer.rasterize_px(verts_px[None], torch.tensor([[8, 11]]), torch.tensor([50.0]))
     renderer.edge_gradient(fragments, fragments.bary)
     assert len(fragments.surface_pairs.p) == 0
+
+
+def test_the_cpu_kernel_equals_the_formula():
+    """Forces of rim and occlusion pairs of a hand, of 3 channels, against the torch formula."""
+    verts, faces = load_hand(HAND, 778)
+    cameras = surround(verts, 2, (120, 160)).to(dtype=torch.float32)
+    renderer = Renderer(torch.from_numpy(faces), backend="cpu")
+    fragments = renderer.rasterize(cameras, torch.from_numpy(verts).float())
+    pairs = [fragments.rim_pairs, backend_cpu.surface_pairs(fragments)]
+    assert all(len(group.p) > 50 for group in pairs)
+    values, grad = torch.rand(2, len(fragments.pixel_x), 3)
+    got = backend_cpu.boundary_gradient(fragments, pairs, values, grad)
+    exact = silhouette.boundary_gradient(fragments, pairs, values, grad)
+    # float32 sums of some tens of terms
+    assert (got - exact).abs().max() < 1e-5 * exact.abs().max()
 
 
 def test_backgrounds():
