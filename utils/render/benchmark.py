@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -139,6 +141,36 @@ def median_time(step: Callable[[], None], repeats: int) -> float:
     return float(np.median(times)) * 1e3
 
 
+def enlarge(cameras: Cameras, size: tuple[int, int]) -> Cameras:
+    """The same views in the middle of larger images of `size`: the same pixels are covered."""
+    small = cameras.sizes
+    corner = -(torch.tensor(size) - small).div(2, rounding_mode="floor").flip(1)  # x0, y0
+    return cameras.crop(torch.cat([corner, corner + torch.tensor(size).flip(0)], 1))
+
+
+def compare_frames(path: Path, vertices: list[int], views: int, repeats: int) -> None:
+    """Print what the smaller image's hand costs in the larger image, where nothing else is."""
+    small, large = SIZES
+    print(f"\nms per view     vertices   the same hand in {small[0]}x{small[1]} and in "
+          f"{large[0]}x{large[1]}, ratio")  # fmt: skip
+    for count in vertices:
+        verts, faces = load_hand(path, count)
+        colours = np.random.default_rng(0).random((len(verts), CHANNELS))
+        cameras = surround(verts, views, small)
+        for boundaries in ("edge_gradient", "coverage"):
+            steps = [
+                ours(Case(verts, faces, placed, colours), boundaries)
+                for placed in (cameras, enlarge(cameras, large))
+            ]
+            for step in steps:
+                step()
+            rounds = [[median_time(step, 1) / views for step in steps] for _ in range(repeats)]
+            before, after = np.median(rounds, axis=0)
+            ratio = np.median([r[1] / r[0] for r in rounds])
+            row = f"{len(verts):24d}   {boundaries:14s}{before:9.2f} {after:10.2f}   {ratio:.2f}x"
+            print(row, flush=True)
+
+
 def compare(path: Path, vertices: list[int], views: int, repeats: int) -> None:
     """Print a table: milliseconds per view and how many times deodr takes as long."""
     has_deodr = importlib.util.find_spec("deodr") is not None
@@ -171,9 +203,15 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--threads", type=int, help="of ours; deodr has one")
     args = parser.parse_args()
+    if "OMP_WAIT_POLICY" not in os.environ:
+        # As in the stages (`utils.cli.run_stage`). Torch, which read it, was imported on the way
+        # here, hence the second start.
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+        os.execv(sys.executable, [sys.executable, "-m", "utils.render.benchmark", *sys.argv[1:]])
     if args.threads:
         torch.set_num_threads(args.threads)
     compare(args.hand, args.vertices, args.views, args.repeats)
+    compare_frames(args.hand, args.vertices, args.views, args.repeats)
 
 
 if __name__ == "__main__":

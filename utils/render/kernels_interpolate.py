@@ -14,6 +14,7 @@ from numba import njit
 from utils.render.kernels_fragments import invert
 from utils.render.kernels_raster import JIT, SMALL, U
 
+LONG = 4  # fragments of a row that show one face: from here on they are summed first
 GROUP = 4  # channels that are handled at once
 FAST = {**JIT, "fastmath": True}
 ONE, TWO, THREE, FOUR = U(1), U(2), U(3), U(4)  # signed numbers would turn indices into floats
@@ -75,6 +76,26 @@ def dot_four(attributes, v, k, g0, g1, g2, g3):
 
 
 @njit(**SMALL)
+def four(attributes, v, k):
+    """attributes[v, k : k + 4]"""
+    return (
+        attributes[v, k],
+        attributes[v, k + ONE],
+        attributes[v, k + TWO],
+        attributes[v, k + THREE],
+    )
+
+
+@njit(**SMALL)
+def four_of(grad, i, k, channels):
+    """grad[i, k : k + 4], zeros beyond the last channel."""
+    g1 = grad[i, k + ONE] if k + ONE < channels else np.float32(0)
+    g2 = grad[i, k + TWO] if k + TWO < channels else np.float32(0)
+    g3 = grad[i, k + THREE] if k + THREE < channels else np.float32(0)
+    return grad[i, k], g1, g2, g3
+
+
+@njit(**SMALL)
 def attribute_gradient(grad, i, attributes, a, b, c, b0, b1, b2, grad_attributes):
     """Scatter fragment i's gradient to attributes (unless without rows); return dL/db (3).
 
@@ -86,10 +107,7 @@ def attribute_gradient(grad, i, attributes, a, b, c, b0, b1, b2, grad_attributes
     zero = np.float32(0)
     d0 = d1 = d2 = zero
     for k in range(U(0), channels, FOUR):
-        g0 = grad[i, k]
-        g1 = grad[i, k + ONE] if k + ONE < channels else zero
-        g2 = grad[i, k + TWO] if k + TWO < channels else zero
-        g3 = grad[i, k + THREE] if k + THREE < channels else zero
+        g0, g1, g2, g3 = four_of(grad, i, k, channels)
         d0 += dot_four(attributes, a, k, g0, g1, g2, g3)
         d1 += dot_four(attributes, b, k, g0, g1, g2, g3)
         d2 += dot_four(attributes, c, k, g0, g1, g2, g3)
@@ -112,6 +130,52 @@ def point_gradient(a, b, c, b0, b1, b2, h0, h1, h2, inverse, grad_verts):
     add_four(grad_verts, c, U(0), b2, x, y, z, zero)
 
 
+@njit(**SMALL)
+def corner_gradient(v, h0, h1, h2, inverse, grad_verts):
+    """Add M^-T h to vertex v of a face whose M^-1 is `inverse`."""
+    x = inverse[0, 0] * h0 + inverse[1, 0] * h1 + inverse[2, 0] * h2
+    y = inverse[0, 1] * h0 + inverse[1, 1] * h1 + inverse[2, 1] * h2
+    z = inverse[0, 2] * h0 + inverse[1, 2] * h1 + inverse[2, 2] * h2
+    add_four(grad_verts, v, U(0), np.float32(1), x, y, z, np.float32(0))
+
+
+@njit(**SMALL)
+def run_gradient(grad, bary, first, last, attributes, a, b, c, grad_attributes, h):
+    """The same for fragments first..last-1 of one face at once, summed in registers.
+
+    Row k of h (3, 3) becomes the sum of b_k h over the fragments. With the sums G_k of b_k grad,
+    which the attributes receive, and A_j a vertex's attributes, that of b_k d_j is A_j . G_k.
+    """
+    channels = U(grad.shape[1])
+    want = grad_attributes.shape[0] > 0
+    zero = np.float32(0)
+    h[:] = zero
+    for k in range(U(0), channels, FOUR):
+        a0, a1, a2, a3 = four(attributes, a, k)
+        b0, b1, b2, b3 = four(attributes, b, k)
+        c0, c1, c2, c3 = four(attributes, c, k)
+        p0 = p1 = p2 = p3 = q0 = q1 = q2 = q3 = r0 = r1 = r2 = r3 = zero
+        sum_a = sum_b = sum_c = zero
+        for i in range(first, last):
+            u, v, w = bary[i, 0], bary[i, 1], bary[i, 2]
+            g0, g1, g2, g3 = four_of(grad, i, k, channels)
+            m = g0 * (u * a0 + v * b0 + w * c0) + g1 * (u * a1 + v * b1 + w * c1)
+            m += g2 * (u * a2 + v * b2 + w * c2) + g3 * (u * a3 + v * b3 + w * c3)
+            sum_a, sum_b, sum_c = sum_a + u * m, sum_b + v * m, sum_c + w * m
+            p0, p1, p2, p3 = p0 + u * g0, p1 + u * g1, p2 + u * g2, p3 + u * g3
+            q0, q1, q2, q3 = q0 + v * g0, q1 + v * g1, q2 + v * g2, q3 + v * g3
+            r0, r1, r2, r3 = r0 + w * g0, r1 + w * g1, r2 + w * g2, r3 + w * g3
+        for j, corner in enumerate((a, b, c)):
+            h[0, j] += sum_a - dot_four(attributes, corner, k, p0, p1, p2, p3)
+            h[1, j] += sum_b - dot_four(attributes, corner, k, q0, q1, q2, q3)
+            h[2, j] += sum_c - dot_four(attributes, corner, k, r0, r1, r2, r3)
+        if want:
+            one = np.float32(1)
+            add_four(grad_attributes, a, k, one, p0, p1, p2, p3)
+            add_four(grad_attributes, b, k, one, q0, q1, q2, q3)
+            add_four(grad_attributes, c, k, one, r0, r1, r2, r3)
+
+
 @njit(**FAST)
 def interpolate_backward(
     verts, attributes, faces, face, bary, grad, first, last, grad_attributes, grad_verts
@@ -123,21 +187,31 @@ def interpolate_backward(
     leaves that gradient out.
     """
     want_verts = grad_verts.shape[0] > 0
-    inverse = np.empty((3, 3), np.float32)
-    run = -1
-    regular = False
-    for i in range(U(first), U(last)):
+    inverse, h = np.empty((3, 3), np.float32), np.empty((3, 3), np.float32)
+    i, end = U(first), U(last)
+    while i < end:
         f = face[i]
+        stop = i + ONE
+        while stop < end and face[stop] == f:
+            stop += ONE
         a, b, c = U(faces[U(f), 0]), U(faces[U(f), 1]), U(faces[U(f), 2])
-        b0, b1, b2 = bary[i, 0], bary[i, 1], bary[i, 2]
-        d0, d1, d2 = attribute_gradient(grad, i, attributes, a, b, c, b0, b1, b2, grad_attributes)
-        if want_verts:
-            if f != run:
-                run = f
-                regular = invert(verts, faces, f, inverse) != 0
+        regular = want_verts and invert(verts, faces, f, inverse) != 0
+        if stop - i >= U(LONG):
+            run_gradient(grad, bary, i, stop, attributes, a, b, c, grad_attributes, h)
+            i = stop
+            if regular:
+                corner_gradient(a, h[0, 0], h[0, 1], h[0, 2], inverse, grad_verts)
+                corner_gradient(b, h[1, 0], h[1, 1], h[1, 2], inverse, grad_verts)
+                corner_gradient(c, h[2, 0], h[2, 1], h[2, 2], inverse, grad_verts)
+        while i < stop:
+            b0, b1, b2 = bary[i, 0], bary[i, 1], bary[i, 2]
+            d0, d1, d2 = attribute_gradient(
+                grad, i, attributes, a, b, c, b0, b1, b2, grad_attributes
+            )
             if regular:
                 m = b0 * d0 + b1 * d1 + b2 * d2
                 point_gradient(a, b, c, b0, b1, b2, m - d0, m - d1, m - d2, inverse, grad_verts)
+            i += ONE
 
 
 @njit(**FAST)
