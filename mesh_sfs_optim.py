@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from utils.cli import Job, StageRecord, run_stage, stage_parser
+from utils.errors import UserError
 
 if TYPE_CHECKING:
     from models.ham_state import HamProgress, HamResult
@@ -23,6 +24,7 @@ CONFIG_KEYS = [
     *("hand_model", "num", "w", "h", "input_mesh_dire", "ham_levels", "degree"),
     *("sfs_weight", "outlier_residual", "mask_weight", "lap_weight", "albedo_weight"),
     *("edge_weight", "delta_weight", "fold_weight", "albedo_lr", "sh_lr"),
+    *("refine_cameras", "camera_weight", "camera_lr"),
 ]
 
 
@@ -87,7 +89,7 @@ def refine_mesh(
     from utils.trusted_views import trusted_views
 
     progress = progress or HamProgress()
-    state, frame = start_state(hands, device)
+    state, frame = start_state(hands, len(capture), corrects_cameras(capture, config), device)
     start, cameras = state.verts, capture.cameras.normalised(frame)
     crops, verdicts = trusted_views(capture, cameras, start.cpu().double().numpy(), hands.folder)
     state, reports = progress.resume(state)
@@ -102,6 +104,15 @@ def refine_mesh(
         print(f"{title}: {reports[-1].summary()}")
         progress.save(start, state, reports)
     return HamResult(state, frame, cameras, crops, verdicts, reports)
+
+
+def corrects_cameras(capture: Capture, config: Config) -> bool:
+    """Whether HAM may move cameras: `auto` where the stage before found that they need it."""
+    if config.refine_cameras not in ("auto", "on", "off"):
+        raise UserError(f"refine_cameras = {config.refine_cameras}: expected auto, on or off")
+    if config.refine_cameras == "auto":
+        return capture.camera_path.parent != capture.scan_dir / "camera"
+    return config.refine_cameras == "on"
 
 
 if __name__ == "__main__":

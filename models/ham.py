@@ -16,6 +16,7 @@ from tqdm import tqdm
 from models.appearance import Appearance, solve_appearance, vertex_samples
 from models.detail import PreconditionedVertices, UniformAdam
 from models.ham_state import HamState
+from utils.camera_correction import Views
 from utils.config import Config
 from utils.errors import UserError
 from utils.losses import SurfaceTerms, photometric_loss, silhouette_loss
@@ -23,6 +24,7 @@ from utils.mesh import vertex_normals
 from utils.photos import Photos
 from utils.render import Renderer
 
+CAMERA_UNIT = 1e-3  # radians, or shift over distance: 2 pixels at a focal length of 2000
 DECAY_FROM, DECAY_TO = 0.6, 0.2  # the last 40 % of a level's steps shrink to a fifth
 
 
@@ -35,21 +37,22 @@ class Terms:
         self.renderer = Renderer(self.faces)
         self.surface = SurfaceTerms(state.reference, state.faces)
         self.masked = photos.masked()
+        self.views = Views(photos.cameras, torch.zeros(3).to(state.verts))  # hands lie about 0
 
-    def render(self, verts: Tensor):
-        """Fragments of all views."""
-        fragments = self.renderer.rasterize(self.photos.cameras, verts)
+    def render(self, verts: Tensor, correction: Tensor):
+        """Fragments of all views, in cameras moved by `correction` (views, 6)."""
+        fragments = self.renderer.rasterize(self.views.corrected(correction), verts)
         if len(fragments) == 0 and verts.isfinite().all():  # nan shows in the loss
             raise UserError(
                 "the hands are outside of every photo; look at the overlays of mano_optim.py"
             )
         return fragments
 
-    def start_appearance(self, verts: Tensor, carried: Appearance | None) -> Appearance:
+    def start_appearance(self, state: HamState) -> Appearance:
         """Albedo, light and gain to start from: solved, or `carried` where that fits better."""
-        config = self.config
+        config, verts, carried = self.config, state.verts, state.appearance
         with torch.no_grad():
-            fragments = self.render(verts)
+            fragments = self.render(verts, state.correction)
             pixels = self.photos.at(fragments.view, fragments.y, fragments.x)
             weight = pixels.photometric * fragments.front_facing()
             normals = vertex_normals(verts, self.faces)
@@ -67,10 +70,12 @@ class Terms:
             ]
         return solved if errors[0] < errors[1] else carried.copy()
 
-    def __call__(self, verts: Tensor, appearance: Appearance) -> dict[str, Tensor]:
+    def __call__(
+        self, verts: Tensor, appearance: Appearance, correction: Tensor
+    ) -> dict[str, Tensor]:
         """Every term times its weight."""
         config, surface = self.config, self.surface
-        fragments = self.render(verts)
+        fragments = self.render(verts, correction)
         colors = appearance.vertex_colors(vertex_normals(verts, self.faces))
         predicted = self.renderer.interpolate(fragments, colors)
         rim = self.renderer.coverage(fragments)
@@ -88,6 +93,7 @@ class Terms:
             "edge": config.edge_weight * surface.edge(verts),
             "delta": config.delta_weight * surface.delta(displacement),
             "fold": config.fold_weight * surface.fold(verts),
+            "camera": config.camera_weight * (correction / CAMERA_UNIT).square().mean(),
         }
 
 
@@ -99,32 +105,40 @@ def refine_level(
     Stops and keeps the last good vertices and appearance when the loss turns nan.
     """
     terms = Terms(state, photos, config)
-    appearance = terms.start_appearance(state.verts, state.appearance)
+    appearance, correction = terms.start_appearance(state), state.correction.clone()
     surface = PreconditionedVertices(state.verts, state.faces, level.smoothness)
-    history, best = list(state.history), (state.verts, appearance.copy())
+    history = list(state.history)
+    best = state.verts, appearance.copy(), state.correction
     optimizers = _optimizers(surface, appearance, config, level)
+    if state.corrects_cameras:
+        correction.requires_grad_(True)
+        optimizers.append(torch.optim.Adam([correction], lr=config.camera_lr))
     schedulers = [torch.optim.lr_scheduler.LambdaLR(o, _decay(level.steps)) for o in optimizers]
     with tqdm(range(level.steps), desc=title, leave=False, dynamic_ncols=True) as bar:
         for step in bar:
             verts = surface.verts()
-            losses = terms(verts, appearance)
+            losses = terms(verts, appearance, correction)
             total = torch.stack(list(losses.values())).sum()
             if not torch.isfinite(total):
                 bar.write(f"{title}: the loss turned nan in step {step}; kept the step before")
                 break
-            best = verts.detach(), appearance.copy()
+            best = verts.detach(), appearance.copy(), correction.detach().clone()
             for optimizer in optimizers:
                 optimizer.zero_grad()
             total.backward()
             for optimizer, scheduler in zip(optimizers, schedulers):
                 optimizer.step()
                 scheduler.step()
+            with torch.no_grad():  # anchored: the world must not follow the cameras
+                correction -= correction.mean(0)
             history.append({name: value.item() for name, value in losses.items()})
             history[-1]["total"] = total.item()
             bar.set_postfix({name: f"{history[-1][name]:.4f}" for name in ("sfs", "mask")})
-    verts, appearance = best
+    verts, appearance, correction = best
     appearance.normalise_()
-    return replace(state, verts=verts, appearance=appearance, history=history)
+    return replace(
+        state, verts=verts, appearance=appearance, correction=correction, history=history
+    )
 
 
 def _optimizers(

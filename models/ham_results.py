@@ -125,6 +125,7 @@ def _save_pictures(folder: Path, capture: Capture, result: HamResult) -> dict[st
     )
     return {
         "fitted_views": means,
+        "camera_shift_px": result.camera_shift_px(),
         "displacement_world_units": {"mean": moved.mean(), "max": moved.max()},
         "views": views,
     }

@@ -14,6 +14,8 @@ from models.appearance import Appearance
 from models.hand_model import load_hand_model
 from models.mending import Soundness
 from models.subdivision import Subdivision, subdivide
+from utils.camera_correction import SIZE as CORRECTION_SIZE
+from utils.camera_correction import Views
 from utils.cameras import Cameras, Similarity
 from utils.errors import UserError
 from utils.files import load_torch, save_torch
@@ -30,12 +32,15 @@ class HamState:
 
     verts (V, 3) float32 and the same vertices of the parametric hand, `reference` (V, 3), from
     which displacement counts; faces (F, 3); hands of equal vertex counts, one after another;
-    subdivisions of the hand model's mesh so far; history holds the terms of every step.
+    subdivisions of the hand model's mesh so far; correction (views, 6) of the cameras, as in
+    `utils.camera_correction`, free where corrects_cameras; history holds the terms of every step.
     """
 
     verts: Tensor
     reference: Tensor
     faces: np.ndarray
+    correction: Tensor
+    corrects_cameras: bool = False
     hands: int = 1
     subdivisions: int = 0
     appearance: Appearance | None = None
@@ -55,14 +60,13 @@ class HamState:
         if appearance is not None:
             albedo = finer.carry(appearance.albedo)
             appearance = Appearance(albedo, appearance.sh_coeff, appearance.gain)
-        return HamState(
-            finer.carry(self.verts),
-            finer.carry(self.reference),
-            finer.faces,
-            self.hands,
-            self.subdivisions + levels,
-            appearance,
-            self.history,
+        return replace(
+            self,
+            verts=finer.carry(self.verts),
+            reference=finer.carry(self.reference),
+            faces=finer.faces,
+            subdivisions=self.subdivisions + levels,
+            appearance=appearance,
         )
 
     def _subdivision(self, levels: int) -> Subdivision:
@@ -73,13 +77,16 @@ class HamState:
         return replace(finer, matrix=finer.matrix[order], faces=np.argsort(order)[finer.faces])
 
 
-def start_state(hands: FittedHands, device: str) -> tuple[HamState, Similarity]:
+def start_state(
+    hands: FittedHands, views: int, corrects_cameras: bool, device: str
+) -> tuple[HamState, Similarity]:
     """The fitted hands in hand units, and world_from_hand_units."""
     radius = max(hand_radius(hands.verts[part]) for part in hands.parts())
     centre = (hands.verts.min(0) + hands.verts.max(0)) / 2
     frame = Similarity(radius, torch.from_numpy(centre))
     verts = frame.inverse().apply(torch.from_numpy(hands.verts)).to(device, torch.float32)
-    return HamState(verts, verts, hands.faces, len(hands)), frame
+    still = torch.zeros(views, CORRECTION_SIZE, device=device)
+    return HamState(verts, verts, hands.faces, still, corrects_cameras, len(hands)), frame
 
 
 def check_hands(hands: FittedHands) -> None:
@@ -131,14 +138,29 @@ class LevelReport:
 
 @dataclass
 class HamResult:
-    """The refined hands: final state, world_from_hand_units, cameras in hand units and evidence."""
+    """The refined hands: final state, world_from_hand_units and the evidence.
+
+    given_cameras are those of the full photos in hand units, before HAM's own corrections.
+    """
 
     state: HamState
     frame: Similarity
-    cameras: Cameras
+    given_cameras: Cameras
     crops: list[ViewCrop]
     verdicts: list[MaskVerdict]
     reports: list[LevelReport]
+
+    @property
+    def cameras(self) -> Cameras:
+        """The full photos' cameras in hand units, corrected."""
+        return self._views().corrected(self.state.correction.cpu().double())
+
+    def camera_shift_px(self) -> list[float]:
+        """How far HAM moved the hands in each photo, pixels."""
+        return self._views().shift_px(self.state.correction.cpu().double()).tolist()
+
+    def _views(self) -> Views:
+        return Views(self.given_cameras, torch.zeros(3, dtype=torch.float64))
 
     def verts_world(self) -> np.ndarray:
         """Refined vertices (V, 3) float64, world units."""
@@ -172,13 +194,12 @@ class HamProgress:
         if kept["made_with"] != self.made_with or not same_start:
             return state, []
         device = state.verts.device
-        tensors = {k: kept[k].to(device) for k in ("verts", "reference")}
+        tensors = {k: kept[k].to(device) for k in ("verts", "reference", "correction")}
         appearance = Appearance(*(x.to(device) for x in kept["appearance"]))
-        faces = kept["faces"].numpy()
-        resumed = HamState(
+        resumed = replace(
+            state,
             **tensors,
-            faces=faces,
-            hands=state.hands,
+            faces=kept["faces"].numpy(),
             subdivisions=kept["subdivisions"],
             appearance=appearance,
             history=kept["history"],
@@ -200,6 +221,7 @@ class HamProgress:
             "start": start.cpu(),
             "verts": state.verts.cpu(),
             "reference": state.reference.cpu(),
+            "correction": state.correction.cpu(),
             "faces": torch.from_numpy(state.faces),
             "subdivisions": state.subdivisions,
             "appearance": appearance,

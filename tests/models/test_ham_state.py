@@ -13,12 +13,15 @@ SPHERE = trimesh.creation.icosphere(1)
 VERTS = torch.tensor(np.array(SPHERE.vertices), dtype=torch.float32)
 FACES = np.array(SPHERE.faces)
 SOUND = Soundness(1, 2, 0)
+STILL = torch.zeros(2, 6)  # two views whose cameras are not corrected
 
 
 def refined(history: list | None = None) -> HamState:
     """A state after a level, with some appearance."""
     appearance = Appearance(VERTS.abs(), torch.ones(2, 9), torch.ones(2, 3))
-    return HamState(1.1 * VERTS, VERTS, FACES, 1, 1, appearance, history or [{"total": 0.5}])
+    return HamState(
+        1.1 * VERTS, VERTS, FACES, STILL, False, 1, 1, appearance, history or [{"total": 0.5}]
+    )
 
 
 def two_spheres(tmp_path) -> FittedHands:
@@ -29,7 +32,7 @@ def two_spheres(tmp_path) -> FittedHands:
 
 def test_start_is_in_units_of_the_larger_hand_and_goes_back(tmp_path):
     hands = two_spheres(tmp_path)
-    state, frame = start_state(hands, "cpu")
+    state, frame = start_state(hands, 2, False, "cpu")
     assert frame.scale == pytest.approx(3)
     assert state.verts.dtype == torch.float32 and torch.equal(state.verts, state.reference)
     back = frame.apply(state.verts.double()).numpy()
@@ -40,7 +43,7 @@ def test_start_is_in_units_of_the_larger_hand_and_goes_back(tmp_path):
 @pytest.mark.parametrize(("least", "levels"), [(1, 0), (42, 0), (43, 1), (162, 1), (163, 2)])
 def test_subdivision_gives_at_least_what_is_asked_for(least, levels):
     # icospheres: 42, 162, 642 vertices
-    finer = HamState(VERTS, VERTS, FACES).subdivided(least)
+    finer = HamState(VERTS, VERTS, FACES, STILL).subdivided(least)
     assert len(finer.verts) >= least
     assert (finer.subdivisions, len(finer.verts)) == (levels, {0: 42, 1: 162, 2: 642}[levels])
     assert len(finer.faces) == len(FACES) * 4**levels
@@ -62,12 +65,12 @@ def test_subdivision_carries_everything_along():
 @pytest.mark.parametrize("least", [100, 700])
 def test_two_hands_stay_one_after_another(tmp_path, least):
     """Vertex i of a hand is the same spot whether the other hand is there or not."""
-    both, _ = start_state(two_spheres(tmp_path), "cpu")
+    both, _ = start_state(two_spheres(tmp_path), 2, False, "cpu")
     finer = both.subdivided(least)
     size = len(VERTS)
     for hand in range(2):
         own = both.verts[hand * size : (hand + 1) * size]
-        alone = HamState(own, own, FACES).subdivided(least // 2)
+        alone = HamState(own, own, FACES, STILL).subdivided(least // 2)
         count = len(alone.verts)
         part = slice(hand * count, (hand + 1) * count)
         torch.testing.assert_close(finer.verts[part], alone.verts)
@@ -114,7 +117,7 @@ def kept(tmp_path):
 
 
 def start() -> HamState:
-    return HamState(VERTS, VERTS, FACES)
+    return HamState(VERTS, VERTS, FACES, STILL)
 
 
 def test_progress_comes_back_whole(kept, capsys):
@@ -122,6 +125,7 @@ def test_progress_comes_back_whole(kept, capsys):
     expected = refined()
     assert torch.equal(state.verts, expected.verts)
     assert torch.equal(state.reference, expected.reference)
+    assert torch.equal(state.correction, expected.correction)
     np.testing.assert_array_equal(state.faces, expected.faces)
     for found, wanted in zip(state.appearance.parameters(), expected.appearance.parameters()):
         assert torch.equal(found, wanted)
@@ -137,7 +141,7 @@ def test_progress_of_another_config_is_not_used(kept):
 
 
 def test_progress_from_another_start_is_not_used(kept):
-    moved = HamState(VERTS + 0.001, VERTS + 0.001, FACES)
+    moved = HamState(VERTS + 0.001, VERTS + 0.001, FACES, STILL)
     assert HamProgress(kept, MADE_WITH).resume(moved) == (moved, [])
 
 

@@ -81,7 +81,7 @@ def test_state_keeps_all_but_its_vertices(fold):
     verts = folded(bumpy())[0] if fold else bumpy()
     state = HamState(
         torch.tensor(verts, dtype=torch.float32), torch.tensor(START, dtype=torch.float32), FACES,
-        subdivisions=2, history=[{"total": 1.0}],
+        torch.zeros(1, 6), subdivisions=2, history=[{"total": 1.0}],
     )  # fmt: skip
     mended, soundness = mend_state(state)
     assert (soundness.found > 0) == fold and soundness.left == 0
