@@ -15,7 +15,7 @@ from numba import njit
 SUBPIXEL_BITS = 12
 ONE = 1 << SUBPIXEL_BITS  # grid steps in a pixel
 GUARD = float(1 << 17)  # pixels; |coordinates| beyond are clipped: products stay below 2^62
-WIDE = 12  # pixels; wider faces find each row's span by division instead of testing every pixel
+WIDE = 4  # pixels; wider faces find each row's span by division instead of testing every pixel
 CLIPPED = -(1 << 31)  # grid coordinate of vertices that need clipping
 MAX_CORNERS = 9  # a triangle clipped by five planes has at most eight
 
