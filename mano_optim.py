@@ -90,8 +90,8 @@ def write_fit(out_path: Path, scan_id: str, capture: Capture, fit: Fit) -> list[
 
 def write_pictures(folder: Path, scan_id: str, capture: Capture, fit: Fit) -> list[Path]:
     """Write the views' overlays and trust maps; returns the paths."""
+    from models.fit_overlay import fit_overlays
     from utils.files import save_image
-    from utils.fit_overlay import fit_overlays
 
     outputs = []
     for view, overlay in enumerate(fit_overlays(capture, fit)):

@@ -31,14 +31,6 @@ class Similarity:
         return Similarity(1.0 / self.scale, -self.offset / self.scale)
 
 
-def world_from_norm_of(points: Tensor, radius: float = 1.0) -> Similarity:
-    """The frame in which `points` (V, 3) lie in a centred sphere of `radius`."""
-    points = points.detach().double().cpu()
-    centre = (points.amin(0) + points.amax(0)) / 2
-    extent = float((points - centre).norm(dim=1).max())
-    return Similarity(extent / radius, centre)
-
-
 @dataclass(frozen=True)
 class Cameras:
     """B pinhole cameras without distortion.

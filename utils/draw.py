@@ -62,15 +62,6 @@ def mask_outline(
     return _as_given(canvas, image)
 
 
-def mask_tint(
-    image: np.ndarray, mask: np.ndarray, color: Color, strength: float = 0.4
-) -> np.ndarray:
-    """Blend `color` over the pixels of mask (H, W) bool; `strength` 1 covers them."""
-    canvas = _to_bytes(image)
-    canvas[mask] = np.round((1 - strength) * canvas[mask] + strength * 255 * np.asarray(color))
-    return _as_given(canvas, image)
-
-
 def caption(
     image: np.ndarray,
     text: str,

@@ -55,7 +55,6 @@ def test_images_come_back_as_they_were_given(kind, hand):
         draw.circles(image, hand, RED),
         draw.segments(image, hand, hand + 5, RED),
         draw.mask_outline(image, mask, RED),
-        draw.mask_tint(image, mask, RED),
         draw.caption(image, "view 0"),
         draw.contact_sheet([image + 1, image], width=80),
     ):
@@ -70,14 +69,6 @@ def test_mask_outline_lies_on_the_mask_s_rim(black):
     drawn = draw.mask_outline(black, mask, RED)[..., 0]
     assert drawn[10, 20] == 1 and drawn[20, 25] == 0 and drawn[5, 5] == 0
     assert drawn[14:21, 14:21].sum() > 0  # the hole has an outline too
-
-
-def test_mask_tint_blends(black):
-    mask = np.zeros((60, 80), bool)
-    mask[5, 5] = True
-    drawn = draw.mask_tint(black + 0.5, mask, RED, 0.4)
-    assert drawn[5, 5].tolist() == pytest.approx([0.7, 0.3, 0.3], abs=2 / 255)
-    assert drawn[5, 6].tolist() == pytest.approx([0.5] * 3, abs=1 / 255)
 
 
 def test_caption_stays_in_its_line_and_shrinks_to_fit():
