@@ -45,7 +45,8 @@ class Renderer:
         to the cameras' K, R and t.
         """
         cameras = cameras.to(verts.device, verts.dtype)
-        focal = torch.linalg.det(cameras.K.detach()[:, :2, :2]).abs().sqrt()
+        K = cameras.K.detach()
+        focal = (K[:, 0, 0] * K[:, 1, 1] - K[:, 0, 1] * K[:, 1, 0]).abs().sqrt()
         return self.rasterize_px(cameras.px_from_world(verts), cameras.sizes, focal)
 
     def rasterize_px(self, verts_px: Tensor, sizes: Tensor, focal: Tensor) -> Fragments:
