@@ -64,7 +64,7 @@ def mesh_sfs_optim(job: Job) -> None:
     if job.overwrite:
         progress.forget()
     result = refine_mesh(capture, hands, config, job.device, progress)
-    outputs = save_results(folder, job.scan_id, capture, hands, result, config)
+    outputs = save_results(folder, job.scan_id, hands, result, config)
     record.finish(outputs)
     progress.forget()
     print(f"look at {folder / 'overlay'} and {folder / f'{job.scan_id}.ply'}")

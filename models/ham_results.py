@@ -12,7 +12,6 @@ import torch
 from models.ham_state import HamResult
 from models.hand_model import load_hand_model
 from models.rerender import Rendering, render_mesh
-from utils.captures import Capture
 from utils.config import Config
 from utils.files import save_image, save_json, save_mesh, save_torch
 from utils.hands_io import FittedHands
@@ -23,7 +22,6 @@ from utils.report import comparison, save_loss_curve
 def save_results(
     folder: Path,
     scan_id: str,
-    capture: Capture,
     hands: FittedHands,
     result: HamResult,
     config: Config,
@@ -32,7 +30,7 @@ def save_results(
     outputs = _save_meshes(folder, scan_id, result)
     outputs += _save_rest_poses(folder, scan_id, hands, result)
     outputs.append(_save_parameters(folder / f"{scan_id}.pt", hands, result))
-    numbers = _save_pictures(folder, capture, result)
+    numbers = _save_pictures(folder, result)
     starts = np.cumsum([0] + [report.steps for report in result.reports])[:-1]
     save_loss_curve(folder / "losses.png", result.state.history, starts.tolist())
     save_json(folder / "metrics.json", {"levels": [asdict(r) for r in result.reports], **numbers})
@@ -102,7 +100,7 @@ def _save_parameters(path: Path, hands: FittedHands, result: HamResult) -> Path:
     return path
 
 
-def _save_pictures(folder: Path, capture: Capture, result: HamResult) -> dict[str, Any]:
+def _save_pictures(folder: Path, result: HamResult) -> dict[str, Any]:
     """Re-renderings at the photos' size, comparisons, and the numbers of every view."""
     state, cameras = result.state, result.cameras.to(dtype=torch.float32)
     ends = render_mesh(state.verts, state.faces, state.appearance, cameras)

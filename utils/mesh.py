@@ -30,15 +30,18 @@ def vertex_normals(verts: Tensor, faces: Tensor) -> Tensor:
 
 def edges_of(faces: np.ndarray) -> np.ndarray:
     """Unique undirected edges (E, 2) of faces (F, 3)."""
-    pairs = np.sort(np.asarray(faces)[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
-    return np.unique(pairs, axis=0)
+    return np.unique(_face_edges(faces), axis=0)
 
 
 def boundary_vertices(faces: np.ndarray) -> np.ndarray:
     """Ids of the vertices on open borders (a hand's wrist loop)."""
-    pairs = np.sort(np.asarray(faces)[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
-    edges, counts = np.unique(pairs, axis=0, return_counts=True)
+    edges, counts = np.unique(_face_edges(faces), axis=0, return_counts=True)
     return np.unique(edges[counts == 1])
+
+
+def _face_edges(faces: np.ndarray) -> np.ndarray:
+    """The three edges of every face (3 F, 2), lower vertex first."""
+    return np.sort(np.asarray(faces)[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
 
 
 def uniform_laplacian(faces: np.ndarray, num_verts: int) -> sp.csr_matrix:

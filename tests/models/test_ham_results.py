@@ -32,7 +32,7 @@ def written(tmp_path_factory):
     level = Config(verts=2000, image_scale=1.0, steps=4, lr=0.005, smoothness=20.0)
     config = Config(load_config(), ham_levels=[level])
     result = mesh_sfs_optim.refine_mesh(capture, hands, config)
-    outputs = save_results(folder / "out", "7", capture, hands, result, config)
+    outputs = save_results(folder / "out", "7", hands, result, config)
     torch.set_num_threads(threads)
     return folder / "out", outputs, result, hands, scene
 

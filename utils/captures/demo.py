@@ -15,9 +15,9 @@ import torch
 from utils.cameras import Cameras, Similarity
 from utils.errors import UserError
 from utils.files import load_image, load_json, load_mask
+from utils.keypoints import KEYPOINTS
 
-SIDES = ("Left", "Right")  # 42 rows: left then right
-KEYPOINTS = 21
+SIDES = ("Left", "Right")  # as pose/*.json names them; 42 rows: left then right
 ROTATION_TOLERANCE = 1e-3  # |R R^T - I|; calibrations are written with 4 digits or more
 
 
