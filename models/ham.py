@@ -6,6 +6,7 @@ strings the levels together.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -118,22 +119,24 @@ def refine_level(
         for step in bar:
             verts = surface.verts()
             losses = terms(verts, appearance, correction)
-            total = torch.stack(list(losses.values())).sum()
-            if not torch.isfinite(total):
+            weighted = torch.stack(list(losses.values()))
+            # The step's one wait for what a GPU computes.
+            numbers = dict(zip(losses, weighted.tolist()))
+            numbers["total"] = sum(numbers.values())
+            if not math.isfinite(numbers["total"]):
                 bar.write(f"{title}: the loss turned nan in step {step}; kept the step before")
                 break
             best = verts.detach(), appearance.copy(), correction.detach().clone()
             for optimizer in optimizers:
                 optimizer.zero_grad()
-            total.backward()
+            weighted.sum().backward()
             for optimizer, scheduler in zip(optimizers, schedulers):
                 optimizer.step()
                 scheduler.step()
             with torch.no_grad():  # anchored: the world must not follow the cameras
                 correction -= correction.mean(0)
-            history.append({name: value.item() for name, value in losses.items()})
-            history[-1]["total"] = total.item()
-            bar.set_postfix({name: f"{history[-1][name]:.4f}" for name in ("sfs", "mask")})
+            history.append(numbers)
+            bar.set_postfix({name: f"{numbers[name]:.4f}" for name in ("sfs", "mask")})
     verts, appearance, correction = best
     appearance.normalise_()
     return replace(

@@ -105,12 +105,16 @@ class Cameras:
 
 
 def clip_from_px(
-    points_px: Tensor, size: tuple[int, int], near: float = 0.01, far: float = 100.0
+    points_px: Tensor,
+    size: tuple[int, int],
+    near: float | Tensor = 0.01,
+    far: float | Tensor = 100.0,
 ) -> Tensor:
     """OpenGL-like clip coordinates (B, V, 4) of homogeneous pixels (B, V, 3).
 
     Clip x, y in [-w, w] span the image of `size` (height, width), y pointing down as in the
-    image's rows; z in [-w, w] spans depths `near` to `far`; w is the depth.
+    image's rows; z in [-w, w] spans depths `near` to `far`, of all views or (B, 1) one
+    each; w is the depth.
     """
     height, width = size
     x, y, w = points_px.unbind(-1)

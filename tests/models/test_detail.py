@@ -6,6 +6,7 @@ import torch
 import trimesh
 
 from models.detail import CholeskySolver, PreconditionedVertices, UniformAdam
+from tests.cuda import EVERY_DEVICE
 from utils.mesh import uniform_laplacian
 
 SMOOTHNESS = 20.0
@@ -26,17 +27,20 @@ def numbers(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def test_solver_equals_scipy(matrix):
+@pytest.mark.parametrize("device", EVERY_DEVICE)
+def test_solver_equals_scipy(matrix, device):
     b = numbers(matrix.shape[0], 3)
     expected = spl.spsolve(matrix, b.double().numpy())
+    x = CholeskySolver(matrix, device)(b.to(device)).cpu()
     # float32 factorisation of a matrix of condition 1 + 2 * 6 * 20: 240 * 6e-8 and some room
-    np.testing.assert_allclose(CholeskySolver(matrix)(b).numpy(), expected, rtol=0, atol=3e-5)
+    np.testing.assert_allclose(x.numpy(), expected, rtol=0, atol=3e-5)
 
 
-def test_gradient_of_the_solver_is_another_solve(matrix):
+@pytest.mark.parametrize("device", EVERY_DEVICE)
+def test_gradient_of_the_solver_is_another_solve(matrix, device):
     """x = A^-1 b with A = A^T: the gradient of g . x in b is A^-1 g."""
     b, g = numbers(matrix.shape[0], 3).requires_grad_(), numbers(matrix.shape[0], 3, seed=1)
-    (CholeskySolver(matrix)(b) * g).sum().backward()
+    (CholeskySolver(matrix, device)(b.to(device)) * g.to(device)).sum().backward()
     expected = spl.spsolve(matrix, g.double().numpy())
     np.testing.assert_allclose(b.grad.numpy(), expected, rtol=0, atol=3e-5)
 

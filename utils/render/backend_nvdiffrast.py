@@ -21,8 +21,8 @@ from utils.render.silhouette import boundary_gradient
 
 __all__ = ["boundary_gradient", "check_available", "interpolate", "rasterize", "surface_pairs"]
 
-ROUND = 8  # nvdiffrast's rasteriser works on tiles of 8 x 8 pixels
-LARGEST = 2048  # pixels a side that its CUDA rasteriser can draw
+SLACK = 0.01  # of the depths: room before the nearest and behind the farthest vertex
+DEEPEST = 1e4  # farthest over nearest depth that its depth buffer tells apart
 
 
 def check_available(device: torch.device) -> None:
@@ -51,11 +51,6 @@ def rasterize(
 ) -> Fragments:
     """Fragments of verts_px (B, V, 3) on CUDA; see `Renderer.rasterize_px`."""
     height, width = sizes.amax(0).tolist()
-    if max(height, width) > LARGEST:
-        raise UserError(
-            f"an image of {height}x{width} is too large for nvdiffrast (at most {LARGEST} a side): "
-            "resize the images, or use backend = cpu"
-        )
     ids = face_ids(verts_px.detach(), faces, height, width, near)
     return dense.fragments_from_ids(ids, verts_px, faces, sizes, pixel_width)
 
@@ -68,12 +63,13 @@ def face_ids(verts_px: Tensor, faces: Tensor, height: int, width: int, near: flo
     """
     import nvdiffrast.torch as dr
 
-    rows, columns = (-(-n // ROUND) * ROUND for n in (height, width))
     if not len(faces):
-        return torch.full((len(verts_px), height, width), -1, device=verts_px.device)
+        shape = (len(verts_px), height, width)
+        return torch.full(shape, -1, dtype=torch.int32, device=verts_px.device)
     z = verts_px[..., 2]
-    far = max(float(z.max()), near) * 1.01
-    close = max(float(z.clamp(min=near).min()) * 0.99, far * 1e-4)
-    clip = clip_from_px(verts_px.float(), (rows, columns), close, far).contiguous()
-    raster, _ = dr.rasterize(_context(verts_px.device), clip, faces, (rows, columns), grad_db=False)
-    return raster[:, :height, :width, 3].int() - 1
+    far = z.amax(1, keepdim=True).clamp(min=near) * (1 + SLACK)  # (B, 1), never on the CPU
+    close = z.clamp(min=near).amin(1, keepdim=True) * (1 - SLACK)
+    clip = clip_from_px(verts_px, (height, width), torch.maximum(close, far / DEEPEST), far)
+    context = _context(verts_px.device)
+    raster, _ = dr.rasterize(context, clip.contiguous(), faces, (height, width), grad_db=False)
+    return raster[..., 3].int() - 1

@@ -1,9 +1,10 @@
-"""Compares the CPU renderer with others: `python -m utils.render.benchmark`.
+"""Compares the renderer with others: `python -m utils.render.benchmark [--device cuda]`.
 
 Same hand, same 8 views, 7 channels: rasterize, interpolate and occlusion boundaries on all
 channels, forward and backward, in milliseconds per view. deodr (requirements-benchmark.txt) draws
 view by view with culled back faces and silhouette edges marked, its fast way; its time leaves out
-projection, loss and copies of the image. Ours counts from world vertices to their gradient.
+projection, loss and copies of the image. Ours counts from world vertices to their gradient. On
+CUDA the other is nvdiffrast with its own interpolation and antialiasing, of all views at once.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ import numpy as np
 import torch
 import trimesh
 
-from utils.cameras import Cameras
+from utils.cameras import Cameras, clip_from_world
 from utils.render import Renderer
 
 CHANNELS = 7
+BOUNDARIES = ("edge_gradient", "coverage")
 HAND = Path(__file__).parents[2] / "mano" / "open_hand_right.npz"
 SIZES = [(334, 512), (1024, 1280)]
 FILL = 0.8  # of the image's shorter side, the hand's diameter
@@ -81,12 +83,17 @@ def surround(verts: np.ndarray, views: int, size: tuple[int, int]) -> Cameras:
     return Cameras(K, R, t, torch.tensor([[height, width]] * views))
 
 
-def ours(case: Case, boundaries: str) -> Callable[[], None]:
+def leaves(case: Case, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Vertices and colours that want gradients."""
+    arrays = (torch.from_numpy(array).float() for array in (case.verts, case.colours))
+    return tuple(array.to(device).requires_grad_() for array in arrays)
+
+
+def ours(case: Case, boundaries: str, device: str = "cpu") -> Callable[[], None]:
     """Forward and backward over all views; boundaries: 'edge_gradient' or 'coverage'."""
-    verts = torch.from_numpy(case.verts).float().requires_grad_()
-    colours = torch.from_numpy(case.colours).float().requires_grad_()
-    renderer = Renderer(torch.from_numpy(case.faces), backend="cpu")
-    cameras = case.cameras.to(dtype=torch.float32)
+    verts, colours = leaves(case, device)
+    renderer = Renderer(torch.from_numpy(case.faces))
+    cameras = case.cameras.to(device, torch.float32)
 
     gradients: dict[torch.Size, torch.Tensor] = {}  # made once, as deodr's is
 
@@ -136,12 +143,35 @@ def deodr(case: Case) -> Callable[[], None]:
     return step
 
 
+def nvdiffrast(case: Case) -> Callable[[], None]:
+    """nvdiffrast alone, on CUDA, all views at once; its antialiasing moves the boundaries."""
+    import nvdiffrast.torch as dr
+
+    verts, colours = leaves(case, "cuda")
+    faces = torch.from_numpy(case.faces).int().cuda()
+    cameras = case.cameras.to("cuda", torch.float32)
+    size = tuple(case.cameras.sizes[0].tolist())
+    context = dr.RasterizeCudaContext(device="cuda")
+    ones = torch.ones(len(cameras), *size, CHANNELS, device="cuda")
+
+    def step() -> None:
+        clip = clip_from_world(cameras, verts, size)
+        raster, _ = dr.rasterize(context, clip, faces, size, grad_db=False)
+        values, _ = dr.interpolate(colours[None], raster, faces)
+        image = dr.antialias(values, raster, clip, faces)
+        torch.autograd.grad([image], [verts, colours], [ones])
+
+    return step
+
+
 def median_time(step: Callable[[], None], repeats: int) -> float:
     """Median milliseconds of a call."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
         step()
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
     return float(np.median(times)) * 1e3
 
@@ -153,7 +183,7 @@ def enlarge(cameras: Cameras, size: tuple[int, int]) -> Cameras:
     return cameras.crop(torch.cat([corner, corner + torch.tensor(size).flip(0)], 1))
 
 
-def compare_frames(path: Path, vertices: list[int], views: int, repeats: int) -> None:
+def compare_frames(path: Path, vertices: list[int], views: int, repeats: int, device: str) -> None:
     """Print what the smaller image's hand costs in the larger image, where nothing else is."""
     small, large = SIZES
     print(f"\nms per view     vertices   the same hand in {small[0]}x{small[1]} and in "
@@ -162,9 +192,9 @@ def compare_frames(path: Path, vertices: list[int], views: int, repeats: int) ->
         verts, faces = load_hand(path, count)
         colours = np.random.default_rng(0).random((len(verts), CHANNELS))
         cameras = surround(verts, views, small)
-        for boundaries in ("edge_gradient", "coverage"):
+        for boundaries in BOUNDARIES:
             steps = [
-                ours(Case(verts, faces, placed, colours), boundaries)
+                ours(Case(verts, faces, placed, colours), boundaries, device)
                 for placed in (cameras, enlarge(cameras, large))
             ]
             for step in steps:
@@ -176,17 +206,18 @@ def compare_frames(path: Path, vertices: list[int], views: int, repeats: int) ->
             print(row, flush=True)
 
 
-def compare(path: Path, vertices: list[int], views: int, repeats: int) -> None:
-    """Print a table: milliseconds per view and how many times deodr takes as long."""
-    has_deodr = importlib.util.find_spec("deodr") is not None
-    print("ms per view     vertices   image      edge_gradient   coverage      deodr   ratios")
+def compare(path: Path, vertices: list[int], views: int, repeats: int, device: str) -> None:
+    """Print a table: milliseconds per view and how many times another takes as long."""
+    other, name = (nvdiffrast, "nvdiffrast") if device == "cuda" else (deodr, "deodr")
+    has_other = importlib.util.find_spec(name) is not None
+    print(f"ms per view     vertices   image      edge_gradient   coverage {name:>10s}   ratios")
     for count in vertices:
         verts, faces = load_hand(path, count)
         colours = np.random.default_rng(0).random((len(verts), CHANNELS))
         for size in SIZES:
             case = Case(verts, faces, surround(verts, views, size), colours)
-            steps = [ours(case, "edge_gradient"), ours(case, "coverage")]
-            steps += [deodr(case)] if has_deodr else []
+            steps = [ours(case, boundaries, device) for boundaries in BOUNDARIES]
+            steps += [other(case)] if has_other else []
             for step in steps:
                 step()
             # Rounds over all candidates, so that a busy machine slows all of them alike.
@@ -194,7 +225,7 @@ def compare(path: Path, vertices: list[int], views: int, repeats: int) -> None:
             medians = np.median(rounds, axis=0)
             row = f"{len(verts):24d}   {size[0]}x{size[1]:<6d}"
             row += f"{medians[0]:13.2f} {medians[1]:10.2f}"
-            if has_deodr:
+            if has_other:
                 ratios = np.median([[r[2] / r[0], r[2] / r[1]] for r in rounds], axis=0)
                 row += f" {medians[2]:10.2f}   {ratios[0]:.1f}x {ratios[1]:.1f}x"
             print(row, flush=True)
@@ -206,6 +237,7 @@ def main() -> None:
     parser.add_argument("--vertices", type=int, nargs="+", default=[49000, 778])
     parser.add_argument("--views", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, help="of ours; deodr has one")
     args = parser.parse_args()
     if "OMP_WAIT_POLICY" not in os.environ:
@@ -215,8 +247,9 @@ def main() -> None:
         os.execv(sys.executable, [sys.executable, "-m", "utils.render.benchmark", *sys.argv[1:]])
     if args.threads:
         torch.set_num_threads(args.threads)
-    compare(args.hand, args.vertices, args.views, args.repeats)
-    compare_frames(args.hand, args.vertices, args.views, args.repeats)
+    measured = args.hand, args.vertices, args.views, args.repeats, args.device
+    compare(*measured)
+    compare_frames(*measured)
 
 
 if __name__ == "__main__":

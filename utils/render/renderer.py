@@ -37,6 +37,7 @@ class Renderer:
             raise ValueError(f"faces: expected (F, 3), found {tuple(self.faces.shape)}")
         self.backend = backend
         self.near = near
+        self._last_vertex = int(self.faces.max()) if len(self.faces) else -1
 
     def rasterize(self, cameras: Cameras, verts: Tensor) -> Fragments:
         """The covered pixels of every camera's image.
@@ -57,8 +58,8 @@ class Renderer:
         """
         if verts_px.ndim != 3 or len(verts_px) != len(sizes):
             raise ValueError(f"verts_px {tuple(verts_px.shape)} for {len(sizes)} image sizes")
-        if len(self.faces) and int(self.faces.max()) >= verts_px.shape[1]:
-            raise ValueError(f"faces name vertex {int(self.faces.max())} of {verts_px.shape[1]}")
+        if self._last_vertex >= verts_px.shape[1]:
+            raise ValueError(f"faces name vertex {self._last_vertex} of {verts_px.shape[1]}")
         backend = self._backend(verts_px)
         faces = self.faces = self.faces.to(verts_px.device)
         pixel_width = 1 / focal.detach().to(verts_px.device, torch.float32)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tests.cuda import EVERY_DEVICE
 from utils.cameras import Cameras
 from utils.render import Renderer, backend_cpu, silhouette
 from utils.render.benchmark import HAND, load_hand, surround
@@ -37,6 +38,7 @@ def exact_coverage(renderer: Renderer, cameras: Cameras, verts: torch.Tensor) ->
     return count.reshape(-1, height, width) / SUPERSAMPLING**2
 
 
+@pytest.mark.parametrize("device", EVERY_DEVICE)
 @pytest.mark.parametrize(
     "vertices",
     [
@@ -46,7 +48,7 @@ def exact_coverage(renderer: Renderer, cameras: Cameras, verts: torch.Tensor) ->
         pytest.param(49600, marks=pytest.mark.slow),
     ],
 )
-def test_gradient_of_a_silhouette_loss_on_a_hand(vertices):
+def test_gradient_of_a_silhouette_loss_on_a_hand(vertices, device):
     """Cosine >= 0.99 and slope 0.95-1.05 against central differences of exact coverage.
 
     Loss: squared difference of coverage to that of the hand moved by about a pixel a mode. The
@@ -62,10 +64,10 @@ def test_gradient_of_a_silhouette_loss_on_a_hand(vertices):
     weights = torch.randn(MODES, 1, 1, generator=generator)
     target = exact_coverage(renderer, cameras, verts + (weights * modes).sum(0))
 
-    leaf = verts.clone().requires_grad_()
-    rim = renderer.coverage(renderer.rasterize(cameras, leaf))
-    (rim.value - target[rim.view, rim.y, rim.x]).square().sum().backward()
-    got = (leaf.grad * modes).sum((1, 2))
+    leaf, drawer = verts.to(device, copy=True).requires_grad_(), Renderer(renderer.faces)
+    rim = drawer.coverage(drawer.rasterize(cameras, leaf))
+    (rim.value - target.to(device)[rim.view, rim.y, rim.x]).square().sum().backward()
+    got = (leaf.grad.cpu() * modes).sum((1, 2))
 
     step = 0.3  # pixels: small to the hand, large to a sample of 1/8
     exact = []
