@@ -144,7 +144,7 @@ def load_capture(
     if not scan_dir.is_dir():
         raise UserError(f"{scan_dir} is no folder; check --data_path and --scan_id")
     image_paths = _image_paths(scan_dir / "img", num)
-    sizes = [_image_size(path) for path in image_paths]
+    sizes = [image_size(path) for path in image_paths]
     for path, (height, width) in zip(image_paths, sizes):
         if (w is not None and w != width) or (h is not None and h != height):
             raise UserError(
@@ -177,7 +177,7 @@ def _image_paths(folder: Path, num: int | None) -> list[Path]:
     return expected
 
 
-def _image_size(path: Path) -> tuple[int, int]:
+def image_size(path: Path) -> tuple[int, int]:
     """(height, width) from a PNG's header, or by decoding any other image."""
     header = path.open("rb").read(24)
     if header[:8] == b"\x89PNG\r\n\x1a\n" and len(header) == 24:

@@ -1,0 +1,159 @@
+"""How good a reconstruction is: in any cameras, against photos, masks and ground truth.
+
+Reads O/demo_sfs/S. Writes into O/demo_sfs/S/eval/NAME: mesh_%02d.png (mesh shading),
+mesh_mask_%02d.png, compare_%02d.png and sheet.png (photo | rendering | difference | masks), with
+ground truth error.ply and error.png (the error drawn on the mesh), and metrics.json.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from utils.cli import Job, StageRecord, run_stage, stage_parser
+from utils.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from models.evaluation import Evaluation, Truth
+    from models.reconstruction import Reconstruction
+    from utils.cameras import Cameras
+    from utils.captures.evaluation_views import EvaluationViews
+
+CONFIG_KEYS = ["out_mesh_dire"]
+OPTIONS = ("cameras", "images", "masks", "gt_mesh", "gt_keypoints")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the command line and evaluate; returns the exit status."""
+    parser = stage_parser(
+        "Judge a reconstruction: renders it into any cameras and compares it with photos, masks\n"
+        "and ground truth.",
+        "python evaluate.py --data_path demo_data --scan_id 1 \\\n"
+        "    --cameras demo_data/1/held/param.npz --images demo_data/1/held/img \\\n"
+        "    --masks demo_data/1/held/mask --gt_mesh demo_data/1/gt/mesh.ply \\\n"
+        "    --gt_keypoints demo_data/1/gt/keypoints3d.xyz",
+    )
+    add = parser.add_argument
+    add("--name", metavar="NAME", help="name of the results (default: fitted, or the cameras')")
+    add(
+        "--cameras",
+        type=Path,
+        metavar="F.npz",
+        help="param.npz with world_mat_0, ... (default: the capture's own, as corrected)",
+    )
+    add("--images", type=Path, metavar="DIR", help="photos %%02d.png, one a camera")
+    add("--masks", type=Path, metavar="DIR", help="masks %%02d.png, one a camera")
+    add("--gt_mesh", type=Path, metavar="F.ply", help="the true surface, world units")
+    add("--gt_keypoints", type=Path, metavar="F.xyz", help="42 true keypoints, left hand first")
+    return run_stage(parser, evaluate, argv)
+
+
+def evaluate(job: Job) -> None:
+    """Evaluate one scan and write the results."""
+    from models.evaluation_results import save_evaluation
+    from models.reconstruction import load_reconstruction
+
+    args, folder = job.args, job.out_path / job.config.out_mesh_dire / job.scan_id
+    reconstruction = load_reconstruction(folder, job.scan_id)
+    views, truth = open_views(job, reconstruction), open_truth(args.gt_mesh, args.gt_keypoints)
+    name = result_name(args.name, args.cameras)
+    options = {key: str(getattr(args, key)) for key in OPTIONS}
+    record = StageRecord(job, f"evaluate_{name}", CONFIG_KEYS, options)
+    inputs = [folder / f"{job.scan_id}.pt", *views.files()]
+    inputs += [path for path in (args.cameras, args.gt_mesh, args.gt_keypoints) if path]
+    if record.is_current(inputs):
+        print((folder / "eval" / name / "table.txt").read_text(encoding="utf-8"), end="")
+        return
+    evaluation = evaluate_reconstruction(reconstruction, views, truth, seed=job.seed)
+    outputs = save_evaluation(folder / "eval" / name, reconstruction, views, evaluation)
+    record.finish(outputs)
+    print(f"look at {folder / 'eval' / name}")
+
+
+def result_name(name: str | None, cameras: Path | None) -> str:
+    """The folder of the results: `name`, else after the cameras' file or its folder."""
+    if name is not None:
+        if Path(name).name != name or name in ("", ".", ".."):
+            raise UserError(f"--name {name}: expected a plain folder name")
+        return name
+    if cameras is None:
+        return "fitted"
+    return cameras.resolve().parent.name if cameras.stem == "param" else cameras.stem
+
+
+def open_views(job: Job, reconstruction: Reconstruction) -> EvaluationViews:
+    """The views that the command line names."""
+    from utils.captures import load_capture
+    from utils.captures.evaluation_views import load_views, own_views
+
+    args, config = job.args, job.config
+    if args.cameras is None:
+        capture = load_capture(job.data_path, job.scan_id, config.num, config.w, config.h)
+        return own_views(capture, reconstruction.cameras, args.images, args.masks)
+    height, width = reconstruction.cameras.sizes[0].tolist()
+    return load_views(args.cameras, args.images, args.masks, (height, width))
+
+
+def open_truth(mesh: Path | None, keypoints: Path | None) -> Truth:
+    """The ground truth that the command line names."""
+    from models.evaluation import Truth
+    from utils.files import load_mesh
+    from utils.keypoints import load_keypoints
+    from utils.metrics.keypoints import present
+
+    points = None
+    if keypoints is not None:
+        points = present(load_keypoints(keypoints, "give the true keypoints, 42 rows x y z"))
+    return Truth(load_mesh(mesh) if mesh is not None else None, points)
+
+
+def evaluate_reconstruction(
+    reconstruction: Reconstruction,
+    views: EvaluationViews,
+    truth: Truth | None = None,
+    renderers: Mapping[str, Callable[[Cameras], Sequence[np.ndarray]]] | None = None,
+    samples: int = 50_000,
+    seed: int = 0,
+) -> Evaluation:
+    """All scores of a reconstruction in `views` and against `truth`.
+
+    renderers: more ways to draw it than mesh shading, name -> function of a camera (world units)
+    to its images (H, W, 3) RGB in [0, 1]; they are scored where the mesh is seen. `samples` are
+    drawn from each surface. Raises UserError where no view shows the hands, and where the truth
+    is of another size or place.
+    """
+    from tqdm import tqdm
+
+    from models.evaluation import (
+        appearance_in_views,
+        check_visible,
+        score_truth,
+        score_view,
+        shape_in_view,
+        summarise,
+    )
+    from models.rerender import Rendering
+    from utils.metrics.image import load_lpips
+
+    lpips = load_lpips()
+    appearances, light = appearance_in_views(reconstruction, views)
+    surface = score_truth(reconstruction, truth, samples, seed) if truth else None
+    results = []
+    for view in tqdm(range(len(views)), desc="views", leave=False):
+        camera = views.cameras[view]
+        shape = shape_in_view(reconstruction, camera)
+        renderings = {"mesh": reconstruction.render(camera, appearances[view])[0]}
+        for name, draw in (renderers or {}).items():
+            renderings[name] = Rendering(draw(camera)[0], shape.covered)
+        pair = views.image(view), views.mask(view)
+        results.append(score_view(view, renderings, shape, *pair, lpips))
+    check_visible(results, views, reconstruction)
+    return summarise(reconstruction, views, results, surface, light, lpips)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

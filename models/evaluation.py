@@ -1,0 +1,227 @@
+"""Scores of a reconstruction in each view, and against a known surface."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from models.appearance import Appearance
+from models.reconstruction import Reconstruction
+from models.rerender import Rendering
+from models.unseen_light import light_for_unseen
+from utils.cameras import Cameras
+from utils.captures.evaluation_views import EvaluationViews
+from utils.errors import UserError
+from utils.metrics.comparison import Comparison, check_truth, compare_surfaces
+from utils.metrics.image import ColorAlignment, Lpips, align_colors, image_scores
+from utils.metrics.keypoints import keypoint_scores, world_unit
+from utils.metrics.masks import evaluation_region, mask_scores, wrist_pixels
+
+SMALLEST_REGION = 64  # pixels: fewer say nothing, and a window of SSIM does not fit in
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of the scene: mesh (V, 3), (F, 3) and keypoints (2, 21, 3), world units."""
+
+    mesh: tuple[np.ndarray, np.ndarray] | None = None
+    keypoints: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class ViewShape:
+    """What a view shows of the mesh: covered and ignored (the wrist's end) (H, W) bool."""
+
+    covered: np.ndarray
+    ignored: np.ndarray
+
+
+@dataclass
+class ViewResult:
+    """One view: its renderings by name, what they were compared with, and the scores.
+
+    masks: scores of the mask, empty without one; images: for each renderer its scores, empty
+    without a photo or where the region is empty; status says why, or 'ok'. alignment is that of
+    the mesh shading.
+    """
+
+    view: int
+    renderings: dict[str, Rendering]
+    shape: ViewShape
+    region: np.ndarray
+    status: str = "ok"
+    masks: dict[str, float | None] = field(default_factory=dict)
+    images: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    alignment: ColorAlignment | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "view": self.view,
+            "status": self.status,
+            "region_pixels": int(self.region.sum()),
+            "mask": self.masks or None,
+            **self.images,
+        }
+
+
+@dataclass
+class Evaluation:
+    """metrics, plain data; the views' results; the comparison with the true surface, if any."""
+
+    metrics: dict[str, Any]
+    views: list[ViewResult]
+    surface: Comparison | None
+
+
+def shape_in_view(reconstruction: Reconstruction, camera: Cameras) -> ViewShape:
+    """Where one camera shows the hands, and which pixels are about the wrist's end."""
+    shown = reconstruction.shown_faces(camera)
+    covered = shown >= 0
+    wrist = np.zeros_like(covered)
+    wrist[covered] = reconstruction.wrist_faces()[shown[covered]]
+    return ViewShape(covered, wrist_pixels(covered, wrist))
+
+
+def score_view(
+    view: int,
+    renderings: dict[str, Rendering],
+    shape: ViewShape,
+    photo: np.ndarray | None,
+    mask: np.ndarray | None,
+    lpips: Lpips | str = "",
+) -> ViewResult:
+    """Compare renderings (name -> image; the first is the mesh shading) with photo and mask.
+
+    `lpips` is the function for it, or in words why there is none.
+    """
+    measure = None if isinstance(lpips, str) else lpips
+    main = next(iter(renderings.values()))
+    region = evaluation_region(shape.covered, mask)
+    result = ViewResult(view, renderings, shape, region)
+    if not shape.covered.any():
+        result.status = "no hand in this view"
+        return result
+    if mask is not None:
+        result.masks = mask_scores(shape.covered, mask, shape.ignored)
+        if not mask.any():
+            result.status = "the mask is empty"
+            return result
+    if region.sum() < SMALLEST_REGION:
+        result.status = "the mask does not overlap the rendered hand"
+        return result
+    if photo is None:
+        result.status = "no photo"
+        return result
+    result.alignment = align_colors(main.image, photo, region)
+    for name, rendering in renderings.items():
+        result.images[name] = image_scores(rendering.image, photo, region, measure)
+    return result
+
+
+def appearance_in_views(
+    reconstruction: Reconstruction, views: EvaluationViews
+) -> tuple[list[Appearance], str]:
+    """How the hands look in each view, and in words which light that is."""
+    found, light = reconstruction.appearance, "each view's own, as fitted"
+    if not views.fitted:
+        found, light = light_for_unseen(found, len(views)), "that of the fitted views on average"
+    pairs = zip(found.sh_coeff[:, None], found.gain[:, None])
+    return [Appearance(found.albedo, sh_coeff, gain) for sh_coeff, gain in pairs], light
+
+
+def check_visible(
+    results: list[ViewResult], views: EvaluationViews, reconstruction: Reconstruction
+) -> None:
+    """Raise UserError where no view shows the hands: the cameras are of another convention."""
+    if any(result.shape.covered.any() for result in results):
+        return
+    centre = torch.from_numpy((reconstruction.verts.min(0) + reconstruction.verts.max(0)) / 2)
+    depth = views.cameras.px_from_world(centre[None])[:, 0, 2]
+    where = "beside every image"
+    if (depth <= 0).all():
+        where = "behind every camera (cameras that look along -z, or world_from_cam matrices?)"
+    raise UserError(
+        f"{views.origin}: the hands are {where}; expected OpenCV's K [R | t], x right, y down, "
+        "z forward, world -> camera, in the world frame and unit of the capture"
+    )
+
+
+def score_truth(
+    reconstruction: Reconstruction, truth: Truth, samples: int, seed: int
+) -> tuple[dict[str, Any], Comparison | None]:
+    """Scores against the truth as plain data, and the surfaces' comparison if there is one.
+
+    Raises UserError where the truth is of another size or elsewhere.
+    """
+    unit = world_unit(reconstruction.scale)
+    scores: dict[str, Any] = {"unit_note": unit.note, "unit": unit.name}
+    scores["mm_per_unit"] = unit.mm
+    surface = None
+    if truth.mesh is not None:
+        surface = compare_surfaces(
+            *(reconstruction.verts, reconstruction.faces, truth.mesh, unit.mm),
+            *(reconstruction.sides, samples, seed),
+        )
+        scores["surface"] = {"all": surface.scores, **surface.hands}
+    if truth.keypoints is not None:
+        scores["keypoints"] = _keypoint_scores(reconstruction, truth.keypoints, unit.mm)
+    return scores, surface
+
+
+def _keypoint_scores(reconstruction: Reconstruction, truth: np.ndarray, mm: float) -> dict:
+    own = reconstruction.keypoints()
+    both = np.isfinite(own).all(-1) & np.isfinite(truth).all(-1)
+    if not both.any():
+        raise UserError(
+            f"the true keypoints hold none of the {' and '.join(reconstruction.sides)} hand; "
+            "expected 42 rows, left hand first, nan or zeros for a hand that is absent"
+        )
+    check_truth(own[both], truth[both], "the set of true keypoints")
+    return keypoint_scores(own, truth, mm)
+
+
+def summarise(
+    reconstruction: Reconstruction,
+    views: EvaluationViews,
+    results: list[ViewResult],
+    truth: tuple[dict[str, Any], Comparison | None] | None,
+    light: str,
+    lpips: Lpips | str,
+) -> Evaluation:
+    """Everything in one place."""
+    scores, surface = truth if truth else ({}, None)
+    metrics = {
+        "cameras": views.origin,
+        "image_size_from": views.size_origin,
+        "light": light,
+        "hands": reconstruction.sides,
+        "lpips": lpips if isinstance(lpips, str) else "AlexNet",
+        "mean": mean_scores(results),
+        "truth": scores or None,
+        "views": [result.as_dict() for result in results],
+    }
+    return Evaluation(metrics, results, surface)
+
+
+def mean_scores(results: list[ViewResult]) -> dict[str, Any]:
+    """Means over the views that have a number: of the mask's scores and of each renderer's."""
+    names = dict.fromkeys(name for result in results for name in result.images)
+    means: dict[str, Any] = {"mask": _means([r.masks for r in results])}
+    for name in names:
+        means[name] = _means([r.images[name] for r in results if name in r.images])
+    return means
+
+
+def _means(scores: list[dict[str, float | None]]) -> dict[str, Any] | None:
+    keys = dict.fromkeys(key for each in scores for key in each)
+    means: dict[str, Any] = {}
+    for key in keys:
+        known = [each[key] for each in scores if each.get(key) is not None]
+        means[key] = float(np.mean(known)) if known else None
+    if not means:
+        return None
+    return means | {"views": len([each for each in scores if each])}

@@ -1,0 +1,1 @@
+"""How good a reconstruction is: against photos, against masks, against a known surface."""

@@ -1,0 +1,167 @@
+"""A reconstructed surface against the true one: distances both ways, Chamfer, F-score, normals.
+
+Both surfaces are sampled uniformly by area. A sample whose nearest point lies on an open border of
+the other surface (a hand's wrist) is left out: it tells where that surface ends, not how good it
+is. How many were left out is part of the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from utils.errors import UserError
+from utils.metrics.surface import Nearest, Surface
+
+THRESHOLDS_MM = (0.5, 1.0, 2.0)
+PERCENTILES = (50, 90, 95, 99)
+SAME_SIZE = (0.4, 2.5)  # true over own size: a forearm or a missing hand; other units are beyond
+FARTHEST = 0.5  # of the mesh's size: a surface farther away than this is another one
+
+
+@dataclass(frozen=True)
+class OneWay:
+    """Samples (N,) of one surface against the other: mm and degrees, and which are left out."""
+
+    distance: np.ndarray
+    angle: np.ndarray
+    left_out: np.ndarray
+
+    @staticmethod
+    def of(found: Nearest, normals: np.ndarray, mm_per_unit: float) -> OneWay:
+        """From the nearest points to samples with unit normals (N, 3)."""
+        cosine = np.clip((found.normal * normals).sum(1), -1, 1)
+        return OneWay(mm_per_unit * found.distance, np.degrees(np.arccos(cosine)), found.on_border)
+
+    def part(self, chosen: np.ndarray) -> OneWay:
+        """The samples chosen (N,) bool."""
+        return OneWay(self.distance[chosen], self.angle[chosen], self.left_out[chosen])
+
+    def within(self, threshold: float) -> float:
+        """The share of samples that are not left out within `threshold` mm."""
+        return float((self.distance[~self.left_out] <= threshold).mean())
+
+    def scores(self) -> dict[str, float]:
+        """Distance (mean, RMS, percentiles, maximum), normal angle, and what was left out."""
+        kept = self.part(~self.left_out)
+        quantiles = np.percentile(kept.distance, PERCENTILES)
+        return {
+            "mean_mm": float(kept.distance.mean()),
+            "rms_mm": float(np.sqrt(np.square(kept.distance).mean())),
+            **{f"p{q}_mm": float(x) for q, x in zip(PERCENTILES, quantiles)},
+            "max_mm": float(kept.distance.max()),
+            "normal_deg": float(kept.angle.mean()),
+            "normal_median_deg": float(np.median(kept.angle)),
+            "left_out": float(self.left_out.mean()),
+            "mean_all_mm": float(self.distance.mean()),
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """scores of all hands together and of each; error (V,) of the mesh's vertices, mm.
+
+    error is above 0 outside the true surface, nan where the nearest point is on its open border.
+    """
+
+    scores: dict[str, Any]
+    hands: dict[str, dict[str, Any]]
+    error: np.ndarray
+
+
+def compare_surfaces(
+    verts: np.ndarray,
+    faces: np.ndarray,
+    truth: tuple[np.ndarray, np.ndarray],
+    mm_per_unit: float,
+    hands: Sequence[str] = ("hand",),
+    samples: int = 50_000,
+    seed: int = 0,
+) -> Comparison:
+    """Compare a mesh verts (V, 3), faces (F, 3) with the true one, both in world units.
+
+    `hands` names the equal parts of the mesh's vertices; samples of the true surface belong to the
+    hand that they are nearest to. `samples` are drawn from each surface. Raises UserError where
+    the true mesh is of another size or elsewhere (`check_truth`).
+    """
+    own, true = Surface(verts, faces), Surface(*truth)
+    check_truth(verts, truth[0])
+    points, face = own.sample(samples, seed)
+    forth = true.nearest(points)
+    flip = -1 if np.median((forth.normal * own.normals[face]).sum(1)) < 0 else 1
+    to_truth = OneWay.of(forth, flip * own.normals[face], mm_per_unit)
+    true_points, true_face = true.sample(samples, seed + 1)
+    back = own.nearest(true_points)
+    from_truth = OneWay.of(back, flip * true.normals[true_face], mm_per_unit)
+
+    size = len(verts) // len(hands)
+    own_hand, true_hand = own.faces[face, 0] // size, own.faces[back.face, 0] // size
+    parts = {
+        name: _scores(to_truth.part(own_hand == k), from_truth.part(true_hand == k))
+        for k, name in enumerate(hands)
+    }
+    scores = _scores(to_truth, from_truth)
+    scores |= {"samples": samples, "truth_turned_inside_out": flip < 0}
+    return Comparison(scores, parts, _vertex_error(verts, true, flip) * mm_per_unit)
+
+
+def _scores(to_truth: OneWay, from_truth: OneWay) -> dict[str, Any]:
+    if any(way.left_out.all() for way in (to_truth, from_truth)):  # also where there are none
+        return {"to_truth": None, "from_truth": None, "chamfer_mm": None, "f_score": None}
+    forth, back = to_truth.scores(), from_truth.scores()
+    pairs = {mm: (to_truth.within(mm), from_truth.within(mm)) for mm in THRESHOLDS_MM}
+    return {
+        "to_truth": forth,
+        "from_truth": back,
+        "chamfer_mm": (forth["mean_mm"] + back["mean_mm"]) / 2,
+        "normal_deg": (forth["normal_deg"] + back["normal_deg"]) / 2,
+        "f_score": {
+            f"{mm:g}_mm": 2 * p * r / (p + r) if p + r else 0.0 for mm, (p, r) in pairs.items()
+        },
+    }
+
+
+def _vertex_error(verts: np.ndarray, true: Surface, flip: int) -> np.ndarray:
+    found = true.nearest(verts)
+    outside = ((verts - found.point) * found.normal).sum(1) * flip >= 0
+    error = np.where(outside, found.distance, -found.distance)
+    return np.where(found.on_border, np.nan, error)
+
+
+def check_truth(verts: np.ndarray, truth: np.ndarray, what: str = "ground truth") -> None:
+    """Raise UserError where true points (N, 3) are of another size or place than verts (V, 3)."""
+    ratio = _spread(truth) / _spread(verts)
+    if not SAME_SIZE[0] <= ratio <= SAME_SIZE[1]:
+        raise UserError(
+            f"{what} is {ratio:.4g} times as large as the reconstruction; expected the same unit "
+            f"(a ratio near 1): {_unit_hint(ratio)}"
+        )
+    size = _spread(verts)
+    apart = np.linalg.norm(np.median(truth, 0) - np.median(verts, 0))
+    if apart > (FARTHEST + abs(ratio - 1)) * 4 * size:
+        raise UserError(
+            f"{what} lies {apart:.4g} world units from the reconstruction, which is {4 * size:.4g} "
+            "across; expected it in the world frame of the capture's cameras"
+        )
+
+
+def _spread(points: np.ndarray) -> float:
+    """Standard deviation about the median point: a quarter or so of the extent."""
+    return float(np.sqrt(np.square(points - np.median(points, 0)).sum(1).mean()))
+
+
+def _unit_hint(ratio: float) -> str:
+    known = {
+        1000: "millimetres for metres",
+        100: "centimetres for metres",
+        10: "tenths of the unit",
+    }
+    for factor, words in known.items():
+        if 0.4 < ratio / factor < 2.5:
+            return f"it looks like {words}; divide it by {factor}"
+        if 0.4 < ratio * factor < 2.5:
+            return f"it looks like the reverse of {words}; multiply it by {factor}"
+    return "bring it into the unit of the cameras' translations"

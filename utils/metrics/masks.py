@@ -1,0 +1,50 @@
+"""A rendered hand's mask against a given one, the forearm left out."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from utils.masks import nearest
+
+
+def wrist_pixels(covered: np.ndarray, wrist: np.ndarray) -> np.ndarray:
+    """Pixels (H, W) bool nearer to the wrist's end than to the rest of the rendered hands.
+
+    covered, wrist (H, W) bool: pixels that show a hand, and those of them that show the wrist's
+    end. Each pixel belongs to the covered pixel nearest to it. A forearm lies there in given masks;
+    the rendered hand ends there, wherever its model ends. Nothing where no hand is.
+    """
+    if not covered.any():
+        return np.zeros_like(covered)
+    return wrist.ravel()[nearest(covered)]
+
+
+def mask_scores(
+    covered: np.ndarray, mask: np.ndarray, ignored: np.ndarray
+) -> dict[str, float | None]:
+    """iou, precision and recall of covered against mask (H, W) bool outside `ignored`.
+
+    None where a number would mean nothing: precision without covered pixels, recall without mask
+    pixels, all three without either. An empty mask gives no iou: nothing was segmented.
+    """
+    own, given = covered & ~ignored, mask & ~ignored
+    both, either = int((own & given).sum()), int((own | given).sum())
+    return {
+        "iou": _share(both, either) if given.any() else None,
+        "precision": _share(both, int(own.sum())) if given.any() else None,
+        "recall": _share(both, int(given.sum())),
+    }
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def evaluation_region(covered: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """Pixels (H, W) bool both covered and, where there is a mask, in it; eroded by one pixel.
+
+    At the outline, pixels mix hand and background. The image's border erodes nothing.
+    """
+    inside = covered if mask is None else covered & mask
+    return cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
