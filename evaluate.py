@@ -136,21 +136,24 @@ def evaluate_reconstruction(
         shape_in_view,
         summarise,
     )
+    from models.forearm_direction import find_forearms
     from models.rerender import Rendering
     from utils.metrics.image import load_lpips
 
     lpips = load_lpips()
     appearances, light = appearance_in_views(reconstruction, views)
     surface = score_truth(reconstruction, truth, samples, seed) if truth else None
+    masks = [views.mask(view) for view in range(len(views))]
+    forearms = find_forearms(reconstruction, views.cameras, masks)
     results = []
     for view in tqdm(range(len(views)), desc="views", leave=False):
         camera = views.cameras[view]
-        shape = shape_in_view(reconstruction, camera)
+        shape = shape_in_view(reconstruction, camera, forearms)
         renderings = {"mesh": reconstruction.render(camera, appearances[view])[0]}
         for name, draw in (renderers or {}).items():
             renderings[name] = Rendering(draw(camera)[0], shape.covered)
-        pair = views.image(view), views.mask(view)
-        results.append(score_view(view, renderings, shape, *pair, lpips))
+        photo, mask = views.image(view), masks[view]
+        results.append(score_view(view, renderings, shape, photo, mask, lpips))
     check_visible(results, views, reconstruction)
     return summarise(reconstruction, views, results, surface, light, lpips)
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from models.appearance import Appearance
+from models.forearm_direction import covered_pixels
 from models.reconstruction import Reconstruction
 from models.rerender import Rendering
 from models.unseen_light import light_for_unseen
@@ -77,13 +79,19 @@ class Evaluation:
     surface: Comparison | None
 
 
-def shape_in_view(reconstruction: Reconstruction, camera: Cameras) -> ViewShape:
-    """Where one camera shows the hands, and which pixels are about the wrist's end."""
+def shape_in_view(
+    reconstruction: Reconstruction, camera: Cameras, forearms: tuple[Tensor, Tensor] | None
+) -> ViewShape:
+    """Where one camera shows the hands, and which pixels are about the wrist's end.
+
+    forearms are those that `find_forearms` found in the masks.
+    """
     shown = reconstruction.shown_faces(camera)
     covered = shown >= 0
     wrist = np.zeros_like(covered)
     wrist[covered] = reconstruction.wrist_faces()[shown[covered]]
-    return ViewShape(covered, wrist_pixels(covered, wrist))
+    forearm = covered_pixels(*forearms, camera)[0] if forearms else np.zeros_like(covered)
+    return ViewShape(covered, wrist_pixels(covered, wrist, forearm))
 
 
 def score_view(

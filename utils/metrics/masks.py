@@ -8,16 +8,17 @@ import numpy as np
 from utils.masks import nearest
 
 
-def wrist_pixels(covered: np.ndarray, wrist: np.ndarray) -> np.ndarray:
-    """Pixels (H, W) bool nearer to the wrist's end than to the rest of the rendered hands.
+def wrist_pixels(covered: np.ndarray, wrist: np.ndarray, forearm: np.ndarray) -> np.ndarray:
+    """Pixels (H, W) bool nearer to the wrist's end or a forearm than to the rest of the hands.
 
-    covered, wrist (H, W) bool: pixels that show a hand, and those of them that show the wrist's
-    end. Each pixel belongs to the covered pixel nearest to it. A forearm lies there in given masks;
-    the rendered hand ends there, wherever its model ends. Nothing where no hand is.
+    covered, wrist (H, W) bool: pixels that show a rendered hand, and those of them that show the
+    wrist's end; forearm (H, W) bool: pixels where a forearm is, if the masks hold one. Each pixel
+    belongs to the nearest pixel that is covered or a forearm's. Nothing where no hand is.
     """
     if not covered.any():
         return np.zeros_like(covered)
-    return wrist.ravel()[nearest(covered)]
+    beyond = forearm & ~covered
+    return (wrist | beyond).ravel()[nearest(covered | beyond)]
 
 
 def mask_scores(
