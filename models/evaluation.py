@@ -17,11 +17,12 @@ from models.unseen_light import light_for_unseen
 from utils.cameras import Cameras
 from utils.captures.evaluation_views import EvaluationViews
 from utils.errors import UserError
-from utils.metrics.comparison import Comparison, check_truth, compare_surfaces
+from utils.metrics.comparison import Comparison, check_place, check_size, compare_surfaces
 from utils.metrics.image import ColorAlignment, Lpips, align_colors, image_scores
 from utils.metrics.keypoints import keypoint_scores, world_unit
 from utils.metrics.masks import evaluation_region, mask_scores, wrist_pixels
 
+KEYPOINTS = "set of true keypoints"
 SMALLEST_REGION = 64  # pixels: fewer say nothing, and a window of SSIM does not fit in
 
 
@@ -188,7 +189,11 @@ def _keypoint_scores(reconstruction: Reconstruction, truth: np.ndarray, mm: floa
             f"the true keypoints hold none of the {' and '.join(reconstruction.sides)} hand; "
             "expected 42 rows, left hand first, nan or zeros for a hand that is absent"
         )
-    check_truth(own[both], truth[both], "the set of true keypoints")
+    centred = [points[both] - points[both].mean(0) for points in (own, truth)]
+    own_size, true_size = (float(np.sqrt(np.square(x).sum(1).mean())) for x in centred)
+    check_size(true_size / own_size, KEYPOINTS)
+    apart = float(np.median(np.linalg.norm(own - truth, axis=-1)[both]))
+    check_place(apart, 2 * own_size, KEYPOINTS)
     return keypoint_scores(own, truth, mm)
 
 

@@ -13,6 +13,7 @@ from utils.report import STRIP
 
 BOTH, MISSED, EXTRA, IGNORED = (0.25, 0.65, 0.25), (0.2, 0.4, 1.0), (0.95, 0.2, 0.15), 0.45
 AMPLIFIED = 4  # differences are drawn so many times as large
+MISSED_NOTE = 0.02  # of the truth far away: worth a line
 MARGIN = 0.08  # around the hands, of their box
 
 
@@ -130,7 +131,7 @@ def _truth_table(truth: dict[str, Any]) -> list[str]:
         rows = [["surface, mm", "mesh to truth", "truth to mesh", "Chamfer", "90 %", "99 %"]]
         rows[0] += ["normals, deg", "F 0.5 mm", "F 1 mm", "F 2 mm", "left out"]
         rows += [_surface_row(name, scores) for name, scores in truth["surface"].items()]
-        lines += _aligned(rows)
+        lines += [*_aligned(rows), *_surface_notes(truth["surface"]["all"])]
     if "keypoints" in truth:
         rows = [["keypoints, mm", "mean", "median", "largest", "count"]]
         for name, scores in truth["keypoints"].items():
@@ -140,10 +141,20 @@ def _truth_table(truth: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _surface_notes(scores: dict[str, Any]) -> list[str]:
+    found = [f"the truth holds no {side} hand: left out" for side in scores["absent_in_truth"]]
+    if scores["missed_truth"] > MISSED_NOTE:
+        share = f"{100 * scores['missed_truth']:.0f} % of the truth"
+        found.append(f"{share} is far from any hand that was reconstructed")
+    if scores["truth_turned_inside_out"]:
+        found.append("the true mesh is inside out: its normals were turned")
+    return found
+
+
 def _surface_row(name: str, scores: dict[str, Any]) -> list[str]:
     forth, back = scores["to_truth"], scores["from_truth"]
     if forth is None or back is None:
-        return [name, "nothing to compare"]
+        return [name, "-"]
     numbers = [forth["mean_mm"], back["mean_mm"], scores["chamfer_mm"]]
     numbers += [forth["p90_mm"], forth["p99_mm"]]
     row = [name, *(f"{x:.3f}" for x in numbers), f"{scores['normal_deg']:.2f}"]

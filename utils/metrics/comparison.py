@@ -18,8 +18,11 @@ from utils.metrics.surface import Nearest, Surface
 
 THRESHOLDS_MM = (0.5, 1.0, 2.0)
 PERCENTILES = (50, 90, 95, 99)
-SAME_SIZE = (0.4, 2.5)  # true over own size: a forearm or a missing hand; other units are beyond
-FARTHEST = 0.5  # of the mesh's size: a surface farther away than this is another one
+SAME_SIZE = (0.4, 2.5)  # true over own size: beyond, no missing hand and no forearm explains it
+UNITS = {1000: "millimetres for metres", 100: "centimetres for metres"}
+UNITS |= {10: "millimetres for centimetres"}
+SAME_UNIT = (0.5, 2.0)
+FARTHEST = 0.25  # of a hand's size: what is typically farther away is another thing
 
 
 @dataclass(frozen=True)
@@ -84,27 +87,38 @@ def compare_surfaces(
     """Compare a mesh verts (V, 3), faces (F, 3) with the true one, both in world units.
 
     `hands` names the equal parts of the mesh's vertices; samples of the true surface belong to the
-    hand that they are nearest to. `samples` are drawn from each surface. Raises UserError where
-    the true mesh is of another size or elsewhere (`check_truth`).
+    hand that they are nearest to. A hand that the true surface lacks is named and left out.
+    `samples` are drawn from each surface. Raises UserError where the true mesh is of another size
+    or elsewhere.
     """
     own, true = Surface(verts, faces), Surface(*truth)
-    check_truth(verts, truth[0])
+    check_size(np.sqrt(true.area.sum() / own.area.sum()))
+    hand_size = float(np.sqrt(own.area.sum() / len(hands)))
     points, face = own.sample(samples, seed)
     forth = true.nearest(points)
+    hand = own.faces[face, 0] // (len(verts) // len(hands))
+    apart = [np.median(forth.distance[hand == k]) for k in range(len(hands))]
+    check_place(min(apart), hand_size)
+    absent = [k for k, distance in enumerate(apart) if distance > FARTHEST * hand_size]
     flip = -1 if np.median((forth.normal * own.normals[face]).sum(1)) < 0 else 1
     to_truth = OneWay.of(forth, flip * own.normals[face], mm_per_unit)
     true_points, true_face = true.sample(samples, seed + 1)
     back = own.nearest(true_points)
     from_truth = OneWay.of(back, flip * true.normals[true_face], mm_per_unit)
 
-    size = len(verts) // len(hands)
-    own_hand, true_hand = own.faces[face, 0] // size, own.faces[back.face, 0] // size
+    true_hand = own.faces[back.face, 0] // (len(verts) // len(hands))
     parts = {
-        name: _scores(to_truth.part(own_hand == k), from_truth.part(true_hand == k))
+        name: _scores(to_truth.part(hand == k), from_truth.part(true_hand == k))
         for k, name in enumerate(hands)
+        if k not in absent
     }
-    scores = _scores(to_truth, from_truth)
-    scores |= {"samples": samples, "truth_turned_inside_out": flip < 0}
+    scores = _scores(to_truth.part(~np.isin(hand, absent)), from_truth)
+    scores |= {
+        "samples": samples,
+        "absent_in_truth": [hands[k] for k in absent],
+        "missed_truth": float((back.distance > FARTHEST * hand_size).mean()),
+        "truth_turned_inside_out": flip < 0,
+    }
     return Comparison(scores, parts, _vertex_error(verts, true, flip) * mm_per_unit)
 
 
@@ -131,37 +145,25 @@ def _vertex_error(verts: np.ndarray, true: Surface, flip: int) -> np.ndarray:
     return np.where(found.on_border, np.nan, error)
 
 
-def check_truth(verts: np.ndarray, truth: np.ndarray, what: str = "ground truth") -> None:
-    """Raise UserError where true points (N, 3) are of another size or place than verts (V, 3)."""
-    ratio = _spread(truth) / _spread(verts)
-    if not SAME_SIZE[0] <= ratio <= SAME_SIZE[1]:
+def check_size(ratio: float, what: str = "ground truth") -> None:
+    """Raise UserError where what is true is `ratio` times as large as what was found, in words."""
+    if SAME_SIZE[0] <= ratio <= SAME_SIZE[1]:
+        return
+    hint = "bring it into the unit of the cameras' translations"
+    for factor, words in UNITS.items():
+        if SAME_UNIT[0] < ratio / factor < SAME_UNIT[1]:
+            hint = f"it looks like {words}, divide it by {factor}"
+        elif SAME_UNIT[0] < ratio * factor < SAME_UNIT[1]:
+            hint = f"it looks like the reverse of {words}, multiply it by {factor}"
+    raise UserError(
+        f"the {what} is {ratio:.4g} times as large as the reconstruction, expected about 1: {hint}"
+    )
+
+
+def check_place(distance: float, size: float, what: str = "ground truth") -> None:
+    """Raise UserError where a typical distance to what is true is not small against a hand."""
+    if distance > FARTHEST * size:
         raise UserError(
-            f"{what} is {ratio:.4g} times as large as the reconstruction; expected the same unit "
-            f"(a ratio near 1): {_unit_hint(ratio)}"
+            f"the {what} lies {distance:.3g} world units from the reconstruction, whose hands are "
+            f"about {size:.2g} large; expected it in the world frame of the capture's cameras"
         )
-    size = _spread(verts)
-    apart = np.linalg.norm(np.median(truth, 0) - np.median(verts, 0))
-    if apart > (FARTHEST + abs(ratio - 1)) * 4 * size:
-        raise UserError(
-            f"{what} lies {apart:.4g} world units from the reconstruction, which is {4 * size:.4g} "
-            "across; expected it in the world frame of the capture's cameras"
-        )
-
-
-def _spread(points: np.ndarray) -> float:
-    """Standard deviation about the median point: a quarter or so of the extent."""
-    return float(np.sqrt(np.square(points - np.median(points, 0)).sum(1).mean()))
-
-
-def _unit_hint(ratio: float) -> str:
-    known = {
-        1000: "millimetres for metres",
-        100: "centimetres for metres",
-        10: "tenths of the unit",
-    }
-    for factor, words in known.items():
-        if 0.4 < ratio / factor < 2.5:
-            return f"it looks like {words}; divide it by {factor}"
-        if 0.4 < ratio * factor < 2.5:
-            return f"it looks like the reverse of {words}; multiply it by {factor}"
-    return "bring it into the unit of the cameras' translations"

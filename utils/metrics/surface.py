@@ -52,11 +52,14 @@ class Surface:
         self._find_borders(faces)
 
     def _split(self) -> None:
-        """Small faces for the search: long ones are split."""
+        """Small faces for the search, long ones split, at a scale where edges are about 1.
+
+        trimesh compares areas with a fixed tolerance, which at millimetres in metres is coarse.
+        """
         a, b = self.verts[edges_of(self.faces)].transpose(1, 0, 2)
-        longest = LONGEST_EDGE * float(np.median(np.linalg.norm(a - b, axis=1)))
+        self._edge = float(np.median(np.linalg.norm(a - b, axis=1)))
         verts, faces, self._parent = trimesh.remesh.subdivide_to_size(
-            self.verts, self.faces, longest, max_iter=20, return_index=True
+            self.verts / self._edge, self.faces, LONGEST_EDGE, max_iter=20, return_index=True
         )
         self._triangles = verts[faces]
         centroids = self._triangles.mean(1)
@@ -88,8 +91,10 @@ class Surface:
 
     def nearest(self, points: np.ndarray) -> Nearest:
         """The nearest point on the surface to each of points (N, 3)."""
-        parts = [self._nearest(points[k : k + CHUNK]) for k in range(0, len(points), CHUNK)]
+        scaled = points / self._edge
+        parts = [self._nearest(scaled[k : k + CHUNK]) for k in range(0, len(points), CHUNK)]
         point, small = (np.concatenate(x) for x in zip(*parts))
+        point *= self._edge
         face = self._parent[small]
         distance = np.linalg.norm(points - point, axis=1)
         return Nearest(point, distance, face, self.normals[face], self._on_border(point, face))
@@ -101,7 +106,7 @@ class Surface:
         while len(pending):
             k = min(k, len(self._triangles))
             own = points[pending]
-            distance, candidate = self._tree.query(own, k=[*range(1, k + 1)])
+            distance, candidate = self._tree.query(own, k=[*range(1, k + 1)], workers=-1)
             # A centroid lies on its face, so the nearest one bounds the distance from above.
             bound = distance[:, :1]
             row, slot = np.nonzero(distance - self._radius[candidate] <= bound)
