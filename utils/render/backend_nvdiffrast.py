@@ -7,6 +7,7 @@ tests a visible face's own three edges only and misses the silhouettes of sub-pi
 from __future__ import annotations
 
 import importlib.util
+import sys
 from functools import lru_cache
 
 import torch
@@ -42,8 +43,24 @@ def check_available(device: torch.device) -> None:
 @lru_cache(maxsize=8)
 def _context(device: torch.device):
     import nvdiffrast.torch as dr
+    from torch.utils import cpp_extension
 
-    return dr.RasterizeCudaContext(device=device)
+    try:
+        try:
+            return dr.RasterizeCudaContext(device=device)
+        except ModuleNotFoundError as error:
+            # nvdiffrast 0.3 compiles its kernels at first use and then imports them by their name,
+            # under which recent PyTorch versions no longer make them known.
+            if not str(error.name).startswith("nvdiffrast_plugin"):
+                raise
+            sys.path.append(cpp_extension._get_build_directory(error.name, False))
+            return dr.RasterizeCudaContext(device=device)
+    except (ImportError, OSError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"nvdiffrast cannot compile or load its CUDA kernels ({reason}): see "
+            "requirements-gpu.txt, or run with --device cpu"
+        ) from error
 
 
 def rasterize(

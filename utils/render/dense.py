@@ -6,6 +6,8 @@ pairs and their gradients are computed here, with the CPU backend's formulas, on
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -31,18 +33,20 @@ def fragments_from_ids(
     beside[:, 1:] |= covered[:, :-1]
     beside[:, :-1] |= covered[:, 1:]
     rim = beside & ~covered & inside
-    view, y, x = (torch.cat(i).int() for i in zip(covered.nonzero().T, rim.nonzero().T))
-    face = ids[covered].int()
-    N = len(face)
+    # Places in the flattened map: they index without asking the device how many there are again.
+    places = [mask.flatten().nonzero()[:, 0] for mask in (covered, rim)]
+    place, N = torch.cat(places), len(places[0])
+    number = torch.arange(len(place), dtype=torch.int32, device=ids.device)
     slots = torch.full((B, H, W), -1, dtype=torch.int32, device=ids.device)
-    slots[covered] = torch.arange(N, dtype=torch.int32, device=ids.device)
-    slots[rim] = -2 - torch.arange(N, len(x), dtype=torch.int32, device=ids.device)
+    slots.view(-1)[place] = torch.where(number < N, number, -2 - number)
+    view, y, x = (i.int() for i in torch.unravel_index(place, (B, H, W)))
+    face = ids.flatten()[places[0]].int()
     bary, depth, front = barycentrics(verts_px, faces, view[:N], y[:N], x[:N], face)
-    counts = covered.sum((1, 2)).cpu()
-    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)])
+    firsts = torch.arange(B + 1, device=ids.device) * (H * W)
     return Fragments(
-        view[:N], y[:N], x[:N], face, bary, depth, front, sizes, faces, verts_px, offsets,
-        view, y, x, rim_pairs(slots), slots, pixel_width,
+        view[:N], y[:N], x[:N], face, bary, depth, front, sizes, faces, verts_px,
+        torch.searchsorted(places[0], firsts).cpu(), view, y, x, rim_pairs(slots, place[N:]), slots,
+        pixel_width,
     )  # fmt: skip
 
 
@@ -72,22 +76,50 @@ def barycentrics(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Perspective-correct barycentrics (N, 3) and depths (N,), float32, with autograd; front (N,).
 
-    In double precision: the determinants of sub-pixel faces lose too many digits otherwise.
+    Faces seen edge on get thirds and no gradient.
     """
-    V = verts_px.shape[1]
-    index = faces[face].long() + (view.long() * V)[:, None]
-    corners = verts_px.reshape(-1, 3).index_select(0, index.reshape(-1)).reshape(-1, 3, 3).double()
-    inverse, det = inverse_matrices(corners)
-    regular = det != 0
-    pixel = torch.stack([x, y, torch.ones_like(x)], -1).double()
-    weights = (inverse @ pixel[:, :, None])[:, :, 0]
-    exact = weights / torch.where(regular, weights.sum(-1), 1.0)[:, None]
-    # Snapped coverage may include pixels a hair outside of the face.
-    bary = exact + (exact.detach().clamp(min=0) - exact.detach())
-    bary = bary / bary.detach().sum(-1, keepdim=True)
-    bary = torch.where(regular[:, None], bary, 1 / 3)
-    depth = (bary * corners[:, :, 2]).sum(-1)
-    return bary.float(), depth.float(), det < 0
+    index = faces[face].long() + (view.long() * verts_px.shape[1])[:, None]
+    return _Barycentrics.apply(verts_px, index, torch.stack([x, y], -1))
+
+
+class _Barycentrics(torch.autograd.Function):
+    """Solves M w = (x, y, 1), M = [P0 P1 P2], for bary = w / sum(w) and depth = 1 / sum(w).
+
+    In double precision: the determinants of sub-pixel faces lose too many digits otherwise. The
+    pixel (x, y) (N, 2) is taken to the origin first, which leaves numbers of the face's own size.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, verts_px: Tensor, index: Tensor, pixel: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        corners = verts_px.detach().reshape(-1, 3)[index].double()  # (N, 3, 3)
+        corners[:, :, :2] -= corners[:, :, 2:] * pixel[:, None]
+        inverse, det = inverse_matrices(corners)
+        regular = (det != 0)[:, None]
+        # Snapped coverage may include pixels a hair outside of the face.
+        bary = torch.where(regular, inverse[:, :, 2], 1.0).clamp(min=0)
+        bary = bary / bary.sum(1, keepdim=True)
+        depth = (bary * corners[:, :, 2]).sum(1)
+        inverse = torch.where(regular[:, None], inverse, 0.0)
+        ctx.shape, front = verts_px.shape, det < 0
+        outputs = bary.float(), depth.float(), front
+        ctx.save_for_backward(index, pixel, inverse.float(), *outputs[:2])
+        ctx.mark_non_differentiable(front)
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, by_bary: Tensor, by_depth: Tensor, _: Any) -> tuple[Tensor, None, None]:
+        index, pixel, inverse, bary, depth = ctx.saved_tensors
+        by_depth = by_depth * depth + (by_bary * bary).sum(1)
+        by_w = (by_bary - by_depth[:, None]) * depth[:, None]
+        by_point = (by_w[:, None] @ inverse)[:, 0]  # (N, 3), in the pixel's frame
+        by_point[:, 2] -= (by_point[:, :2] * pixel).sum(1)
+        by_point /= -depth[:, None]
+        grad = by_point.new_zeros(ctx.shape[0] * ctx.shape[1], 3)
+        for k in range(3):  # dw = -M^-1 dM w
+            grad.index_add_(0, index[:, k], bary[:, k : k + 1] * by_point)
+        return grad.reshape(ctx.shape), None, None
 
 
 def interpolate(fragments: Fragments, attributes: Tensor) -> Tensor:
@@ -105,15 +137,25 @@ def neighbours(slots: Tensor) -> list[tuple[Tensor, Tensor]]:
     return [(slots[:, :, :-1], slots[:, :, 1:]), (slots[:, :-1], slots[:, 1:])]
 
 
-def rim_pairs(slots: Tensor) -> Pairs:
-    """Pairs of a covered pixel (slot >= 0) and a rim pixel (-2 - slot)."""
-    p, q, axis = [], [], []
-    for a, (first, second) in enumerate(neighbours(slots)):
-        chosen = ((first >= 0) & (second < -1)) | ((first < -1) & (second >= 0))
-        for slot, found in ((first[chosen], p), (second[chosen], q)):
-            found.append(torch.where(slot >= 0, slot, -2 - slot))
-        axis.append(torch.full_like(p[-1], a))
-    return Pairs(torch.cat(p), torch.cat(q), torch.cat(axis))
+def rim_pairs(slots: Tensor, rim: Tensor) -> Pairs:
+    """Pairs of a covered pixel (slot >= 0) and a rim pixel (-2 - slot).
+
+    slots (B, H, W); rim (R,) places of the rim pixels in the flattened map.
+    """
+    _, H, W = slots.shape
+    flat = slots.flatten()
+    here, column, row = -2 - flat[rim], rim % W, rim // W % H
+    firsts, seconds, axes = [], [], []
+    for step, axis, inside in (
+        (-1, 0, column > 0), (1, 0, column < W - 1), (-W, 1, row > 0), (W, 1, row < H - 1),
+    ):  # fmt: skip
+        there = flat[torch.where(inside, rim + step, rim)]  # rim pixels are no neighbours of rim
+        chosen = (there >= 0).nonzero()[:, 0]
+        pair = here[chosen], there[chosen]
+        firsts.append(pair[step < 0])
+        seconds.append(pair[step > 0])
+        axes.append(torch.full_like(pair[0], axis))
+    return Pairs(torch.cat(firsts), torch.cat(seconds), torch.cat(axes))
 
 
 def surface_pairs(fragments: Fragments) -> Pairs:
