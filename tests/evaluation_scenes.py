@@ -1,0 +1,44 @@
+"""Reconstructions of made-up hands whose scores are known, as mesh_sfs_optim.py leaves them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tests.ham_scenes import HamScene
+from utils.cameras import Similarity
+from utils.files import save_torch
+
+FRAME = Similarity(0.1, torch.tensor([0.02, -0.01, 0.03], dtype=torch.float64))
+
+
+def write_reconstruction(
+    folder: Path, scene: HamScene, verts: Tensor | None = None, unit: float = 1.0
+) -> None:
+    """Write `folder`/1.pt of verts (V, 3) metres, by default the scene's true surface.
+
+    `unit` is the number of world units in a metre.
+    """
+    verts = scene.true if verts is None else verts
+    frame = Similarity(FRAME.scale * unit, FRAME.offset * unit)
+    cameras = scene.cameras.normalised(Similarity(1 / unit, torch.zeros(3))).normalised(frame)
+    hands = [
+        hand | {"scale": hand["scale"] * unit, "trans": hand["trans"] * unit}
+        for hand in scene.parameters
+    ]
+    save_torch(
+        folder / "1.pt",
+        {
+            "albedo": scene.appearance.albedo,
+            "sh_coeff": scene.appearance.sh_coeff,
+            "gain": scene.appearance.gain,
+            "verts": verts.double() * unit,
+            "faces": torch.from_numpy(scene.faces),
+            "subdivisions": 0,
+            "hands": hands,
+            "world_from_hand_units": [frame.scale, *frame.offset.tolist()],
+            "cameras": {"K": cameras.K, "R": cameras.R, "t": cameras.t, "sizes": cameras.sizes},
+        },
+    )
