@@ -213,17 +213,22 @@ def summarise(
         "light": light,
         "hands": reconstruction.sides,
         "lpips": lpips if isinstance(lpips, str) else "AlexNet",
-        "mean": mean_scores(results),
+        "mean": mean_scores(results, views.believed),
         "truth": scores or None,
         "views": [result.as_dict() for result in results],
     }
     return Evaluation(metrics, results, surface)
 
 
-def mean_scores(results: list[ViewResult]) -> dict[str, Any]:
-    """Means over the views that have a number: of the mask's scores and of each renderer's."""
+def mean_scores(results: list[ViewResult], believed: list[bool] | None = None) -> dict[str, Any]:
+    """Means over the views that have a number: of the mask's scores and of each renderer's.
+
+    Where it is known which masks are believed, also of those alone (`mask_believed`).
+    """
     names = dict.fromkeys(name for result in results for name in result.images)
     means: dict[str, Any] = {"mask": _means([r.masks for r in results])}
+    if believed is not None and not all(believed):
+        means["mask_believed"] = _means([r.masks for r, b in zip(results, believed) if b])
     for name in names:
         means[name] = _means([r.images[name] for r in results if name in r.images])
     return means

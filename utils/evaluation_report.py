@@ -69,6 +69,7 @@ VIEW_COLUMNS = {
     "recall": ("mask", "recall", "{:.3f}"),
     "PSNR": (None, "psnr", "{:.2f}"),
     "aligned": (None, "psnr_aligned", "{:.2f}"),
+    "own light": (None, "psnr_own_light", "{:.2f}"),
     "SSIM": (None, "ssim", "{:.3f}"),
     "aligned ": (None, "ssim_aligned", "{:.3f}"),
     "FLIP": (None, "flip", "{:.3f}"),
@@ -82,7 +83,7 @@ def table_text(metrics: dict[str, Any]) -> str:
     """The table that the terminal shows of `metrics` (as in metrics.json)."""
     lines = [f"cameras: {metrics['cameras']} (image size from {metrics['image_size_from']})"]
     lines.append(f"light: {metrics['light']}")
-    renderers = [name for name in metrics["mean"] if name != "mask"] or ["mesh"]
+    renderers = [name for name in metrics["mean"] if not name.startswith("mask")] or ["mesh"]
     for name in renderers:
         lines += ["", *_view_table(metrics, name)]
     lines += ["", *notes(metrics)]
@@ -96,6 +97,11 @@ def notes(metrics: dict[str, Any]) -> list[str]:
     found = []
     if metrics["lpips"].startswith("LPIPS"):
         found.append(metrics["lpips"])
+    if "mesh" in metrics["mean"]:
+        found.append(
+            "aligned: a gain and an offset a channel; own light: under the light that fits this "
+            "photo best, a bound and no prediction"
+        )
     if any(view["mask"] for view in metrics["views"]):
         found.append("masks: pixels nearest to the wrist's end left out")
     else:
@@ -116,6 +122,9 @@ def _view_table(metrics: dict[str, Any], renderer: str) -> list[str]:
         status = "" if view["status"] == "ok" else view["status"]
         rows.append([str(view["view"]), *_cells(view, columns), status])
     rows.append(["mean", *_cells(metrics["mean"], columns), ""])
+    if "mask_believed" in metrics["mean"]:
+        believed = {"mask": metrics["mean"]["mask_believed"]}
+        rows.append(["mean, believed masks", *_cells(believed, columns), ""])
     return _aligned(rows)
 
 

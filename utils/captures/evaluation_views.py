@@ -11,7 +11,7 @@ import torch
 from utils.cameras import Cameras
 from utils.captures.demo import Capture, image_size, load_cameras
 from utils.errors import UserError
-from utils.files import load_image, load_mask
+from utils.files import load_image, load_json, load_mask
 
 OFF_CENTRE = 1.4  # principal points farther from the middle than by this factor ask for a reason
 AGREES = 0.15  # of the factor, between width and height: then the images were scaled
@@ -22,7 +22,8 @@ class EvaluationViews:
     """Cameras (world units) with a photo and a mask each, or None where there is none.
 
     fitted: they are the views that the reconstruction was fitted in, in their order; origin says
-    in words where the cameras came from, and size_origin where their images' size did.
+    in words where the cameras came from, and size_origin where their images' size did; believed:
+    which masks the fit believed, where that is known.
     """
 
     cameras: Cameras
@@ -31,6 +32,7 @@ class EvaluationViews:
     fitted: bool
     origin: str
     size_origin: str = "the photos"
+    believed: list[bool] | None = None
 
     def __len__(self) -> int:
         return len(self.cameras)
@@ -51,11 +53,16 @@ class EvaluationViews:
 
 
 def own_views(
-    capture: Capture, cameras: Cameras, images: Path | None = None, masks: Path | None = None
+    capture: Capture,
+    cameras: Cameras,
+    images: Path | None = None,
+    masks: Path | None = None,
+    verdicts: Path | None = None,
 ) -> EvaluationViews:
     """The views of a capture in the cameras (world units) that a stage ended with.
 
-    images and masks are folders that replace the capture's own. Raises UserError where their
+    images and masks are folders that replace the capture's own; verdicts the file in which the
+    fit says which of the capture's own masks it believed. Raises UserError where their
     sizes or numbering don't fit the capture, or where `cameras` are of another number of views.
     """
     if len(cameras) != len(capture):
@@ -67,15 +74,19 @@ def own_views(
     image_paths = list(capture.image_paths) if images is None else _numbered(images, count)
     own_masks = [capture.mask_path(view) for view in range(count)]
     mask_paths = [path if path.is_file() else None for path in own_masks]
+    believed = None
     if masks is not None:
         mask_paths = _numbered(masks, count)
+    elif verdicts is not None and verdicts.is_file():
+        found = load_json(verdicts)
+        believed = [bool(v["believed"]) for v in found] if len(found) == count else None
     moved = cameras.project(_middle(cameras)) - capture.cameras.project(_middle(cameras))
     shift = float(moved.norm(dim=-1).max())
     origin = "the capture's own cameras" + (
         f", as the pipeline corrected them (by up to {shift:.1f} px)" if shift > 0.05 else ""
     )
     cameras = Cameras(cameras.K, cameras.R, cameras.t, capture.cameras.sizes)
-    views = EvaluationViews(cameras, image_paths, mask_paths, True, origin)
+    views = EvaluationViews(cameras, image_paths, mask_paths, True, origin, believed=believed)
     _check_sizes(views)
     return views
 
