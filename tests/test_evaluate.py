@@ -396,3 +396,30 @@ def test_a_truth_that_is_not_there(folders, tmp_path, capsys):
 
 def test_names_are_folder_names(folders, capsys):
     assert "--name a/b: expected a plain folder name" in refused(folders, capsys, "--name", "a/b")
+
+
+# --- the ablation --------------------------------------------------------------------------------
+@pytest.mark.slow
+def test_an_ablation_of_the_demo_from_the_shell(tmp_path):
+    """All stages on demo_data, small: a refined hand is nearer to the truth than its start."""
+    level = "ham_levels=[{{verts=1600, image_scale=0.5, steps={}, lr=0.02, smoothness=20}}]"
+    (tmp_path / "parts.conf").write_text(
+        "parts = [{name = refined, set = ['%s']}, {name = start, set = ['%s']}]".replace("'", '"')
+        % (level.format(25), level.format(0))
+    )
+    command = [sys.executable, "evaluate.py", "--ablation", "--device", "cpu"]
+    command += ["--parts", str(tmp_path / "parts.conf"), "--out_path", str(tmp_path / "out")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr
+    assert "| refined | " in done.stdout and "held-out views" in done.stdout
+    parts = load_json(tmp_path / "out" / "ablation.json")["parts"]
+    start, refined = (next(iter(parts[name].values())) for name in ("start", "refined"))
+    errors = [m["truth"]["surface"]["all"]["to_truth"]["mean_mm"] for m in (start, refined)]
+    assert errors[1] < 0.8 * errors[0]
+    assert start["mean"]["mask"]["iou"] < refined["mean"]["mask"]["iou"]
+    assert start["seconds"] > 0 and len(refined["views"]) == 2
+
+
+def test_an_ablation_of_nothing(tmp_path, capsys):
+    assert evaluate.main(["--ablation", "--parts", str(tmp_path / "none.conf")]) == 2
+    assert "no such file; see conf/ablation.conf" in capsys.readouterr().err
