@@ -8,8 +8,6 @@ import numpy as np
 import trimesh
 from scipy.spatial import cKDTree
 
-from utils.mesh import boundary_vertices, edges_of
-
 LONGEST_EDGE = 2.0  # median edges; longer ones are split, so that few candidates are near a point
 FIRST_CANDIDATES = 32
 CHUNK = 20_000  # points at a time: about 100 MB
@@ -49,15 +47,15 @@ class Surface:
         self.normals = doubled[solid] / (2 * area[solid, None])
         self.area = area[solid]
         self._split()
-        self._find_borders(faces)
+        self._find_borders(np.asarray(faces), solid)
 
     def _split(self) -> None:
         """Small faces for the search, long ones split, at a scale where edges are about 1.
 
         trimesh compares areas with a fixed tolerance, which at millimetres in metres is coarse.
         """
-        a, b = self.verts[edges_of(self.faces)].transpose(1, 0, 2)
-        self._edge = float(np.median(np.linalg.norm(a - b, axis=1)))
+        corners = self.verts[self.faces]
+        self._edge = float(np.median(np.linalg.norm(corners - np.roll(corners, 1, 1), axis=2)))
         verts, faces, self._parent = trimesh.remesh.subdivide_to_size(
             self.verts / self._edge, self.faces, LONGEST_EDGE, max_iter=20, return_index=True
         )
@@ -67,16 +65,15 @@ class Surface:
         self._radius = corner.max(1)
         self._tree = cKDTree(centroids)
 
-    def _find_borders(self, all_faces: np.ndarray) -> None:
-        """Which edge of a face (F, 3), opposite to its corner k, and which vertex is open."""
-        rims = boundary_vertices(all_faces)
-        self._open_vertex = np.zeros(len(self.verts), bool)
-        self._open_vertex[rims] = True
-        ends = np.sort(np.stack([self.faces[:, [1, 2, 0]], self.faces[:, [2, 0, 1]]], 2), axis=2)
-        code = ends[..., 0] * len(self.verts) + ends[..., 1]
+    def _find_borders(self, faces: np.ndarray, solid: np.ndarray) -> None:
+        """Which edges of solid faces (F, 3), opposite to corner k, and which vertices are open."""
+        ends = np.sort(np.stack([faces[:, [1, 2, 0]], faces[:, [2, 0, 1]]], 2), axis=2)
+        code = ends[..., 0].astype(np.int64) * len(self.verts) + ends[..., 1]
         _, inverse, count = np.unique(code, return_inverse=True, return_counts=True)
-        alone = (count[inverse] == 1).reshape(code.shape)
-        self._open_edge = alone & self._open_vertex[ends].all(2)
+        alone = count[inverse.reshape(code.shape)] == 1
+        self._open_vertex = np.zeros(len(self.verts), bool)
+        self._open_vertex[ends[alone]] = True
+        self._open_edge = alone[solid]
 
     def sample(self, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Points (count, 3) uniform by area, and the face of each."""
