@@ -79,14 +79,15 @@ def _cameras_around(hand: Reconstruction) -> Cameras:
     up = points[9] - points[0]
     up /= np.linalg.norm(up)
     palm = np.cross(points[5] - points[0], points[17] - points[0])
-    palm *= 1 if hand.sides[0] == "right" else -1
+    mirrored = 1 if hand.sides[0] == "right" else -1
+    palm *= mirrored
     palm -= (palm @ up) * up
     palm /= np.linalg.norm(palm)
     centre = (hand.verts.max(0) + hand.verts.min(0)) / 2
     reach = np.linalg.norm(hand.verts - centre, axis=1).max()
     R, t = [], []
     for angle in np.radians([0, 90, 180, 270]):
-        forward = np.cos(angle) * palm + np.sin(angle) * np.cross(up, palm)
+        forward = np.cos(angle) * palm + np.sin(angle) * mirrored * np.cross(up, palm)
         R.append(np.stack([np.cross(-up, forward), -up, forward]))
         t.append(DISTANCE * reach * np.array([0, 0, 1]) - R[-1] @ centre)
     middle = (PIXELS - 1) / 2

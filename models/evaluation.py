@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -115,7 +115,9 @@ def score_view(
         result.status = "no hand in this view"
         return result
     if mask is not None:
+        nowhere = np.zeros_like(mask)
         result.masks = mask_scores(shape.covered, mask, shape.ignored)
+        result.masks["iou_with_forearm"] = mask_scores(shape.covered, mask, nowhere)["iou"]
         if not mask.any():
             result.status = "the mask is empty"
             return result
@@ -135,11 +137,11 @@ def appearance_in_views(
     reconstruction: Reconstruction, views: EvaluationViews
 ) -> tuple[list[Appearance], str]:
     """How the hands look in each view, and in words which light that is."""
-    found, light = reconstruction.appearance, "each view's own, as fitted"
+    found, words = reconstruction.appearance, "each view's own, as fitted"
     if not views.fitted:
-        found, light = light_for_unseen(found, len(views)), "that of the fitted views on average"
+        found, words = light_for_unseen(found, len(views)), "that of the fitted views on average"
     pairs = zip(found.sh_coeff[:, None], found.gain[:, None])
-    return [Appearance(found.albedo, sh_coeff, gain) for sh_coeff, gain in pairs], light
+    return [replace(found, sh_coeff=light, gain=gain) for light, gain in pairs], words
 
 
 def check_visible(

@@ -34,6 +34,7 @@ def write_reconstruction(
             "albedo": scene.appearance.albedo,
             "sh_coeff": scene.appearance.sh_coeff,
             "gain": scene.appearance.gain,
+            "lobes": None,
             "verts": verts.double() * unit,
             "faces": torch.from_numpy(scene.faces),
             "subdivisions": 0,

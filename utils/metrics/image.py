@@ -7,6 +7,7 @@ region; outside it the rendering is replaced by the photo, so that what lies the
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +99,9 @@ def load_lpips() -> Lpips | str:
         return NO_LPIPS_PACKAGE
     if not (Path(torch.hub.get_dir()) / "checkpoints" / ALEXNET).is_file():
         return NO_LPIPS_WEIGHTS
-    network = lpips.LPIPS(net="alex", spatial=True, verbose=False).eval()
+    with warnings.catch_warnings():  # it names weights in a way that torchvision deprecates
+        warnings.simplefilter("ignore", UserWarning)
+        network = lpips.LPIPS(net="alex", spatial=True, verbose=False).eval()
 
     def distance(image: np.ndarray, photo: np.ndarray) -> np.ndarray:
         pair = [torch.from_numpy(2 * x - 1).movedim(-1, 0)[None].float() for x in (image, photo)]
