@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 CONFIG_KEYS = [
     *("hand_model", "num", "w", "h", "input_mesh_dire", "ham_levels", "degree"),
     *("sfs_weight", "outlier_residual", "mask_weight", "lap_weight", "albedo_weight"),
-    *("edge_weight", "delta_weight", "fold_weight", "albedo_lr", "sh_lr"),
+    *("edge_weight", "delta_weight", "fold_weight", "highlight_support", "light_weight"),
+    *("albedo_lr", "sh_lr"),
     *("refine_cameras", "camera_weight", "camera_lr"),
 ]
 

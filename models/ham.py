@@ -14,9 +14,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from models.appearance import Appearance, solve_appearance, vertex_samples
+from models.appearance import Appearance, vertex_samples
+from models.appearance_solver import Samples, solve_appearance
 from models.detail import PreconditionedVertices, UniformAdam
 from models.ham_state import HamState
+from models.lighting import light_spread
+from models.specular import towards_cameras
 from utils.camera_correction import Views
 from utils.config import Config
 from utils.errors import UserError
@@ -26,6 +29,7 @@ from utils.photos import Photos
 from utils.render import Renderer
 
 CAMERA_UNIT = 1e-3  # radians, or shift over distance: 2 pixels at a focal length of 2000
+HIGHLIGHT_STEPS = 15  # between two looks where the highlights are
 DECAY_FROM, DECAY_TO = 0.6, 0.2  # the last 40 % of a level's steps shrink to a fifth
 
 
@@ -51,33 +55,46 @@ class Terms:
 
     def start_appearance(self, state: HamState) -> Appearance:
         """Albedo, light and gain to start from: solved, or `carried` where that fits better."""
-        config, verts, carried = self.config, state.verts, state.appearance
-        with torch.no_grad():
-            fragments = self.render(verts, state.correction)
-            pixels = self.photos.at(fragments.view, fragments.y, fragments.x)
-            weight = pixels.photometric * fragments.front_facing()
-            normals = vertex_normals(verts, self.faces)
-            samples = vertex_samples(self.faces, fragments, pixels.color, weight, len(verts))
-            albedo = carried.albedo if carried else None
-            solved = solve_appearance(*samples, normals, config.degree, albedo)
-            if carried is None:
-                return solved
-            errors = [
-                photometric_loss(
-                    self.renderer.interpolate(fragments, candidate.vertex_colors(normals)),
-                    *(pixels.color, weight, config.outlier_residual),
-                )
-                for candidate in (solved, carried)
-            ]
-        return solved if errors[0] < errors[1] else carried.copy()
+        carried = state.appearance
+        albedo = carried.albedo if carried else None
+        solved, error = self.solve(state.verts, state.correction, albedo)
+        if carried is None or error < self.photometric(state.verts, carried, state.correction):
+            return solved
+        return carried.copy()
+
+    @torch.no_grad()
+    def solve(self, verts: Tensor, correction: Tensor, albedo: Tensor | None):
+        """Closed-form appearance, from `albedo` where given, and its photometric loss."""
+        fragments = self.render(verts, correction)
+        pixels = self.photos.at(fragments.view, fragments.y, fragments.x)
+        weight = pixels.photometric * fragments.front_facing()
+        normals = vertex_normals(verts, self.faces)
+        seen = vertex_samples(self.faces, fragments, pixels.color, weight, len(verts))
+        towards = towards_cameras(verts, self.views.corrected(correction).centers().to(verts))
+        samples = Samples(*seen, normals, towards)
+        config = self.config
+        solved = solve_appearance(samples, config.degree, albedo, config.highlight_support)
+        return solved, self.photometric(verts, solved, correction)
+
+    @torch.no_grad()
+    def photometric(self, verts: Tensor, appearance: Appearance, correction: Tensor) -> Tensor:
+        """The photometric loss alone."""
+        shine = self.highlights(verts, appearance, correction)
+        return self(verts, appearance, correction, shine)["sfs"]
+
+    @torch.no_grad()
+    def highlights(self, verts: Tensor, appearance: Appearance, correction: Tensor):
+        """Highlights (views, V, 3) on the mesh as it is; they move too little to need gradients."""
+        normals = vertex_normals(verts, self.faces)
+        return appearance.highlights_in(self.views.corrected(correction), verts, normals)
 
     def __call__(
-        self, verts: Tensor, appearance: Appearance, correction: Tensor
+        self, verts: Tensor, appearance: Appearance, correction: Tensor, highlights: Tensor | None
     ) -> dict[str, Tensor]:
         """Every term times its weight."""
         config, surface = self.config, self.surface
         fragments = self.render(verts, correction)
-        colors = appearance.vertex_colors(vertex_normals(verts, self.faces))
+        colors = appearance.vertex_colors(vertex_normals(verts, self.faces), highlights)
         predicted = self.renderer.interpolate(fragments, colors)
         rim = self.renderer.coverage(fragments)
         pixels = self.photos.at(rim.view, rim.y, rim.x)
@@ -94,6 +111,7 @@ class Terms:
             "edge": config.edge_weight * surface.edge(verts),
             "delta": config.delta_weight * surface.delta(displacement),
             "fold": config.fold_weight * surface.fold(verts),
+            "light": config.light_weight * light_spread(appearance.sh_coeff),
             "camera": config.camera_weight * (correction / CAMERA_UNIT).square().mean(),
         }
 
@@ -118,7 +136,9 @@ def refine_level(
     with tqdm(range(level.steps), desc=title, leave=False, dynamic_ncols=True) as bar:
         for step in bar:
             verts = surface.verts()
-            losses = terms(verts, appearance, correction)
+            if step % HIGHLIGHT_STEPS == 0:
+                highlights = terms.highlights(verts, appearance, correction)
+            losses = terms(verts, appearance, correction, highlights)
             weighted = torch.stack(list(losses.values()))
             # The step's one wait for what a GPU computes.
             numbers = dict(zip(losses, weighted.tolist()))
@@ -138,6 +158,12 @@ def refine_level(
             history.append(numbers)
             bar.set_postfix({name: f"{numbers[name]:.4f}" for name in ("sfs", "mask")})
     verts, appearance, correction = best
+    import os
+
+    if os.environ.get("FINAL") == "1":
+        a2, e2 = terms.solve(verts, correction, appearance.albedo)
+        print("final", e2.item(), history[-1]["sfs"])
+        appearance = a2
     appearance.normalise_()
     return replace(
         state, verts=verts, appearance=appearance, correction=correction, history=history

@@ -86,9 +86,7 @@ def _save_parameters(path: Path, hands: FittedHands, result: HamResult) -> Path:
     save_torch(
         path,
         {
-            "albedo": appearance.albedo.cpu(),
-            "sh_coeff": appearance.sh_coeff.cpu(),
-            "gain": appearance.gain.cpu(),
+            **appearance.as_dict(),
             "verts": torch.from_numpy(result.verts_world()),
             "faces": torch.from_numpy(result.state.faces),
             "subdivisions": result.state.subdivisions,

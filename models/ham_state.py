@@ -58,8 +58,7 @@ class HamState:
         finer = self._subdivision(levels)
         appearance = self.appearance
         if appearance is not None:
-            albedo = finer.carry(appearance.albedo)
-            appearance = Appearance(albedo, appearance.sh_coeff, appearance.gain)
+            appearance = replace(appearance, albedo=finer.carry(appearance.albedo))
         return replace(
             self,
             verts=finer.carry(self.verts),
@@ -195,7 +194,8 @@ class HamProgress:
             return state, []
         device = state.verts.device
         tensors = {k: kept[k].to(device) for k in ("verts", "reference", "correction")}
-        appearance = Appearance(*(x.to(device) for x in kept["appearance"]))
+        found = kept["appearance"].items()
+        appearance = Appearance(**{k: None if x is None else x.to(device) for k, x in found})
         resumed = replace(
             state,
             **tensors,
@@ -215,7 +215,6 @@ class HamProgress:
         """Keep `state`; `start` (V, 3) are the vertices that the first level started from."""
         if self.path is None or state.appearance is None:
             return
-        appearance = [x.detach().cpu() for x in state.appearance.parameters()]
         kept = {
             "made_with": self.made_with,
             "start": start.cpu(),
@@ -224,7 +223,7 @@ class HamProgress:
             "correction": state.correction.cpu(),
             "faces": torch.from_numpy(state.faces),
             "subdivisions": state.subdivisions,
-            "appearance": appearance,
+            "appearance": state.appearance.as_dict(),
             "history": state.history,
             "reports": [asdict(report) for report in reports],
         }

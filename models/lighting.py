@@ -27,3 +27,11 @@ def sh_basis(normals: Tensor, degree: int = 3) -> Tensor:
 def radiance(sh_coeff: Tensor, basis: Tensor) -> Tensor:
     """Shading (views, V) of vertices with `basis` (V, n) under `sh_coeff` (views, n)."""
     return sh_coeff @ basis.T
+
+
+def light_spread(sh_coeff: Tensor) -> Tensor:
+    """Mean squared difference of the views' light (views, n) from their mean.
+
+    Lamps stand still in the world; what differs between views is what the model can't say.
+    """
+    return (sh_coeff - sh_coeff.mean(0)).square().mean()

@@ -20,7 +20,7 @@ from utils.files import load_torch
 from utils.keypoints import SIDES
 from utils.render import Renderer
 
-KEYS = ("albedo", "sh_coeff", "gain", "verts", "faces", "subdivisions", "hands", "cameras")
+KEYS = ("albedo", "sh_coeff", "gain", "lobes", "verts", "faces", "subdivisions", "hands", "cameras")
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def load_reconstruction(folder: Path, scan_id: str) -> Reconstruction:
     scale, *offset = data["world_from_hand_units"]
     frame = Similarity(scale, torch.tensor(offset, dtype=torch.float64))
     cameras = Cameras(**data["cameras"]).to(dtype=torch.float64).normalised(frame.inverse())
-    appearance = Appearance(*(data[name].float() for name in ("albedo", "sh_coeff", "gain")))
+    appearance = Appearance(*(data[name] for name in ("albedo", "sh_coeff", "gain", "lobes")))
     found = Reconstruction(
         data["verts"].double().numpy(),
         data["faces"].numpy(),

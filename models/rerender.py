@@ -30,7 +30,7 @@ def render_mesh(
     renderer = Renderer(faces_t)
     colors = torch.ones(len(cameras), *verts.shape, device=verts.device)
     if appearance is not None:
-        colors = appearance.vertex_colors(vertex_normals(verts, faces_t))
+        colors = appearance.colors_in(cameras, verts, vertex_normals(verts, faces_t))
     renderings = []
     with torch.no_grad():
         for view in range(len(cameras)):

@@ -14,4 +14,5 @@ def light_for_unseen(appearance: Appearance, views: int) -> Appearance:
         appearance.albedo,
         appearance.sh_coeff.mean(0, keepdim=True).expand(views, -1),
         appearance.gain.mean(0, keepdim=True).expand(views, -1),
+        appearance.lobes,
     )

@@ -26,10 +26,11 @@ FOLD_COSINE = 0.2  # a face may turn this far (78 degrees) from its start before
 def photometric_loss(predicted: Tensor, observed: Tensor, weight: Tensor, clip: float) -> Tensor:
     """Mean absolute colour error of covered pixels, each channel's error clipped at `clip`.
 
-    predicted, observed (N, 3) in [0, 1], weight (N,). A pixel that is off by more than `clip`
-    shows something else (a specular, a shadow, a wrong mask) and stops pulling.
+    predicted (N, 3), observed (N, 3) in [0, 1], weight (N,). What is brighter than white is white
+    in a photo. A pixel that is off by more than `clip` shows something else (a specular, a shadow,
+    a wrong mask) and stops pulling.
     """
-    error = (predicted - observed).abs().clamp(max=clip).mean(1)
+    error = (predicted.clamp(max=1) - observed).abs().clamp(max=clip).mean(1)
     return (error * weight).sum() / weight.sum().clamp(min=1.0)
 
 
