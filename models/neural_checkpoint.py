@@ -1,0 +1,134 @@
+"""The neural renderer as a file: its weights, its mesh, and the reconstruction it belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from models.appearance import Appearance
+from models.neural_inputs import NetShape
+from models.neural_renderer import NeuralMesh, NeuralRenderer
+from models.neural_training import Exposure, Trained
+from models.reconstruction import Reconstruction
+from utils.errors import UserError
+from utils.files import load_torch, save_torch
+
+FORMAT = 1
+KEYS = {"format", "mesh", "hand_models", "net_type", "shape", "model", "exposure", "surface"}
+
+
+@dataclass(frozen=True)
+class TrainedHands:
+    """A trained renderer and the mesh that it draws, in the hand units of its reconstruction."""
+
+    trained: Trained
+    mesh: NeuralMesh
+
+
+def mesh_name(reconstruction: Reconstruction) -> str:
+    """A short name that differs for every mesh: a hash of its vertices and faces."""
+    digest = hashlib.sha256(reconstruction.verts.astype("<f4").tobytes())
+    digest.update(reconstruction.faces.astype("<i4").tobytes())
+    return digest.hexdigest()[:16]
+
+
+def hand_models(reconstruction: Reconstruction) -> list[str]:
+    """Side and kind of every hand, such as 'left open'."""
+    return [f"{hand['type']} {hand['hand_model']}" for hand in reconstruction.hands]
+
+
+def checkpoint_path(folder: Path, net_type: str, scan_id: str) -> Path:
+    """Where the checkpoint of a scan's results folder is."""
+    return folder / "checkpoints" / f"{net_type}_{scan_id}.pth"
+
+
+def save_checkpoint(
+    path: Path, hands: TrainedHands, reconstruction: Reconstruction, facts: dict[str, Any]
+) -> None:
+    """Write everything that drawing needs; loads with `weights_only=True`."""
+    model, light = hands.trained.model, hands.mesh.appearance
+    save_torch(
+        path,
+        {
+            "format": FORMAT,
+            "mesh": mesh_name(reconstruction),
+            "hand_models": hand_models(reconstruction),
+            "net_type": model.net_type,
+            "shape": {**asdict(model.shape), "inputs": list(model.shape.inputs)},
+            "model": _on_cpu(model.state_dict()),
+            "exposure": _on_cpu(hands.trained.exposure.state_dict()),
+            "surface": _on_cpu(
+                {
+                    "verts": hands.mesh.verts,
+                    "albedo": light.albedo,
+                    "sh_coeff": light.sh_coeff,
+                    "gain": light.gain,
+                    **({} if light.lobes is None else {"lobes": light.lobes}),
+                }
+            ),
+            "facts": facts,
+        },
+    )
+
+
+def load_checkpoint(
+    path: Path, net_type: str, reconstruction: Reconstruction, device: str = "cpu"
+) -> TrainedHands:
+    """Read what `save_checkpoint` wrote.
+
+    Raises UserError where nothing was trained yet, and where the file is foreign, of another
+    network type, hand model or mesh than the reconstruction's.
+    """
+    data = load_torch(path, f"nothing trained yet; run neural_render.py --net_type {net_type}")
+    if not isinstance(data, dict) or KEYS - set(data) or data["format"] != FORMAT:
+        raise UserError(f"{path} is no checkpoint of neural_render.py; delete it and train again")
+    _check_belongs(path, data, net_type, reconstruction)
+    shape = NetShape(**{**data["shape"], "inputs": tuple(data["shape"]["inputs"])})
+    model = NeuralRenderer(net_type, shape, len(reconstruction.verts))
+    exposure = Exposure(len(data["exposure"]["offset"]))
+    try:
+        model.load_state_dict(data["model"])
+        exposure.load_state_dict(data["exposure"])
+    except RuntimeError as error:
+        raise UserError(f"{path} does not fit its own network; train again") from error
+    surface = {name: value.to(device) for name, value in data["surface"].items()}
+    appearance = Appearance(
+        *(surface[name] for name in ("albedo", "sh_coeff", "gain")), surface.get("lobes")
+    )
+    mesh = NeuralMesh(surface["verts"], reconstruction.faces, appearance)
+    return TrainedHands(Trained(model.to(device), exposure.to(device)), mesh)
+
+
+def _check_belongs(
+    path: Path, data: dict[str, Any], net_type: str, reconstruction: Reconstruction
+) -> None:
+    if data["net_type"] != net_type:
+        raise UserError(
+            f"{path} holds a network of type {data['net_type']}, expected {net_type}; "
+            f"pass --net_type {data['net_type']} or train again"
+        )
+    own = hand_models(reconstruction)
+    if data["hand_models"] != own:
+        raise UserError(
+            f"{path} was trained for the hand models {', '.join(data['hand_models'])}, the "
+            f"reconstruction has {', '.join(own)}; train again"
+        )
+    if data["mesh"] != mesh_name(reconstruction):
+        raise UserError(
+            f"{path} belongs to another mesh ({data['mesh']}, this one is "
+            f"{mesh_name(reconstruction)}); train again"
+        )
+
+
+def reposed(hands: TrainedHands, verts: Tensor) -> TrainedHands:
+    """The same hands with vertices (V, 3) elsewhere; features and albedo stay on the skin."""
+    skin = hands.mesh.verts if hands.mesh.skin is None else hands.mesh.skin
+    return replace(hands, mesh=replace(hands.mesh, verts=verts, skin=skin))
+
+
+def _on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().cpu() for name, value in tensors.items()}

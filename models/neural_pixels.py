@@ -1,0 +1,97 @@
+"""The photos' covered pixels as a training set, and which of the views are held out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from utils.errors import UserError
+from utils.photos import Photos
+from utils.render import Renderer
+from utils.render.fragments import Fragments
+
+FEWEST_PIXELS = 256  # fewer comparable pixels of the hands are no capture of hands
+PROBE_SHARE = 6  # one view of so many is held out
+FEWEST_PROBED = 4  # of fewer views none can be spared
+
+
+@dataclass(frozen=True)
+class TrainingPixels:
+    """N comparable covered pixels of all views, which stay where they are while the mesh does.
+
+    corners (N, 3) vertices and bary (N, 3) of each pixel's point; view, y, x (N,) in the crops;
+    front (N,) bool; color (N, 3) of the photo; centers (views, 3) of the cameras, hand units.
+    """
+
+    corners: Tensor
+    bary: Tensor
+    view: Tensor
+    y: Tensor
+    x: Tensor
+    front: Tensor
+    color: Tensor
+    centers: Tensor
+
+    def __len__(self) -> int:
+        return len(self.view)
+
+    @staticmethod
+    def of(renderer: Renderer, photos: Photos, verts: Tensor) -> TrainingPixels:
+        """The covered pixels that may be compared with the photos.
+
+        Raises UserError where hardly any are.
+        """
+        with torch.no_grad():
+            fragments = renderer.rasterize(photos.cameras, verts)
+            return TrainingPixels.from_fragments(fragments, photos)
+
+    @staticmethod
+    def from_fragments(fragments: Fragments, photos: Photos) -> TrainingPixels:
+        """The same from what is drawn already."""
+        rows = photos.at(fragments.view, fragments.y, fragments.x)
+        kept = torch.nonzero(rows.photometric > 0)[:, 0]
+        if len(kept) < FEWEST_PIXELS:
+            raise UserError(
+                f"the photos show {len(kept)} comparable pixels of the hands; look at the overlays "
+                "of mesh_sfs_optim.py and at the masks"
+            )
+        view, y, x = (part[kept].long() for part in (fragments.view, fragments.y, fragments.x))
+        return TrainingPixels(
+            fragments.faces.long()[fragments.face[kept].long()],
+            fragments.bary.detach()[kept],
+            *(view, y, x),
+            fragments.front_facing()[kept],
+            rows.color[kept],
+            photos.cameras.centers().to(rows.color),
+        )
+
+    def part(self, chosen: Tensor) -> TrainingPixels:
+        """The pixels chosen (n,) by number or mask."""
+        rows = (self.corners, self.bary, self.view, self.y, self.x, self.front, self.color)
+        return TrainingPixels(*(row[chosen] for row in rows), self.centers)
+
+    def of_views(self, views: list[int]) -> TrainingPixels:
+        """The pixels of some views, which may be none."""
+        return self.part(torch.isin(self.view, torch.tensor(views).to(self.view)))
+
+    def interpolate(self, values: Tensor) -> Tensor:
+        """Values (V, C) of vertices at the pixels (N, C), differentiable in the values."""
+        return functional.embedding_bag(
+            self.corners, values, per_sample_weights=self.bary, mode="sum"
+        )
+
+
+def probe_views(pixels: TrainingPixels) -> list[int]:
+    """Views to hold out while it is decided how far the network may go: every sixth, spread.
+
+    None of fewer than four views that show the hands.
+    """
+    counts = torch.bincount(pixels.view, minlength=len(pixels.centers))
+    useful = torch.nonzero(counts >= FEWEST_PIXELS)[:, 0].tolist()
+    if len(useful) < FEWEST_PROBED:
+        return []
+    number = max(1, round(len(useful) / PROBE_SHARE))
+    return [useful[int((k + 0.5) * len(useful) / number)] for k in range(number)]

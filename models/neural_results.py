@@ -1,0 +1,153 @@
+"""Opens what neural_render.py needs, and writes what it made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from models.neural_checkpoint import TrainedHands
+from models.neural_refinement import SurfaceStart
+from models.neural_renderer import Painter
+from models.reconstruction import Reconstruction
+from models.rerender import Rendering
+from utils.cameras import Cameras
+from utils.captures import Capture
+from utils.errors import UserError
+from utils.files import load_mesh, save_image, save_mesh
+from utils.photos import Photos, ViewCrop, pack_photos
+from utils.report import comparison
+from utils.trusted_views import trusted_views
+
+
+def open_start(folder: Path, scan_id: str, found: Reconstruction, device: str) -> SurfaceStart:
+    """The reconstruction in hand units, with the parametric hand that it was refined from."""
+    path = folder / f"ori_{scan_id}.obj"
+    reference, _ = load_mesh(path, "run mesh_sfs_optim.py on this scan first")
+    if len(reference) != len(found.verts):
+        raise UserError(f"{path} is not of {scan_id}.pt's mesh; run mesh_sfs_optim.py again")
+    to_hand = found.frame.inverse()
+    verts, reference = (
+        to_hand.apply(torch.as_tensor(x)).to(device, torch.float32)
+        for x in (found.verts, reference)
+    )
+    appearance = found.appearance.copy()
+    for name, value in vars(appearance).items():
+        if value is not None:
+            setattr(appearance, name, value.to(device))
+    return SurfaceStart(verts, reference, torch.from_numpy(found.faces).to(device), appearance)
+
+
+def open_photos(
+    capture: Capture, found: Reconstruction, fit_folder: Path, scale: float, device: str
+) -> tuple[list[ViewCrop], Photos]:
+    """The capture's views around the hands, in the cameras that the reconstruction ended with.
+
+    Raises UserError where the capture has another number of views.
+    """
+    if len(capture) != len(found.cameras):
+        raise UserError(
+            f"{capture.scan_dir} holds {len(capture)} photos, the reconstruction "
+            f"{len(found.cameras)} views; run mesh_sfs_optim.py on this scan again"
+        )
+    cameras = found.cameras.normalised(found.frame)
+    verts = found.frame.inverse().apply(torch.from_numpy(found.verts)).numpy()
+    crops, _ = trusted_views(capture, cameras, verts, fit_folder)
+    return crops, pack_photos(crops, cameras, scale, device)
+
+
+class WorldPainter:
+    """Draws trained hands into cameras in world units."""
+
+    def __init__(self, hands: TrainedHands, found: Reconstruction) -> None:
+        self._painter, self._frame = Painter(hands.trained.model, hands.mesh), found.frame
+        self._device = hands.mesh.verts.device
+
+    def render(self, camera: Cameras) -> Rendering:
+        """The picture of one camera, on black."""
+        own = camera.normalised(self._frame).to(self._device, torch.float32)
+        return self._painter.render(own)
+
+    def extended(self, camera: Cameras) -> list[np.ndarray]:
+        """The picture with the hands' colours continued to every pixel around them.
+
+        So it can be compared in a region that is not exactly the hands' own.
+        """
+        rendering = self.render(camera)
+        return [extend_colors(rendering)]
+
+
+def extend_colors(rendering: Rendering) -> np.ndarray:
+    """The image (H, W, 3) with uncovered pixels coloured as the nearest covered one."""
+    if not rendering.covered.any():
+        return rendering.image
+    empty = (~rendering.covered).astype(np.uint8)
+    _, labels = cv2.distanceTransformWithLabels(
+        empty, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    colors = np.zeros((labels.max() + 1, 3), np.float32)
+    colors[labels[rendering.covered]] = rendering.image[rendering.covered]
+    return colors[labels]
+
+
+def save_training_pictures(
+    folder: Path, hands: TrainedHands, found: Reconstruction, crops: Sequence[ViewCrop]
+) -> list[Path]:
+    """rerender/nr_%02d.png of every view in its own exposure, and neural/%02d.png beside photos."""
+    painter, paths = WorldPainter(hands, found), []
+    for view, crop in enumerate(crops):
+        rendering = painter.render(found.cameras[view])
+        covered = rendering.covered
+        own = torch.from_numpy(rendering.image[covered]).to(hands.mesh.verts)
+        with torch.no_grad():
+            seen = hands.trained.exposure(own, torch.full((len(own),), view, device=own.device))
+        rendering.image[covered] = seen.clamp(0, 1).cpu().numpy()
+        paths.append(folder / "rerender" / f"nr_{view:02d}.png")
+        save_image(paths[-1], rendering.image)
+        x0, y0, x1, y1 = crop.box
+        image, covered = rendering.image[y0:y1, x0:x1], covered[y0:y1, x0:x1]
+        picture = comparison(crop.image, image, covered, covered, f"view {view}")
+        save_image(folder / "neural" / f"{view:02d}.png", picture)
+    return paths
+
+
+def save_refined_mesh(path: Path, hands: TrainedHands, found: Reconstruction) -> None:
+    """The mesh that the renderer draws, world units, with its albedo."""
+    verts = found.frame.apply(hands.mesh.verts.cpu().double()).numpy()
+    albedo = hands.mesh.appearance.albedo.cpu().clamp(0, 1).numpy()
+    save_mesh(path, verts, found.faces, albedo)
+
+
+def save_pictures(folder: Path, renderings: Iterable[Rendering]) -> list[Path]:
+    """%02d.png, RGB on black, and mask_%02d.png."""
+    paths = []
+    for view, rendering in enumerate(renderings):
+        paths += [folder / f"{view:02d}.png", folder / f"mask_{view:02d}.png"]
+        save_image(paths[-2], rendering.image)
+        save_image(paths[-1], rendering.covered)
+    return paths
+
+
+def summary(report: dict[str, Any]) -> str:
+    """What the held-out views said, in one or two lines."""
+    lines = []
+    if report["tried"]:
+        views = ", ".join(map(str, report["probes"]))
+        best = max(report["tried"], key=lambda tried: tried["psnr"])
+        lines.append(
+            f"view {views} held out: mesh shading {report['tried'][0]['psnr']:.2f} dB, "
+            f"neural renderer {best['psnr']:.2f} dB (colours aligned)"
+        )
+    if report["stage_2"]:
+        before, after = report["stage_2"]["before"], report["stage_2"]["after"]
+        verdict = "kept" if report["stage_2"]["kept"] else "not kept: the mesh stays as it was"
+        lines.append(
+            f"stage 2 in the same: {before['psnr']:.2f} -> {after['psnr']:.2f} dB"
+            + ("" if before["iou"] is None else f", IoU {before['iou']:.4f} -> {after['iou']:.4f}")
+            + f"; {verdict}"
+        )
+    return "\n".join(lines) or "too few views to hold one out: nothing was chosen by them"

@@ -1,0 +1,201 @@
+"""Stage 1 of the neural renderer: features and network from the photos, the mesh as it is."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from models.neural_inputs import PixelInputs
+from models.neural_pixels import TrainingPixels
+from models.neural_renderer import NeuralMesh, NeuralRenderer
+from utils.config import Config
+from utils.metrics.image import align_colors, psnr
+
+WARM_UP = 20  # steps
+LAST_LR = 0.02  # share of the learning rate that is left at the end
+KEEP_EVERY = 25  # steps between copies to which a loss that turns nan falls back
+PATCH = 160  # pixels: side of a U-Net's training crops
+STRENGTHS = ((0.0, 0.0), (1.0, 0.0), (1.0, 0.5), (1.0, 1.0))  # static, network; least first
+WORTH = 0.05  # dB that a stronger setting must gain on held-out views
+
+
+class Exposure(nn.Module):
+    """A gain and an offset a view and channel, 1 and 0 on average: cameras differ in both.
+
+    Unseen views get none.
+    """
+
+    def __init__(self, views: int) -> None:
+        super().__init__()
+        self.log_gain = nn.Parameter(torch.zeros(views, 3))
+        self.offset = nn.Parameter(torch.zeros(views, 3))
+
+    def forward(self, colors: Tensor, view: Tensor) -> Tensor:
+        """Colours (N, 3) as the camera of `view` (N,) would show them."""
+        gain = (self.log_gain - self.log_gain.mean(0)).exp()
+        offset = self.offset - self.offset.mean(0)
+        return colors * gain[view] + offset[view]
+
+
+@dataclass
+class Trained:
+    """A renderer, the training views' exposure, the loss of every step, and whether it is sound.
+
+    stopped: the step in which the loss turned nan, before which everything was kept, or None.
+    """
+
+    model: NeuralRenderer
+    exposure: Exposure
+    history: list[float] = field(default_factory=list)
+    stopped: int | None = None
+
+    def modules(self) -> list[nn.Module]:
+        """Everything that is trained."""
+        return [self.model, self.exposure]
+
+
+def fresh(net_type: str, shape, num_verts: int, views: int, device: str) -> Trained:
+    """An untrained renderer, which draws the mesh's shading."""
+    model = NeuralRenderer(net_type, shape, num_verts)
+    return Trained(model.to(device), Exposure(views).to(device))
+
+
+def inputs_of(
+    trained: Trained, columns: Tensor, lobes: Tensor | None, pixels: TrainingPixels
+) -> PixelInputs:
+    """Network inputs of training pixels; `columns` and `lobes` are the mesh's."""
+    surface = pixels.interpolate(columns)
+    features = pixels.interpolate(trained.model.features)
+    center = pixels.centers[pixels.view]
+    return trained.model.inputs(surface, features, center, pixels.front, lobes)
+
+
+def train(
+    trained: Trained,
+    mesh: NeuralMesh,
+    pixels: TrainingPixels,
+    config: Config,
+    steps: int,
+    title: str = "",
+    after_step: Callable[[int, Trained], bool] | None = None,
+) -> Trained:
+    """Train in place for `steps` steps of a batch each; returns `trained`.
+
+    after_step(step, trained) may end the training by returning True. Stops and falls back to the
+    last good state when the loss turns nan.
+    """
+    columns, lobes = mesh.table(trained.model.shape).columns.detach(), mesh.lobes()
+    optimizer = make_optimizer(trained, config)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate(steps))
+    draw = _patches(pixels) if trained.model.net_type == "unet" else _batches(pixels, config.batch)
+    kept = _state(trained)
+    with tqdm(range(steps), desc=title, leave=False, dynamic_ncols=True) as bar:
+        for step in bar:
+            batch = draw()
+            inputs = inputs_of(trained, columns, lobes, batch)
+            colors = trained.model.image_colors(inputs, batch.y, batch.x)
+            loss = (trained.exposure(colors, batch.view) - batch.color).abs().mean()
+            if not torch.isfinite(loss):
+                bar.write(f"{title}: the loss turned nan in step {step}; kept the last good state")
+                _restore(trained, kept)
+                trained.stopped = step
+                break
+            if step % KEEP_EVERY == 0:
+                kept = _state(trained)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            trained.history.append(loss.item())
+            bar.set_postfix(loss=f"{loss.item():.4f}")
+            if after_step and after_step(step, trained):
+                break
+    return trained
+
+
+def make_optimizer(trained: Trained, config: Config) -> torch.optim.Optimizer:
+    """Adam with one learning rate for the network, one for features, one for exposures."""
+    groups = [
+        {"params": trained.model.network.parameters(), "lr": config.lr},
+        {"params": [trained.model.features], "lr": config.feature_lr, "weight_decay": 0},
+        {"params": trained.exposure.parameters(), "lr": config.exposure_lr, "weight_decay": 0},
+    ]
+    return torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=config.weight_decay)
+
+
+def learning_rate(steps: int) -> Callable[[int], float]:
+    """Factor of the learning rate: a short rise, then half a cosine."""
+
+    def factor(step: int) -> float:
+        wave = 0.5 * (1 + math.cos(math.pi * step / max(steps, 1)))
+        return min(1.0, (step + 1) / WARM_UP) * (LAST_LR + (1 - LAST_LR) * wave)
+
+    return factor
+
+
+def _batches(pixels: TrainingPixels, size: int) -> Callable[[], TrainingPixels]:
+    def draw() -> TrainingPixels:
+        return pixels.part(torch.randint(len(pixels), (size,), device=pixels.view.device))
+
+    return draw
+
+
+def _patches(pixels: TrainingPixels) -> Callable[[], TrainingPixels]:
+    """Square crops about a random pixel, each of one view."""
+
+    def draw() -> TrainingPixels:
+        middle = torch.randint(len(pixels), (1,), device=pixels.view.device)
+        apart = ((pixels.y - pixels.y[middle]).abs(), (pixels.x - pixels.x[middle]).abs())
+        near = torch.maximum(*apart) < PATCH // 2
+        return pixels.part(near & (pixels.view == pixels.view[middle]))
+
+    return draw
+
+
+def _state(trained: Trained) -> list[dict[str, Tensor]]:
+    return [copy.deepcopy(module.state_dict()) for module in trained.modules()]
+
+
+def _restore(trained: Trained, state: list[dict[str, Tensor]]) -> None:
+    for module, kept in zip(trained.modules(), state):
+        module.load_state_dict(kept)
+
+
+@torch.no_grad()
+def view_psnr(
+    trained: Trained, mesh: NeuralMesh, pixels: TrainingPixels, views: Sequence[int]
+) -> float:
+    """Mean PSNR of views in which the renderer isn't told the exposure: colours are aligned."""
+    columns, lobes, scores = mesh.table(trained.model.shape).columns, mesh.lobes(), []
+    for view in views:
+        own = pixels.of_views([view])
+        inputs = inputs_of(trained, columns, lobes, own)
+        colors = trained.model.image_colors(inputs, own.y, own.x)
+        drawn, photo = (x.cpu().numpy()[None] for x in (colors.clamp(0, 1), own.color))
+        region = torch.ones(1, len(own), dtype=torch.bool).numpy()
+        scores.append(psnr(align_colors(drawn, photo, region).apply(drawn), photo, region))
+    return sum(scores) / len(scores)
+
+
+def choose_strengths(
+    trained: Trained, mesh: NeuralMesh, pixels: TrainingPixels, views: Sequence[int]
+) -> list[dict[str, float]]:
+    """Set the strengths that are best in `views`, which the renderer was not trained on.
+
+    A stronger setting must be worth it. Returns every setting's PSNR, mesh shading first.
+    """
+    results, best = [], None
+    for static, residual in STRENGTHS:
+        trained.model.strengths.copy_(torch.tensor([static, residual]))
+        score = view_psnr(trained, mesh, pixels, views)
+        results.append({"static": static, "network": residual, "psnr": score})
+        if best is None or score > best["psnr"] + WORTH:
+            best = results[-1]
+    trained.model.strengths.copy_(torch.tensor([best["static"], best["network"]]))
+    return results

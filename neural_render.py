@@ -1,0 +1,197 @@
+"""Stage 4: photos + refined mesh -> a neural renderer of the hands, and the mesh once more.
+
+Reads D/S/img, mask, cameras, O/mano_out and O/demo_sfs/S. Training writes into O/demo_sfs/S:
+checkpoints/{mlp,unet}_S.pth, final_S.obj, rerender/nr_%02d.png, neural/%02d.png (photo | rendering
+| difference) and neural_metrics.json. Other modes draw what was trained: see --mode.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from utils.cli import Job, StageRecord, run_stage, stage_parser
+from utils.errors import UserError
+
+if TYPE_CHECKING:
+    from models.neural_results import WorldPainter
+    from models.reconstruction import Reconstruction
+
+CONFIG_KEYS = [
+    *("hand_model", "num", "w", "h", "input_mesh_dire", "out_mesh_dire", "neural_render"),
+    *("sfs_weight", "outlier_residual", "mask_weight", "lap_weight", "albedo_weight"),
+    *("edge_weight", "delta_weight", "fold_weight", "albedo_lr"),
+]
+NEEDED = {"render": ("cameras", "render_path"), "eval": ("cameras",)}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the command line and run; returns the exit status."""
+    parser = stage_parser(
+        "Train a neural renderer of the refined hands on their photos, or draw with it.",
+        "python neural_render.py --data_path demo_data --scan_id 1\n"
+        "  python neural_render.py --data_path demo_data --scan_id 1 --mode eval \\\n"
+        "    --cameras demo_data/1/held/param.npz --images demo_data/1/held/img \\\n"
+        "    --masks demo_data/1/held/mask\n"
+        "  python neural_render.py --data_path demo_data --scan_id 1 --mode turntable",
+    )
+    add = parser.add_argument
+    add("--net_type", choices=["mlp", "unet"], default="mlp", help="default: %(default)s")
+    add(
+        "--mode",
+        choices=["train", "render", "turntable", "eval"],
+        default="train",
+        help="train; render: any --cameras into --render_path, RGB on black and masks; turntable: "
+        "a film around the hands; eval: scores in --cameras beside the mesh's own shading "
+        "(default: %(default)s)",
+    )
+    add("--cameras", type=Path, metavar="F.npz", help="param.npz with world_mat_0, ...")
+    add("--render_path", type=Path, metavar="DIR", help="render: where %%02d.png go")
+    add("--images", type=Path, metavar="DIR", help="eval: photos %%02d.png, one a camera")
+    add("--masks", type=Path, metavar="DIR", help="eval: masks %%02d.png, one a camera")
+    add("--name", metavar="NAME", help="eval: name of the results (default: the cameras')")
+    add("--video", type=Path, metavar="F.mp4", help="turntable: the film, .mp4 or .gif")
+    add("--frames", type=int, default=72, help="turntable: pictures in a turn (default 72)")
+    return run_stage(parser, neural_render, argv)
+
+
+def neural_render(job: Job) -> None:
+    """Run one mode on one scan."""
+    args = job.args
+    for name in NEEDED.get(args.mode, ()):
+        if getattr(args, name) is None:
+            raise UserError(f"--mode {args.mode} needs --{name}")
+    if args.frames < 1:
+        raise UserError(f"--frames {args.frames}: expected at least 1")
+    modes = {"train": train, "render": render, "turntable": turntable, "eval": evaluate}
+    modes[args.mode](job)
+
+
+def train(job: Job) -> None:
+    """Both stages on one scan, and everything they write."""
+    from models.neural_checkpoint import checkpoint_path, mesh_name, save_checkpoint
+    from models.neural_fit import FitProgress, fit_renderer
+    from models.neural_results import (
+        open_photos,
+        open_start,
+        save_refined_mesh,
+        save_training_pictures,
+        summary,
+    )
+    from models.reconstruction import load_reconstruction
+    from utils.captures import load_capture
+    from utils.files import newest_change, save_json
+
+    config, net_type, folder = job.config, job.args.net_type, results_folder(job)
+    found = load_reconstruction(folder, job.scan_id)
+    corrected = job.out_path / "cameras" / f"param_{job.scan_id}.npz"
+    capture = load_capture(
+        *(job.data_path, job.scan_id, config.num, config.w, config.h),
+        corrected if corrected.is_file() else None,
+    )
+    record = StageRecord(job, f"neural_render_{net_type}", CONFIG_KEYS)
+    inputs = [folder / f"{job.scan_id}.pt", folder / f"ori_{job.scan_id}.obj"]
+    inputs += [*capture.image_paths, *(capture.mask_path(view) for view in range(len(capture)))]
+    if record.is_current(inputs):
+        return
+    made_with = {**record.made_with, "mesh": mesh_name(found), "inputs": newest_change(inputs)}
+    progress_path = folder / f".neural_{net_type}.pt"
+    if job.overwrite:
+        progress_path.unlink(missing_ok=True)
+    progress = FitProgress(progress_path, made_with)
+    start = open_start(folder, job.scan_id, found, job.device)
+    crops, photos = open_photos(
+        *(capture, found, job.out_path / config.input_mesh_dire),
+        *(config.neural_render.image_scale, job.device),
+    )
+    fit = fit_renderer(start, photos, config, net_type, progress)
+    print(summary(fit.report))
+    outputs = [checkpoint_path(folder, net_type, job.scan_id), folder / f"final_{job.scan_id}.obj"]
+    save_checkpoint(outputs[0], fit.hands, found, fit.report)
+    save_refined_mesh(outputs[1], fit.hands, found)
+    outputs += save_training_pictures(folder, fit.hands, found, crops)
+    outputs.append(folder / "neural_metrics.json")
+    save_json(outputs[-1], {"net_type": net_type, **fit.report})
+    record.finish(outputs)
+    progress.forget()
+    print(f"look at {folder / 'neural'}")
+
+
+def render(job: Job) -> None:
+    """Draw any cameras."""
+    from models.neural_results import save_pictures
+    from utils.captures.evaluation_views import load_views
+
+    found, painter = open_painter(job)
+    cameras = load_views(
+        job.args.cameras, capture_size=tuple(found.cameras.sizes[0].tolist())
+    ).cameras
+    pictures = [painter.render(cameras[view]) for view in range(len(cameras))]
+    if not any(picture.covered.any() for picture in pictures):
+        raise UserError(
+            f"{job.args.cameras}: no camera sees the hands; expected OpenCV's K [R | t]"
+        )
+    save_pictures(job.args.render_path, pictures)
+    print(f"{len(pictures)} views in {job.args.render_path}")
+
+
+def turntable(job: Job) -> None:
+    """A film around the hands."""
+    import torch
+
+    from utils.orbit import orbit_cameras
+    from utils.video import check_video_path, save_video
+
+    path = job.args.video or results_folder(job) / f"turntable_{job.scan_id}.mp4"
+    check_video_path(path)
+    found, painter = open_painter(job)
+    size = (512, 512)
+    verts = torch.from_numpy(found.verts)
+    cameras = orbit_cameras(verts, found.cameras, job.args.frames, size)
+    save_video(path, (painter.render(cameras[k]).image for k in range(len(cameras))))
+    print(f"look at {path}")
+
+
+def evaluate(job: Job) -> None:
+    """Scores in given cameras, beside the mesh's own shading, as evaluate.py has them."""
+    from evaluate import evaluate_reconstruction, result_name
+    from models.evaluation_results import save_evaluation
+    from utils.captures.evaluation_views import load_views
+
+    args, (found, painter) = job.args, open_painter(job)
+    size = tuple(found.cameras.sizes[0].tolist())
+    views = load_views(args.cameras, args.images, args.masks, size)
+    folder = results_folder(job) / "eval" / result_name(args.name, args.cameras)
+    evaluation = evaluate_reconstruction(found, views, renderers={"nr": painter.extended})
+    save_evaluation(folder, found, views, evaluation)
+    for view in evaluation.metrics["views"]:
+        if "nr" in view:
+            mesh, neural = (view[name]["psnr_aligned"] for name in ("mesh", "nr"))
+            print(
+                f"view {view['view']}: mesh shading {mesh:.2f} dB, neural renderer {neural:.2f} dB "
+                f"({neural - mesh:+.2f}; colours aligned)"
+            )
+    print(f"look at {folder}")
+
+
+def open_painter(job: Job) -> tuple[Reconstruction, WorldPainter]:
+    """The reconstruction and what was trained on it."""
+    from models.neural_checkpoint import checkpoint_path, load_checkpoint
+    from models.neural_results import WorldPainter
+    from models.reconstruction import load_reconstruction
+
+    folder, net_type = results_folder(job), job.args.net_type
+    found = load_reconstruction(folder, job.scan_id)
+    path = checkpoint_path(folder, net_type, job.scan_id)
+    return found, WorldPainter(load_checkpoint(path, net_type, found, job.device), found)
+
+
+def results_folder(job: Job) -> Path:
+    """O/demo_sfs/S."""
+    return job.out_path / job.config.out_mesh_dire / job.scan_id
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""Both stages together: stage 2's geometry, its check, resumption and checkpoints."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from models import neural_fit
+from models.neural_checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
+from models.neural_fit import FitProgress, fit_renderer
+from models.neural_refinement import refine_surface, silhouette_agreement
+from models.neural_renderer import Painter
+from models.reconstruction import load_reconstruction
+from tests.neural_scenes import neural_scene, short_config
+from utils.errors import UserError
+from utils.files import load_torch, save_torch
+from utils.mesh import vertex_normals
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return neural_scene()
+
+
+@pytest.fixture(scope="module")
+def fit(scene):
+    torch.manual_seed(0)
+    return fit_renderer(scene.start, scene.photos, short_config())
+
+
+@pytest.fixture
+def found(scene, tmp_path):
+    scene.write(tmp_path / "data", tmp_path / "out")
+    return load_reconstruction(tmp_path / "out" / "demo_sfs" / "1", "1")
+
+
+def test_stage_2_moves_a_smooth_hand_to_the_true_one(scene):
+    start = replace(scene.start, verts=scene.start.reference)
+    start = replace(start, appearance=scene.scene.appearance)
+    config = short_config("joint_steps=40", "vertex_lr=0.01")
+    verts, _, history = refine_surface(start, scene.photos, list(range(6)), config)
+    normals = vertex_normals(scene.start.verts, scene.start.faces)
+    before, after = (
+        ((x - scene.start.verts) * normals).sum(1).abs().mean() for x in (start.verts, verts)
+    )
+    assert after < 0.85 * before  # 40 steps, photos of 72 pixels: half a bump is a third of one
+    assert history[-1]["mask"] < history[0]["mask"]
+
+
+def test_silhouettes_of_the_true_hand_agree(scene):
+    views = [0, 2]
+    exact = silhouette_agreement(scene.start.verts, scene.start.faces, scene.photos, views)
+    moved = silhouette_agreement(scene.start.verts + 0.1, scene.start.faces, scene.photos, views)
+    assert exact > 0.99 and moved < 0.9
+
+
+def test_a_fit_says_what_views_held_out_said(fit):
+    report = fit.report
+    assert report["probes"] == [3]
+    assert max(each["psnr"] for each in report["tried"]) > report["tried"][0]["psnr"] + 0.5
+    assert report["strengths"][0] == 1
+    assert set(report["stage_2"]) == {"kept", "history", "before", "after"}
+
+
+def test_a_mesh_that_held_out_views_dislike_is_not_kept(scene, monkeypatch):
+    def spoilt(start, *rest):
+        noise = 0.03 * torch.randn(start.verts.shape, generator=torch.Generator().manual_seed(0))
+        return start.verts + noise, start.appearance.albedo, []
+
+    monkeypatch.setattr(neural_fit, "refine_surface", spoilt)
+    fit = fit_renderer(scene.start, scene.photos, short_config())
+    assert not fit.report["stage_2"]["kept"]
+    assert torch.equal(fit.hands.mesh.verts, scene.start.verts)
+
+
+def test_few_views_hold_none_out(scene):
+    cameras, photos = scene.photos.cameras[:3], scene.photos
+    few = type(photos)(cameras, photos.table, photos.starts[:3])
+    own = scene.start.appearance
+    appearance = replace(own, sh_coeff=own.sh_coeff[:3], gain=own.gain[:3])
+    fit = fit_renderer(replace(scene.start, appearance=appearance), few, short_config())
+    assert fit.report["probes"] == [] and fit.report["stage_2"] is None
+    assert fit.report["strengths"] == [1, 1]
+
+
+def test_an_interrupted_fit_goes_on(scene, tmp_path, monkeypatch, capsys):
+    path, config = tmp_path / "progress.pt", short_config()
+    with monkeypatch.context() as patch:
+        patch.setattr(neural_fit, "refine_surface", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            fit_renderer(scene.start, scene.photos, config, progress=FitProgress(path, "same"))
+    kept = load_torch(path)["parts"]
+    assert list(kept) == ["stage 1"]
+    fit = fit_renderer(scene.start, scene.photos, config, progress=FitProgress(path, "same"))
+    assert "going on after stage 1 of an interrupted run" in capsys.readouterr().out
+    assert fit.report["history"][: len(kept["stage 1"]["history"])] == kept["stage 1"]["history"]
+    FitProgress(path, "other config")
+    assert capsys.readouterr().out == ""
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def test_a_checkpoint_draws_the_same(fit, found, scene, tmp_path):
+    path = checkpoint_path(tmp_path, "mlp", "1")
+    save_checkpoint(path, fit.hands, found, {"note": 1})
+    loaded = load_checkpoint(path, "mlp", found)
+    pictures = [
+        Painter(hands.trained.model, hands.mesh).render(scene.photos.cameras[0]).image
+        for hands in (fit.hands, loaded)
+    ]
+    assert (pictures[0] == pictures[1]).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mesh": "0123"}, "belongs to another mesh"),
+        ({"net_type": "unet"}, "holds a network of type unet, expected mlp"),
+        ({"hand_models": ["right mano"]}, "trained for the hand models right mano"),
+        ({"format": 0}, "is no checkpoint of neural_render.py"),
+        ({"model": {}}, "does not fit its own network"),
+    ],
+)
+def test_a_foreign_checkpoint_is_refused(fit, found, tmp_path, change, message):
+    path = checkpoint_path(tmp_path, "mlp", "1")
+    save_checkpoint(path, fit.hands, found, {})
+    save_torch(path, load_torch(path) | change)
+    with pytest.raises(UserError, match=message):
+        load_checkpoint(path, "mlp", found)
+
+
+def test_nothing_trained_yet(found, tmp_path):
+    with pytest.raises(
+        UserError, match=r"nothing trained yet; run neural_render\.py --net_type mlp"
+    ):
+        load_checkpoint(checkpoint_path(tmp_path, "mlp", "1"), "mlp", found)

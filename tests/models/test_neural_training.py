@@ -1,0 +1,97 @@
+"""Stage 1: colours are learned, views are held out, and what doesn't help is left out."""
+
+import pytest
+import torch
+
+from models.neural_pixels import TrainingPixels, probe_views
+from models.neural_training import Exposure, choose_strengths, fresh, train, view_psnr
+from tests.neural_scenes import neural_scene, short_config, small_shape
+from utils.errors import UserError
+from utils.render import Renderer
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return neural_scene()
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+def untrained(scene, net_type="mlp"):
+    count = len(scene.start.verts)
+    return fresh(net_type, small_shape(net_type), count, len(scene.photos.starts), "cpu")
+
+
+@pytest.mark.parametrize("net_type", ["mlp", "unet"])
+def test_a_view_that_was_held_out_gets_better(scene, net_type):
+    pixels, trained = scene.pixels, untrained(scene, net_type)
+    before = view_psnr(trained, scene.mesh, pixels, [2])
+    others = pixels.of_views([0, 1, 3, 4, 5])
+    train(trained, scene.mesh, others, short_config().neural_render, 60)
+    assert trained.history[-1] < 0.6 * trained.history[0]
+    # The mesh is grey and the hand isn't: its colours alone are worth more than a decibel.
+    assert view_psnr(trained, scene.mesh, pixels, [2]) > before + 1
+
+
+def test_values_at_training_pixels_are_those_of_the_renderer(scene):
+    renderer, verts = Renderer(scene.start.faces), scene.start.verts
+    fragments = renderer.rasterize(scene.photos.cameras, verts)
+    expected = renderer.interpolate(fragments, verts)
+    pixels = TrainingPixels.from_fragments(fragments, scene.photos)
+    kept = scene.photos.at(fragments.view, fragments.y, fragments.x).photometric > 0
+    assert len(pixels) == int(kept.sum())
+    assert torch.allclose(pixels.interpolate(verts), expected[kept], atol=1e-5)
+
+
+def test_views_are_held_out_where_there_are_enough(scene):
+    pixels = scene.pixels
+    assert probe_views(pixels) == [3]
+    assert probe_views(pixels.of_views([0, 2, 4])) == []
+    assert probe_views(pixels.of_views([0, 2, 4, 5])) == [4]
+
+
+def test_photos_without_the_hands_are_refused(scene):
+    table = scene.photos.table.clone()
+    table[:, 4] = 0
+    nothing = type(scene.photos)(scene.photos.cameras, table, scene.photos.starts)
+    with pytest.raises(UserError, match="show 0 comparable pixels of the hands"):
+        TrainingPixels.of(Renderer(scene.start.faces), nothing, scene.start.verts)
+
+
+def test_nothing_is_added_that_held_out_views_dislike(scene):
+    trained = untrained(scene)
+    with torch.no_grad():
+        trained.model.features.copy_(torch.randn_like(trained.model.features))
+    tried = choose_strengths(trained, scene.mesh, scene.pixels, [1])
+    assert trained.model.strengths.tolist() == [0, 0]
+    assert tried[0]["psnr"] == max(each["psnr"] for each in tried)
+
+
+def test_a_loss_that_turns_nan_leaves_the_last_good_state(scene):
+    trained, kept = untrained(scene), []
+
+    def poison(step: int, state) -> bool:
+        if step == 24:
+            kept.append(state.model.features.detach().clone())
+        if step == 30:
+            with torch.no_grad():
+                state.model.network.last.bias.fill_(torch.nan)
+        return False
+
+    train(trained, scene.mesh, scene.pixels, short_config().neural_render, 40, "", poison)
+    assert trained.stopped == 31
+    assert torch.equal(trained.model.features, kept[0])
+    assert all(value.isfinite().all() for value in trained.model.state_dict().values())
+
+
+def test_exposures_are_neutral_on_average():
+    exposure = Exposure(4)
+    torch.nn.init.normal_(exposure.log_gain, std=0.1)
+    torch.nn.init.normal_(exposure.offset, std=0.1)
+    views = torch.arange(4)
+    black, white = (exposure(torch.full((4, 3), value), views) for value in (0.0, 1.0))
+    assert torch.allclose(black.mean(0), torch.zeros(3), atol=1e-6)
+    assert torch.allclose((white - black).log().mean(0), torch.zeros(3), atol=1e-6)
