@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from functools import lru_cache
+from textwrap import shorten
 
 import torch
 from torch import Tensor
@@ -56,10 +57,10 @@ def _context(device: torch.device):
             sys.path.append(cpp_extension._get_build_directory(error.name, False))
             return dr.RasterizeCudaContext(device=device)
     except (ImportError, OSError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = shorten(str(error), 100)
         raise UserError(
             f"nvdiffrast cannot compile or load its CUDA kernels ({reason}): see "
-            "requirements-gpu.txt, or run with --device cpu"
+            "requirements-gpu.txt for what it needs, or run with --device cpu"
         ) from error
 
 
