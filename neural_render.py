@@ -73,45 +73,35 @@ def train(job: Job) -> None:
     """Both stages on one scan, and everything they write."""
     from models.neural_checkpoint import checkpoint_path, mesh_name, save_checkpoint
     from models.neural_fit import FitProgress, fit_renderer
+    from models.neural_inputs import net_shape
+    from models.neural_pretraining import load_pretrained
     from models.neural_results import (
-        open_photos,
-        open_start,
+        open_scan,
         save_refined_mesh,
         save_training_pictures,
         summary,
     )
-    from models.reconstruction import load_reconstruction
-    from utils.captures import load_capture
     from utils.files import newest_change, save_json
 
     config, net_type, folder = job.config, job.args.net_type, results_folder(job)
-    found = load_reconstruction(folder, job.scan_id)
-    corrected = job.out_path / "cameras" / f"param_{job.scan_id}.npz"
-    capture = load_capture(
-        *(job.data_path, job.scan_id, config.num, config.w, config.h),
-        corrected if corrected.is_file() else None,
-    )
+    scan = open_scan(job.data_path, job.out_path, job.scan_id, config, job.device)
     record = StageRecord(job, f"neural_render_{net_type}", CONFIG_KEYS)
-    inputs = [folder / f"{job.scan_id}.pt", folder / f"ori_{job.scan_id}.obj"]
-    inputs += [*capture.image_paths, *(capture.mask_path(view) for view in range(len(capture)))]
-    if record.is_current(inputs):
+    if record.is_current(scan.inputs):
         return
-    made_with = {**record.made_with, "mesh": mesh_name(found), "inputs": newest_change(inputs)}
+    found, own = scan.found, config.neural_render
+    shape = net_shape(net_type, own.preset, own.inputs)
+    pretrained = load_pretrained(own.pretrained, net_type, shape)
+    made_with = {**record.made_with, "mesh": mesh_name(found), "inputs": newest_change(scan.inputs)}
     progress_path = folder / f".neural_{net_type}.pt"
     if job.overwrite:
         progress_path.unlink(missing_ok=True)
     progress = FitProgress(progress_path, made_with)
-    start = open_start(folder, job.scan_id, found, job.device)
-    crops, photos = open_photos(
-        *(capture, found, job.out_path / config.input_mesh_dire),
-        *(config.neural_render.image_scale, job.device),
-    )
-    fit = fit_renderer(start, photos, config, net_type, progress)
+    fit = fit_renderer(scan.start, scan.photos, config, net_type, progress, pretrained)
     print(summary(fit.report))
     outputs = [checkpoint_path(folder, net_type, job.scan_id), folder / f"final_{job.scan_id}.obj"]
     save_checkpoint(outputs[0], fit.hands, found, fit.report)
     save_refined_mesh(outputs[1], fit.hands, found)
-    outputs += save_training_pictures(folder, fit.hands, found, crops)
+    outputs += save_training_pictures(folder, fit.hands, found, scan.crops)
     outputs.append(folder / "neural_metrics.json")
     save_json(outputs[-1], {"net_type": net_type, **fit.report})
     record.finish(outputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import torch
 from models.neural_checkpoint import TrainedHands
 from models.neural_refinement import SurfaceStart
 from models.neural_renderer import Painter
-from models.reconstruction import Reconstruction
+from models.reconstruction import Reconstruction, load_reconstruction
 from models.rerender import Rendering
 from utils.cameras import Cameras
-from utils.captures import Capture
+from utils.captures import Capture, load_capture
+from utils.config import Config
 from utils.errors import UserError
 from utils.files import load_mesh, save_image, save_mesh
 from utils.photos import Photos, ViewCrop, pack_photos
@@ -58,6 +60,34 @@ def open_photos(
     verts = found.frame.inverse().apply(torch.from_numpy(found.verts)).numpy()
     crops, _ = trusted_views(capture, cameras, verts, fit_folder)
     return crops, pack_photos(crops, cameras, scale, device)
+
+
+@dataclass(frozen=True)
+class TrainingScan:
+    """One scan as training takes it; inputs are the files that it was read from."""
+
+    found: Reconstruction
+    start: SurfaceStart
+    crops: list[ViewCrop]
+    photos: Photos
+    inputs: list[Path]
+
+
+def open_scan(data: Path, out: Path, scan_id: str, config: Config, device: str) -> TrainingScan:
+    """Scan `scan_id` of the folder `data` with what the stages before left in `out`."""
+    folder = out / config.out_mesh_dire / scan_id
+    found = load_reconstruction(folder, scan_id)
+    corrected = out / "cameras" / f"param_{scan_id}.npz"
+    capture = load_capture(
+        *(data, scan_id, config.num, config.w, config.h),
+        corrected if corrected.is_file() else None,
+    )
+    inputs = [folder / f"{scan_id}.pt", folder / f"ori_{scan_id}.obj", *capture.image_paths]
+    inputs += [capture.mask_path(view) for view in range(len(capture))]
+    start = open_start(folder, scan_id, found, device)
+    scale = config.neural_render.image_scale
+    crops, photos = open_photos(capture, found, out / config.input_mesh_dire, scale, device)
+    return TrainingScan(found, start, crops, photos, inputs)
 
 
 class WorldPainter:

@@ -1,0 +1,59 @@
+"""Pre-trains the neural renderer's network on several scans, to start new ones from.
+
+Reads what neural_render.py reads, of every scan named; writes one file of weights, which
+`--set neural_render.pretrained=F.pth` starts neural_render.py from.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from utils.cli import Job, run_stage, stage_parser
+from utils.errors import UserError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the command line and run; returns the exit status."""
+    parser = stage_parser(
+        "Train one network on several scans, so that new scans need less training.\n"
+        "The scans must have been through mesh_sfs_optim.py; captures of make_demo.py serve well.",
+        "python train_renderer.py --data_path synthetic_data --scans 1 2 3 --save small.pth",
+    )
+    add = parser.add_argument
+    add("--scans", nargs="+", required=True, metavar="S", help="the scans D/S to learn from")
+    add("--save", type=Path, required=True, metavar="F.pth", help="where the weights go")
+    add("--net_type", choices=["mlp", "unet"], default="mlp", help="default: %(default)s")
+    add("--rounds", type=int, default=20, help="times that every scan is seen (default 20)")
+    add("--steps", type=int, default=30, help="of training each time (default 30)")
+    return run_stage(parser, train_renderer, argv)
+
+
+def train_renderer(job: Job) -> None:
+    """Open all scans, train on them in turn, write the weights."""
+    from models.neural_inputs import net_shape
+    from models.neural_pixels import TrainingPixels
+    from models.neural_pretraining import Example, pretrain, save_pretrained
+    from models.neural_renderer import NeuralMesh
+    from models.neural_results import open_scan
+    from utils.render import Renderer
+
+    args, config = job.args, job.config
+    if min(args.rounds, args.steps) < 1:
+        raise UserError(f"--rounds {args.rounds} --steps {args.steps}: expected at least 1")
+    own, examples = config.neural_render, []
+    for scan_id in args.scans:
+        scan = open_scan(job.data_path, job.out_path, scan_id, config, job.device)
+        start = scan.start
+        mesh = NeuralMesh.of(start.verts, scan.found.faces, start.appearance)
+        pixels = TrainingPixels.of(Renderer(start.faces), scan.photos, start.verts)
+        examples.append(Example(mesh, pixels))
+    shape = net_shape(args.net_type, own.preset, own.inputs)
+    weights = pretrain(examples, args.net_type, shape, own, args.rounds, args.steps)
+    save_pretrained(args.save, args.net_type, shape, weights)
+    print(f"{len(examples)} scans in {args.save}; use --set neural_render.pretrained={args.save}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
