@@ -80,8 +80,8 @@ def net_shape(net_type: str, preset: str, inputs: Sequence[str] = ()) -> NetShap
 class SurfaceTable:
     """What is known at vertices before training: position, normal, shading and encodings.
 
-    columns (V, 9 + E): position (hand units), unit normal, colour of the mesh's diffuse shading
-    under the light of unseen views, and the encoded inputs.
+    columns (V, 12 + E): position (hand units), unit normal, colours of the mesh's diffuse shading
+    under the light of unseen views, of its outer and its inner side, and the encoded inputs.
     """
 
     columns: Tensor
@@ -91,7 +91,8 @@ class SurfaceTable:
         verts: Tensor,
         normals: Tensor,
         albedo: Tensor,
-        shading: Tensor,
+        outer: Tensor,
+        inner: Tensor,
         shape: NetShape,
         skin: Tensor | None = None,
     ) -> SurfaceTable:
@@ -99,7 +100,7 @@ class SurfaceTable:
         values = {"normal": normals, "albedo": 2 * albedo - 1}
         values["position"] = verts if skin is None else skin
         encoded = [encode(values[name], BANDS[name]) for name in shape.on_vertices]
-        return SurfaceTable(torch.cat([verts, normals, shading, *encoded], 1))
+        return SurfaceTable(torch.cat([verts, normals, outer, inner, *encoded], 1))
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def pixel_inputs(
 ) -> PixelInputs:
     """Inputs of N pixels.
 
-    surface (N, 9 + E) and features (N, C) are interpolated `SurfaceTable.columns` and features;
+    surface (N, 12 + E) and features (N, C) are interpolated `SurfaceTable.columns` and features;
     center (N or 1, 3) the camera's centre, hand units; front (N,) bool, whether the skin's outer
     side is seen: the inner one (through the open wrist) is shaded with the normal turned. lobes
     are the highlights' amounts (`models.specular`), which the base holds too, or None.
@@ -128,7 +129,8 @@ def pixel_inputs(
     side = torch.where(front, 1.0, -1.0)[:, None]
     toward = normalize(center - surface[:, :3], dim=1)
     normal = normalize(surface[:, 3:6], dim=1) * side
-    base, parts = surface[:, 6:9], [surface[:, 9:], side]
+    base = torch.where(front[:, None], surface[:, 6:9], surface[:, 9:12])
+    parts = [surface[:, 12:], side]
     if lobes is not None:
         base = base + lobe_responses(normal, toward) @ lobes
     if "ray" in shape.inputs:

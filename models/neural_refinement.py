@@ -84,7 +84,7 @@ class GeometryTerms:
         normals = vertex_normals(verts, self.faces)
         shading = appearance.vertex_colors(normals)[self.views]  # (views, V, 3)
         known = torch.cat([verts, normals], 1).expand(len(shading), -1, -1)
-        values = self.renderer.interpolate(fragments, torch.cat([known, shading], 2))
+        values = self.renderer.interpolate(fragments, torch.cat([known, shading, shading], 2))
         chosen = torch.randint(len(values), (min(SHADED, len(values)),), device=values.device)
         chosen = chosen.sort().values
         values, view = values[chosen], fragments.view.long()[chosen]

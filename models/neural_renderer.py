@@ -2,6 +2,8 @@
 
 color = shading(x) + static * features(x)[:3] + residual * network(inputs(x, view))
 
+without the static colour on the inner side, which shows through an open wrist.
+
 Shading is the mesh's own with its highlights, under the light of unseen views; the two strengths
 are 1 unless held-out views say that less is better (`models.neural_training.choose_strengths`).
 """
@@ -61,9 +63,9 @@ class NeuralMesh:
     def table(self, shape: NetShape) -> SurfaceTable:
         """What a network of `shape` needs to know at vertices."""
         normals = vertex_normals(self.verts, torch.from_numpy(self.faces).to(self.verts.device))
-        shading = self.appearance.vertex_colors(normals)[0]
+        outer, inner = (self.appearance.vertex_colors(side)[0] for side in (normals, -normals))
         return SurfaceTable.of(
-            self.verts, normals, self.appearance.albedo, shading, shape, self.skin
+            self.verts, normals, self.appearance.albedo, outer, inner, shape, self.skin
         )
 
 
@@ -87,9 +89,10 @@ class NeuralRenderer(nn.Module):
         front: Tensor,
         lobes: Tensor | None,
     ) -> PixelInputs:
-        """`pixel_inputs` with the static colour in the base."""
+        """`pixel_inputs` with the static colour in the base: the skin's, not its inner side's."""
         found = pixel_inputs(self.shape, surface, features, center, front, lobes)
-        return replace(found, base=found.base + self.strengths[0] * features[:, :COLOR])
+        static = self.strengths[0] * front[:, None] * features[:, :COLOR]
+        return replace(found, base=found.base + static)
 
     def colors(self, pixels: PixelInputs) -> Tensor:
         """Colours (N, 3) of single pixels; not clipped. For networks of pixels."""

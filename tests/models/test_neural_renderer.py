@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -22,7 +23,7 @@ def scene():
 
 def inputs_at(normal, eye, front=True, names=("reflection",), lobes=None):
     """Inputs of one pixel at the origin, seen from `eye`."""
-    surface = torch.tensor([[0.0, 0, 0, *normal, 0.2, 0.3, 0.4]])
+    surface = torch.tensor([[0.0, 0, 0, *normal, 0.2, 0.3, 0.4, 0.1, 0.1, 0.1]])
     shape = net_shape("mlp", "small", names)
     found = pixel_inputs(
         *(shape, surface, torch.zeros(1, 3), torch.tensor([eye]), torch.tensor([front]), lobes)
@@ -41,6 +42,12 @@ def test_the_inner_side_is_seen_with_the_normal_turned():
     side, cosine, *mirrored = inputs_at((0, 0, -1.0), (3.0, 0, 4.0), front=False).inputs[0, :5]
     assert (side, cosine) == (-1, pytest.approx(0.8))
     assert torch.stack(mirrored).tolist() == pytest.approx([-0.6, 0, 0.8])
+
+
+def test_the_inner_side_has_its_own_shading():
+    assert inputs_at((0, 0, -1.0), (0, 0, 4.0), front=False).base.tolist()[0] == pytest.approx(
+        [0.1, 0.1, 0.1]
+    )
 
 
 def test_the_ray_does_not_depend_on_distance():
@@ -74,8 +81,9 @@ def test_untrained_it_is_the_meshs_own_shading(scene, net_type, preset):
     drawn = Painter(model, mesh).render(camera)
     shaded = render_mesh(mesh.verts, mesh.faces, mesh.appearance, camera)[0]
     assert (drawn.covered == shaded.covered).all()
-    # Highlights are shaded at pixels here and at vertices there: on this coarse mesh they differ.
-    assert abs(drawn.image - shaded.image)[drawn.covered].mean() < 0.01
+    # Highlights are shaded at pixels here and at vertices there: on this coarse mesh they differ;
+    # the inner side shows through the wrist, and is shaded with the normal turned only here.
+    assert np.median(abs(drawn.image - shaded.image)[drawn.covered]) < 0.01
 
 
 def test_a_unet_takes_images_of_any_size():
