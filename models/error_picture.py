@@ -51,7 +51,7 @@ def error_picture(
             axis.axis("off")
     scale = ScalarMappable(Normalize(-limit, limit), COLORMAP)
     bar = figure.colorbar(scale, ax=axes, shrink=0.8, extend="both")
-    bar.set_label("inside  |  distance to the true surface, mm  |  outside")
+    bar.set_label("mm outside the true surface")
     with atomic_path(path) as beside:
         figure.savefig(beside, dpi=110)
 
