@@ -1,28 +1,19 @@
 """How good a reconstruction is: in any cameras, against photos, masks and ground truth.
 
 Reads O/demo_sfs/S. Writes into O/demo_sfs/S/eval/NAME: mesh_%02d.png (mesh shading),
-mesh_mask_%02d.png, compare_%02d.png and sheet.png (photo | rendering | difference | masks), with
+mesh_mask_%02d.png, nr_%02d.png where neural_render.py trained
+a renderer, compare_%02d.png and sheet.png (photo | rendering | difference | masks), with
 ground truth error.ply and error.png (the error drawn on the mesh), and metrics.json.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from utils.cli import (
-    INTERRUPTED,
-    USER_ERROR,
-    Job,
-    StageRecord,
-    default_out_path,
-    run_stage,
-    stage_parser,
-)
-from utils.config import DEFAULT_CONFIG
+from utils.cli import Job, StageRecord, run_stage, stage_parser
 from utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,8 +24,8 @@ if TYPE_CHECKING:
     from utils.cameras import Cameras
     from utils.captures.evaluation_views import EvaluationViews
 
-PARTS = Path(__file__).parent / "conf" / "ablation.conf"
 CONFIG_KEYS = ["out_mesh_dire"]
+NET_TYPES = ("mlp", "unet")
 OPTIONS = ("cameras", "images", "masks", "gt_mesh", "gt_keypoints")
 
 
@@ -42,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and evaluate; returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv
     if "--ablation" in argv:
+        from utils.ablation_cli import ablation
+
         return ablation(argv)
     parser = stage_parser(
         "Judge a reconstruction: renders it into any cameras and compares it with photos, masks\n"
@@ -71,55 +64,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_stage(parser, evaluate, argv)
 
 
-def ablation_parser() -> argparse.ArgumentParser:
-    """The command line of `--ablation`."""
-    parser = argparse.ArgumentParser(
-        prog="evaluate.py --ablation",
-        description="Run all stages with one part of the pipeline changed at a time, judge each\n"
-        "on held-out views (D/S/held) and ground truth (D/S/gt), and tabulate.\n"
-        "Writes O/ablation.md and O/ablation.json; what is there is not run again.",
-        epilog="example:\n  python evaluate.py --ablation --data_path demo_data captures --range 2",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--ablation", action="store_true", help=argparse.SUPPRESS)
-    data = {"nargs": "+", "type": Path, "default": [Path("demo_data")], "metavar": "D"}
-    add("--data_path", **data, help="one folder of scans or more (default demo_data)")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--scan_id", default="1", metavar="S", help="the scan D/S (default 1)")
-    which.add_argument("--range", type=int, metavar="N", help="scans 1..N of each folder")
-    add("--out_path", type=Path, metavar="O", help="default: ablation in the results' folder")
-    add("--parts", type=Path, default=PARTS, metavar="F.conf", help="default conf/ablation.conf")
-    add("--only", nargs="+", default=[], metavar="NAME", help="of the parts, these and the first")
-    add("--set", action="append", default=[], metavar="KEY=VALUE", help="in every part")
-    add("--conf", type=Path, default=DEFAULT_CONFIG, help="HOCON config (default %(default)s)")
-    add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: %(default)s")
-    add("--seed", type=int, default=0, help="random seed (default %(default)s)")
-    return parser
-
-
-def ablation(argv: Sequence[str]) -> int:
-    """Parse the command line of `--ablation` and run it; returns the exit status."""
-    from utils.ablation import Scan, load_parts, run_ablation
-
-    args = ablation_parser().parse_args(argv)
-    ids = [args.scan_id] if args.range is None else [str(k + 1) for k in range(args.range)]
-    scans = [Scan(path, scan_id) for path in args.data_path for scan_id in ids]
-    folder = args.out_path or default_out_path(args.data_path[0]) / "ablation"
-    options = ["--conf", args.conf.resolve(), "--device", args.device, "--seed", args.seed]
-    try:
-        parts = load_parts(args.parts, args.set, args.only)
-        report = run_ablation(scans, parts, folder, [str(word) for word in options])
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return USER_ERROR
-    except KeyboardInterrupt:
-        print("\ninterrupted; run the same command to go on", file=sys.stderr)
-        return INTERRUPTED
-    print((folder / "ablation.md").read_text(encoding="utf-8"), end="")
-    return USER_ERROR if report["failed"] else 0
-
-
 def evaluate(job: Job) -> None:
     """Evaluate one scan and write the results."""
     from models.evaluation_results import save_evaluation
@@ -133,10 +77,12 @@ def evaluate(job: Job) -> None:
     record = StageRecord(job, f"evaluate_{name}", CONFIG_KEYS, options)
     inputs = [folder / f"{job.scan_id}.pt", *views.files()]
     inputs += [path for path in (args.cameras, args.gt_mesh, args.gt_keypoints) if path]
+    inputs += (folder / "checkpoints").glob(f"*_{job.scan_id}.pth")
     if record.is_current(inputs):
         print((folder / "eval" / name / "table.txt").read_text(encoding="utf-8"), end="")
         return
-    evaluation = evaluate_reconstruction(reconstruction, views, truth, seed=job.seed)
+    renderers = trained_renderers(folder, job.scan_id, reconstruction, job.device)
+    evaluation = evaluate_reconstruction(reconstruction, views, truth, renderers, seed=job.seed)
     outputs = save_evaluation(folder / "eval" / name, reconstruction, views, evaluation)
     record.finish(outputs)
     print(f"look at {folder / 'eval' / name}")
@@ -202,36 +148,48 @@ def evaluate_reconstruction(
     from models.evaluation import (
         appearance_in_views,
         check_visible,
+        judge_view,
         score_truth,
-        score_view,
-        shape_in_view,
         summarise,
     )
     from models.forearm_direction import find_forearms
-    from models.own_light import image_in_own_light
-    from models.rerender import Rendering
-    from utils.metrics.image import load_lpips, psnr
+    from utils.metrics.image import load_lpips
 
     lpips = load_lpips()
     appearances, light = appearance_in_views(reconstruction, views)
     surface = score_truth(reconstruction, truth, samples, seed) if truth else None
-    masks = [views.mask(view) for view in range(len(views))]
-    forearms = find_forearms(reconstruction, views.cameras, masks)
-    results = []
-    for view in tqdm(range(len(views)), desc="views", leave=False):
-        camera = views.cameras[view]
-        shape = shape_in_view(reconstruction, camera, forearms)
-        renderings = {"mesh": reconstruction.render(camera, appearances[view])[0]}
-        for name, draw in (renderers or {}).items():
-            renderings[name] = Rendering(draw(camera)[0], shape.covered)
-        photo, mask = views.image(view), masks[view]
-        result = score_view(view, renderings, shape, photo, mask, lpips)
-        if "mesh" in result.images:
-            ideal = image_in_own_light(reconstruction, camera, photo, result.region)
-            result.images["mesh"]["psnr_own_light"] = psnr(ideal, photo, result.region)
-        results.append(result)
+    forearms = find_forearms(reconstruction, views.cameras, views.masks())
+    results = [
+        judge_view(reconstruction, views, view, appearances[view], forearms, renderers or {}, lpips)
+        for view in tqdm(range(len(views)), desc="views", leave=False)
+    ]
     check_visible(results, views, reconstruction)
     return summarise(reconstruction, views, results, surface, light, lpips)
+
+
+def trained_renderers(
+    folder: Path, scan_id: str, reconstruction: Reconstruction, device: str
+) -> dict[str, Callable[[Cameras], Sequence[np.ndarray]]]:
+    """What neural_render.py trained on this very mesh, as `evaluate_reconstruction` takes it.
+
+    Named nr, or nr_mlp and nr_unet where both were trained. One that was trained on another mesh
+    is left out, and that is said.
+    """
+    from models.neural_checkpoint import checkpoint_path, load_checkpoint
+    from models.neural_results import WorldPainter
+
+    found = {}
+    for net_type in NET_TYPES:
+        path = checkpoint_path(folder, net_type, scan_id)
+        if not path.is_file():
+            continue
+        try:
+            hands = load_checkpoint(path, net_type, reconstruction, device)
+        except UserError as error:
+            print(f"neural renderer left out: {error}")
+            continue
+        found[f"nr_{net_type}"] = WorldPainter(hands, reconstruction).extended
+    return {"nr": next(iter(found.values()))} if len(found) == 1 else found
 
 
 if __name__ == "__main__":

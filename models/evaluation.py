@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from models.appearance import Appearance
 from models.forearm_direction import covered_pixels
+from models.own_light import image_in_own_light
 from models.reconstruction import Reconstruction
 from models.rerender import Rendering
 from models.unseen_light import light_for_unseen
@@ -18,7 +20,7 @@ from utils.cameras import Cameras
 from utils.captures.evaluation_views import EvaluationViews
 from utils.errors import UserError
 from utils.metrics.comparison import Comparison, check_place, check_size, compare_surfaces
-from utils.metrics.image import ColorAlignment, Lpips, align_colors, image_scores
+from utils.metrics.image import ColorAlignment, Lpips, align_colors, image_scores, psnr
 from utils.metrics.keypoints import keypoint_scores, world_unit
 from utils.metrics.masks import evaluation_region, mask_scores, wrist_pixels
 
@@ -130,6 +132,28 @@ def score_view(
     result.alignment = align_colors(main.image, photo, region)
     for name, rendering in renderings.items():
         result.images[name] = image_scores(rendering.image, photo, region, measure)
+    return result
+
+
+def judge_view(
+    reconstruction: Reconstruction,
+    views: EvaluationViews,
+    view: int,
+    appearance: Appearance,
+    forearms: tuple[Tensor, Tensor] | None,
+    renderers: Mapping[str, Callable[[Cameras], Sequence[np.ndarray]]],
+    lpips: Lpips | str,
+) -> ViewResult:
+    """Draw one view, with mesh shading and with all renderers, and score it."""
+    camera, photo = views.cameras[view], views.image(view)
+    shape = shape_in_view(reconstruction, camera, forearms)
+    renderings = {"mesh": reconstruction.render(camera, appearance)[0]}
+    for name, draw in renderers.items():
+        renderings[name] = Rendering(draw(camera)[0], shape.covered)
+    result = score_view(view, renderings, shape, photo, views.mask(view), lpips)
+    if "mesh" in result.images:
+        ideal = image_in_own_light(reconstruction, camera, photo, result.region)
+        result.images["mesh"]["psnr_own_light"] = psnr(ideal, photo, result.region)
     return result
 
 

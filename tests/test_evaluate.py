@@ -254,6 +254,30 @@ def test_other_renderers_are_scored_beside_mesh_shading(folders, scene):
     assert load_image(results(folders) / "nr_00.png")[0, 0, 0] == pytest.approx(0.4, abs=0.01)
 
 
+def test_a_neural_renderer_that_was_trained_is_scored(folders, scene, capsys, monkeypatch):
+    """One that can't be read, or is of another mesh, is left out and that is said."""
+    from models import neural_checkpoint, neural_results
+
+    path = folders[1] / "demo_sfs" / "1" / "checkpoints" / "unet_1.pth"
+    path.parent.mkdir()
+    path.write_bytes(b"not a checkpoint")
+    assert "nr" not in metrics_of(folders)["mean"]
+    assert "neural renderer left out: " in capsys.readouterr().out
+
+    class Grey:
+        def __init__(self, hands, found):
+            pass
+
+        def extended(self, camera):
+            return [np.full((*camera.sizes[0].tolist(), 3), 0.4, np.float32)]
+
+    monkeypatch.setattr(neural_checkpoint, "load_checkpoint", lambda *args: None)
+    monkeypatch.setattr(neural_results, "WorldPainter", Grey)
+    path.touch()
+    assert metrics_of(folders, "--overwrite")["mean"]["nr"]["psnr"] < 25
+    assert (results(folders) / "nr_00.png").is_file()
+
+
 # --- files and reruns ----------------------------------------------------------------------------
 def test_files_and_a_second_run(folders, truth, capsys):
     assert run(folders, *truth) == 0

@@ -47,6 +47,10 @@ class EvaluationViews:
         path = self.mask_paths[view]
         return None if path is None else load_mask(path)
 
+    def masks(self) -> list[np.ndarray | None]:
+        """The masks of all views."""
+        return [self.mask(view) for view in range(len(self))]
+
     def files(self) -> list[Path]:
         """All photos and masks."""
         return [path for path in (*self.image_paths, *self.mask_paths) if path is not None]

@@ -88,32 +88,27 @@ def compare_surfaces(
 
     `hands` names the equal parts of the mesh's vertices; samples of the true surface belong to the
     hand that they are nearest to. A hand that the true surface lacks is named and left out.
-    `samples` are drawn from each surface. Raises UserError where the true mesh is of another size
-    or elsewhere.
+    Raises UserError where the true mesh is of another size or elsewhere.
     """
     own, true = Surface(verts, faces), Surface(*truth)
     check_size(np.sqrt(true.area.sum() / own.area.sum()))
-    hand_size = float(np.sqrt(own.area.sum() / len(hands)))
-    points, face = own.sample(samples, seed)
-    forth = true.nearest(points)
-    hand = own.faces[face, 0] // (len(verts) // len(hands))
+    hand_size, per_hand = float(np.sqrt(own.area.sum() / len(hands))), len(verts) // len(hands)
+    (points, face), (true_points, true_face) = own.sample(samples, seed), true.sample(samples, seed)
+    forth, back = true.nearest(points), own.nearest(true_points)
+    hand, true_hand = own.faces[face, 0] // per_hand, own.faces[back.face, 0] // per_hand
     apart = [np.median(forth.distance[hand == k]) for k in range(len(hands))]
     check_place(min(apart), hand_size)
     absent = [k for k, distance in enumerate(apart) if distance > FARTHEST * hand_size]
     flip = -1 if np.median((forth.normal * own.normals[face]).sum(1)) < 0 else 1
     to_truth = OneWay.of(forth, flip * own.normals[face], mm_per_unit)
-    true_points, true_face = true.sample(samples, seed + 1)
-    back = own.nearest(true_points)
     from_truth = OneWay.of(back, flip * true.normals[true_face], mm_per_unit)
 
-    true_hand = own.faces[back.face, 0] // (len(verts) // len(hands))
     parts = {
         name: _scores(to_truth.part(hand == k), from_truth.part(true_hand == k))
         for k, name in enumerate(hands)
         if k not in absent
     }
-    scores = _scores(to_truth.part(~np.isin(hand, absent)), from_truth)
-    scores |= {
+    scores = _scores(to_truth.part(~np.isin(hand, absent)), from_truth) | {
         "samples": samples,
         "absent_in_truth": [hands[k] for k in absent],
         "missed_truth": float((back.distance > FARTHEST * hand_size).mean()),
