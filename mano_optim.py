@@ -1,10 +1,12 @@
 """Stage 2: 3D keypoints, detections and masks -> the hand model's pose, shape and place.
 
-Reads O/keypoints3d/keypoints_3d_S.xyz, D/S/pose, D/S/mask (where there are masks) and
-D/S/camera/param.npz. Writes into O/mano_out: S.obj (left hand first, world coordinates), S.pt (the
-parameters, one dict a hand), S.json (errors of every stage, cameras, masks), S_masks.json (what
-each mask is worth) with trust_S/%02d.png (white: the mask can be compared with the hands there),
-and overlay_S/%02d.png; and O/cameras/param_S.npz where the data support correcting the cameras.
+Reads O/keypoints3d/keypoints_3d_S.xyz, D/S/pose, D/S/mask (where there are masks), D/S/img (to
+make masks that cannot be believed) and D/S/camera/param.npz. Writes into O/mano_out: S.obj (left
+hand first, world coordinates), S.pt (the parameters, one dict a hand), S.json (errors of every
+stage, cameras, masks), S_masks.json (what each mask is worth) with trust_S/%02d.png (white: the
+mask can be compared with the hands there), mask_S/%02d.png (masks that were made), masks_S.png
+(all masks in one picture) and overlay_S/%02d.png; and O/cameras/param_S.npz where the data support
+correcting the cameras.
 """
 
 from __future__ import annotations
@@ -56,7 +58,8 @@ def mano_optim(job: Job) -> None:
     models = [load_hand_model(side, config.hand_model, dtype=torch.float64) for side in sides]
     masks = [capture.mask(view) for view in views]
     start = time.perf_counter()
-    fit = fit_hands(models, points, capture.cameras, *capture.keypoints, masks, config.mano_optim)
+    seen = (points, capture.cameras, *capture.keypoints, masks)
+    fit = fit_hands(models, *seen, config.mano_optim, photo=capture.image)
     seconds = time.perf_counter() - start
 
     outputs = write_fit(job.out_path, job.scan_id, capture, fit)
@@ -91,9 +94,17 @@ def write_fit(out_path: Path, scan_id: str, capture: Capture, fit: Fit) -> list[
 def write_pictures(folder: Path, scan_id: str, capture: Capture, fit: Fit) -> list[Path]:
     """Write the views' overlays and trust maps; returns the paths."""
     from models.fit_overlay import fit_overlays
+    from models.mask_picture import mask_sheet
     from utils.files import save_image
 
-    outputs = []
+    made = folder / f"mask_{scan_id}"
+    for stale in made.glob("*.png"):
+        stale.unlink()
+    outputs = [folder / f"masks_{scan_id}.png"]
+    save_image(outputs[0], mask_sheet(capture, fit))
+    for view, mask in fit.made_masks.items():
+        outputs.append(made / f"{view:02d}.png")
+        save_image(outputs[-1], mask)
     for view, overlay in enumerate(fit_overlays(capture, fit)):
         outputs.append(folder / f"overlay_{scan_id}" / f"{view:02d}.png")
         save_image(outputs[-1], overlay)
@@ -120,8 +131,8 @@ def summary_lines(fit: Fit) -> list[str]:
     else:
         lines.append(f"cameras kept as they are (corrections would gain {100 * support:.0f} %)")
     for verdict in fit.verdicts:
-        if not verdict.believed:
-            lines.append(f"mask of view {verdict.view:02d} not believed: {verdict.reason}")
+        if verdict.made or not verdict.believed:
+            lines.append(f"mask of view {verdict.view:02d}: {verdict.reason}")
     return lines
 
 

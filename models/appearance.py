@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from models.lighting import radiance, sh_basis
-from models.specular import highlights, towards_cameras
+from models.specular import Highlights, towards_cameras
 from utils.cameras import Cameras
 
 
@@ -48,9 +48,8 @@ class Appearance:
         """Highlights (views, V, 3) before the gain, seen by cameras; None where there are none."""
         if self.lobes is None:
             return None
-        return highlights(
-            self.lobes.to(normals), normals, towards_cameras(verts, cameras.centers().to(verts))
-        )
+        towards = towards_cameras(verts, cameras.centers().to(verts))
+        return Highlights(self.lobes)(normals, towards)
 
     def colors_in(self, cameras: Cameras, verts: Tensor, normals: Tensor) -> Tensor:
         """Colours (views, V, 3) of vertices (V, 3) with unit normals in as many cameras."""

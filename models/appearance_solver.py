@@ -11,7 +11,7 @@ from torch import Tensor
 
 from models.appearance import Appearance
 from models.lighting import radiance, sh_basis
-from models.specular import highlights, lobe_responses
+from models.specular import Highlights, lobe_responses
 
 ROUNDS = 6  # of the alternation; the residual stops falling after four or five
 HUBER_RGB = 0.03  # residuals beyond this weigh less: cast shadows, other things
@@ -114,7 +114,7 @@ class _Alternation:
         """Take light, gain and highlights as they are and solve for the albedo alone."""
         self.state = replace(solved, albedo=self.state.albedo)
         if self.shiny:
-            self.shine = highlights(solved.lobes, self.samples.normals, self.samples.towards)
+            self.shine = Highlights(solved.lobes)(self.samples.normals, self.samples.towards)
         for _ in range(3):
             self._solve_albedo()
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.hand_kinematics import LAYOUT
+from models.hand_kinematics import LAYOUT, SIZE
 from models.hand_model import HandModel
 from utils.cameras import Similarity
 
@@ -32,6 +32,15 @@ class FittedHand:
         trans = world_from_fit.apply(x[LAYOUT["trans"]])
         pose = torch.cat([x[LAYOUT["rotation"]], x[LAYOUT["pose"]]])
         return FittedHand(model, pose[None], x[LAYOUT["shape"]][None], trans[None], scale)
+
+    def unknowns(self, world_from_fit: Similarity) -> Tensor:
+        """A fit's unknowns x (62,), the inverse of `of`."""
+        x = self.pose.new_zeros(SIZE)
+        x[LAYOUT["trans"]] = world_from_fit.inverse().apply(self.trans[0])
+        x[LAYOUT["rotation"]], x[LAYOUT["pose"]] = self.pose[0, :3], self.pose[0, 3:]
+        x[LAYOUT["shape"]] = self.shape[0]
+        x[LAYOUT["scale"]] = (self.scale / world_from_fit.scale).log()
+        return x
 
     @property
     def side(self) -> str:

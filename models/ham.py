@@ -21,15 +21,15 @@ from models.ham_state import HamState
 from models.lighting import light_spread
 from models.specular import towards_cameras
 from utils.camera_correction import Views
+from utils.cameras import Cameras
 from utils.config import Config
 from utils.errors import UserError
 from utils.losses import SurfaceTerms, photometric_loss, silhouette_loss
 from utils.mesh import vertex_normals
 from utils.photos import Photos
-from utils.render import Renderer
+from utils.render import Fragments, Renderer
 
 CAMERA_UNIT = 1e-3  # radians, or shift over distance: 2 pixels at a focal length of 2000
-HIGHLIGHT_STEPS = 15  # between two looks where the highlights are
 DECAY_FROM, DECAY_TO = 0.6, 0.2  # the last 40 % of a level's steps shrink to a fifth
 
 
@@ -44,9 +44,9 @@ class Terms:
         self.masked = photos.masked()
         self.views = Views(photos.cameras, torch.zeros(3).to(state.verts))  # hands lie about 0
 
-    def render(self, verts: Tensor, correction: Tensor):
-        """Fragments of all views, in cameras moved by `correction` (views, 6)."""
-        fragments = self.renderer.rasterize(self.views.corrected(correction), verts)
+    def render(self, verts: Tensor, cameras: Cameras) -> Fragments:
+        """Fragments of all views."""
+        fragments = self.renderer.rasterize(cameras, verts)
         if len(fragments) == 0 and verts.isfinite().all():  # nan shows in the loss
             raise UserError(
                 "the hands are outside of every photo; look at the overlays of mano_optim.py"
@@ -63,14 +63,17 @@ class Terms:
         return carried.copy()
 
     @torch.no_grad()
-    def solve(self, verts: Tensor, correction: Tensor, albedo: Tensor | None):
+    def solve(
+        self, verts: Tensor, correction: Tensor, albedo: Tensor | None
+    ) -> tuple[Appearance, Tensor]:
         """Closed-form appearance, from `albedo` where given, and its photometric loss."""
-        fragments = self.render(verts, correction)
+        cameras = self.views.corrected(correction)
+        fragments = self.render(verts, cameras)
         pixels = self.photos.at(fragments.view, fragments.y, fragments.x)
         weight = pixels.photometric * fragments.front_facing()
         normals = vertex_normals(verts, self.faces)
         seen = vertex_samples(self.faces, fragments, pixels.color, weight, len(verts))
-        towards = towards_cameras(verts, self.views.corrected(correction).centers().to(verts))
+        towards = towards_cameras(verts, cameras.centers().to(verts))
         samples = Samples(*seen, normals, towards)
         config = self.config
         solved = solve_appearance(samples, config.degree, albedo, config.highlight_support)
@@ -79,22 +82,16 @@ class Terms:
     @torch.no_grad()
     def photometric(self, verts: Tensor, appearance: Appearance, correction: Tensor) -> Tensor:
         """The photometric loss alone."""
-        shine = self.highlights(verts, appearance, correction)
-        return self(verts, appearance, correction, shine)["sfs"]
-
-    @torch.no_grad()
-    def highlights(self, verts: Tensor, appearance: Appearance, correction: Tensor):
-        """Highlights (views, V, 3) on the mesh as it is; they move too little to need gradients."""
-        normals = vertex_normals(verts, self.faces)
-        return appearance.highlights_in(self.views.corrected(correction), verts, normals)
+        return self(verts, appearance, correction)["sfs"]
 
     def __call__(
-        self, verts: Tensor, appearance: Appearance, correction: Tensor, highlights: Tensor | None
+        self, verts: Tensor, appearance: Appearance, correction: Tensor
     ) -> dict[str, Tensor]:
         """Every term times its weight."""
         config, surface = self.config, self.surface
-        fragments = self.render(verts, correction)
-        colors = appearance.vertex_colors(vertex_normals(verts, self.faces), highlights)
+        cameras, normals = self.views.corrected(correction), vertex_normals(verts, self.faces)
+        fragments = self.render(verts, cameras)
+        colors = appearance.colors_in(cameras, verts, normals)
         predicted = self.renderer.interpolate(fragments, colors)
         rim = self.renderer.coverage(fragments)
         pixels = self.photos.at(rim.view, rim.y, rim.x)
@@ -136,9 +133,7 @@ def refine_level(
     with tqdm(range(level.steps), desc=title, leave=False, dynamic_ncols=True) as bar:
         for step in bar:
             verts = surface.verts()
-            if step % HIGHLIGHT_STEPS == 0:
-                highlights = terms.highlights(verts, appearance, correction)
-            losses = terms(verts, appearance, correction, highlights)
+            losses = terms(verts, appearance, correction)
             weighted = torch.stack(list(losses.values()))
             # The step's one wait for what a GPU computes.
             numbers = dict(zip(losses, weighted.tolist()))

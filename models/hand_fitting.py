@@ -17,6 +17,7 @@ from models.hand_kinematics import LAYOUT, HandKinematics
 from models.hand_model import HandModel
 from models.hand_outlines import HandOutlines
 from models.hand_start import natural_scale, rigid_start
+from models.mask_making import MaskMaker, Photo
 from models.pose_prior import PosePrior
 from utils.camera_correction import Views
 from utils.camera_support import support
@@ -31,6 +32,7 @@ from utils.multiview import MIN_JOINTS, HandViews
 FIT_RADIUS, MIN_FIT = 0.25, 0.3  # as pose_optim's keys fit_radius and min_fit
 TRIAL_STEPS = 15  # of the fit that tells whether cameras should move
 MATCHES = 100  # outline points a view and direction
+MADE_SIZE = 640  # likewise, at which masks are made
 JUDGED_SIZE = 512  # pixels of the longer side at which masks are judged in the end
 
 
@@ -44,6 +46,7 @@ class Fit:
     corrected: bool
     verdicts: list[MaskVerdict]  # one a view
     trusted: list[np.ndarray]  # (H, W) bool, one a view: where the mask can be compared
+    made_masks: dict[int, np.ndarray]  # (H, W) bool by view, where the given one was not believed
     metrics: dict[str, Any]
 
 
@@ -61,14 +64,18 @@ def fit_hands(
     confidence: np.ndarray,
     masks: Sequence[np.ndarray | None],
     options: Mapping[str, Any],
+    start: Sequence[FittedHand] | None = None,
+    photo: Photo | None = None,
 ) -> Fit:
     """Fit one or two hands to N views.
 
     models: float64 hand models in any order; points (2, 21, 3) world units, left then right, nan
     where not seen; xy (N, 2, 21, 2) pixels and confidence (N, 2, 21) as detected, whose names are
-    not trusted; masks (H, W) bool or None; options: the config's section `mano_optim`.
-    Deterministic. Raises UserError when no hand has enough keypoints, and for stages that cannot
-    run.
+    not trusted; masks (H, W) bool or None; options: the config's section `mano_optim`; start:
+    hands to begin with, one for each that points hold, for which stages that bend no finger are
+    left out; photo: view -> RGB (H, W, 3) in [0, 1], from which stages with `make_masks` make the
+    masks that cannot be believed. Deterministic. Raises UserError when no hand has enough
+    keypoints, and for stages that cannot run.
     """
     check_stages(options["stages"])
     sides = hands_in(points)
@@ -78,18 +85,47 @@ def fit_hands(
             f"keypoints: no hand has {MIN_JOINTS} of {KEYPOINTS} keypoints in 3D; look at "
             "pose_optim.py's overlays and detect again"
         )
+    stages = options["stages"]
     with one_thread():
-        fitter = HandFitter(models, points, cameras, xy, confidence, masks, options)
-        for stage in options["stages"]:
+        fitter = HandFitter(models, points, cameras, xy, confidence, masks, options, photo)
+        if start is not None:
+            fitter.begin_at(start)
+            stages = [stage for stage in stages if "pose" in stage["free"]] or stages
+        for stage in stages:
             fitter.run(stage)
+        return fitter.result()
+
+
+def judge_hands(
+    hands: Sequence[FittedHand],
+    points: np.ndarray,
+    cameras: Cameras,
+    xy: np.ndarray,
+    confidence: np.ndarray,
+    masks: Sequence[np.ndarray | None],
+    options: Mapping[str, Any],
+    photo: Photo | None = None,
+) -> Fit:
+    """What `fit_hands` says of hands that something else found: nothing moves.
+
+    Errors, verdicts on the masks, where they can be compared, and masks made anew. hands: left
+    first, one for each that points hold; the rest as for `fit_hands`.
+    """
+    models = [hand.model for hand in hands]
+    with one_thread():
+        fitter = HandFitter(models, points, cameras, xy, confidence, masks, options, photo)
+        fitter.begin_at(hands)
+        fitter.make_masks()
+        fitter.stages.append({"name": "given", **fitter.errors()})
         return fitter.result()
 
 
 class HandFitter:
     """State of a fit: the problem, the unknowns so far, and what was measured of each stage."""
 
-    def __init__(self, models, points, cameras, xy, confidence, masks, options):
-        self.models, self.masks, self.options = models, masks, options
+    def __init__(self, models, points, cameras, xy, confidence, masks, options, photo=None):
+        self.models, self.masks, self.options = models, list(masks), options
+        self.maker = MaskMaker(self.masks, photo)
         self.given = cameras.to("cpu", torch.float64)
         chosen = [SIDES.index(model.side) for model in models]
         kinematics = [HandKinematics(model) for model in models]
@@ -109,6 +145,10 @@ class HandFitter:
         self.support = float("nan")
         self.first_hands: list[FittedHand] = []
         self.stages: list[dict[str, Any]] = []
+
+    def begin_at(self, hands: Sequence[FittedHand]) -> None:
+        """Start from these hands, in the order of the models."""
+        self.x = torch.cat([hand.unknowns(self.world_from_fit) for hand in hands])
 
     def cameras(self) -> Cameras:
         """The cameras in the fit's frame, with the corrections so far."""
@@ -134,6 +174,8 @@ class HandFitter:
         names = stage["free"]
         if "cameras" in names and not self._move_cameras():
             names = [name for name in names if name != "cameras"]
+        if stage.get("make_masks", False):
+            self.make_masks()
         if stage.get("outlines", 0) > 0:
             self._fit_outlines(stage, names)
         else:
@@ -141,6 +183,11 @@ class HandFitter:
         self.stages.append({"name": stage["name"], **self.errors()})
         if not self.first_hands and "pose" in names:
             self.first_hands = self.hands()
+
+    def make_masks(self) -> None:
+        """Make the masks that contradict the hands so far from the photos."""
+        drawing = self._drawing(MADE_SIZE)
+        self.maker.make(drawing, drawing.draw(self.cameras(), self.verts())[0])
 
     def _fit_outlines(self, stage: Mapping[str, Any], names: Sequence[str]) -> None:
         """Alternate between matching outlines, with less and less reach, and solving."""
@@ -203,7 +250,7 @@ class HandFitter:
         problem = self.problem
         drawing = self._drawing(JUDGED_SIZE)
         drawn, _ = drawing.draw(self.cameras(), self.verts())
-        verdicts = drawing.judge(drawn)
+        verdicts = self.maker.explained(drawing.judge(drawn))
         shift = problem.views.shift_px(problem.corrections(self.x))
         metrics = {
             "stages": self.stages,
@@ -217,7 +264,8 @@ class HandFitter:
             cameras = self.cameras().normalised(self.world_from_fit.inverse())
         trusted = drawing.trusted(drawn, verdicts)
         fitted = self.hands(), self.first_hands or self.hands(), cameras, problem.moves_cameras
-        return Fit(*fitted, verdicts, trusted, metrics)
+        made = {view: self.masks[view] for view in self.maker.made}
+        return Fit(*fitted, verdicts, trusted, made, metrics)
 
 
 def match_detections(

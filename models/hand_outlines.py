@@ -64,9 +64,21 @@ class HandOutlines:
     def _small(self, mask: np.ndarray | None, view: int) -> np.ndarray | None:
         if mask is None:
             return None
+        return self.shrunk(mask.astype(np.float32), view) >= 0.5
+
+    def shrunk(self, image: np.ndarray, view: int) -> np.ndarray:
+        """The crop of a full image (H, W[, C]) float32 at the drawing's size."""
         x0, y0, x1, y1 = self.boxes[view]
-        crop = mask[y0:y1, x0:x1].astype(np.float32)
-        return cv2.resize(crop, self.sizes[view].tolist(), interpolation=cv2.INTER_AREA) >= 0.5
+        size = self.sizes[view].tolist()
+        return cv2.resize(image[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
+
+    def enlarged(self, mask: np.ndarray, view: int) -> np.ndarray:
+        """A drawing-sized mask (H, W) bool as a full image's, False outside of the crop."""
+        full = np.zeros(tuple(self.full_sizes[view]), bool)
+        x0, y0, x1, y1 = self.boxes[view]
+        crop = cv2.resize(mask.astype(np.float32), (x1 - x0, y1 - y0))
+        full[y0:y1, x0:x1] = crop >= 0.5
+        return full
 
     def draw(self, cameras: Cameras, verts: Sequence[Tensor]) -> tuple[list[Drawn], Fragments]:
         """Every view's drawing, and the fragments that they point to."""
@@ -119,19 +131,11 @@ class HandOutlines:
 
     def trusted(self, drawn: Sequence[Drawn], verdicts: Sequence[MaskVerdict]) -> list[np.ndarray]:
         """Pixels (H, W) bool of the full images where each mask can be compared with hands."""
-        maps = []
-        for view, (each, verdict) in enumerate(zip(drawn, verdicts)):
-            height, width = self.full_sizes[view]
-            full = np.zeros((height, width), bool)
-            if verdict.usable:
-                small = self._trusted(each, verdict)
-                x0, y0, x1, y1 = self.boxes[view]
-                crop = cv2.resize(
-                    small.astype(np.uint8), (x1 - x0, y1 - y0), interpolation=cv2.INTER_NEAREST
-                )
-                full[y0:y1, x0:x1] = crop > 0
-            maps.append(full)
-        return maps
+        nowhere = [np.zeros(tuple(size), bool) for size in self.full_sizes]
+        return [
+            self.enlarged(self._trusted(each, verdict), verdict.view) if verdict.usable else empty
+            for each, verdict, empty in zip(drawn, verdicts, nowhere)
+        ]
 
     def match(
         self,

@@ -13,6 +13,7 @@ from torch import Tensor
 
 LOBES = 64  # spread evenly over the sphere
 SHARPNESS = 8.0  # of a lobe: half as bright 24 degrees off, as wide as skin's highlights are
+GRID = 32  # points along an axis of the table of `Highlights`
 GRAZING = 6.0  # how much brighter a highlight is at a grazing angle (Schlick), less what is masked
 
 
@@ -23,15 +24,39 @@ def towards_cameras(verts: Tensor, centers: Tensor) -> Tensor:
 
 def lobe_responses(normals: Tensor, towards: Tensor) -> Tensor:
     """What each lobe adds (V, LOBES) where unit normals (V, 3) are seen from `towards` (V, 3)."""
+    facing, mirrored = _mirrored(normals, towards)
+    return torch.exp(SHARPNESS * (mirrored @ _directions(normals).T - 1)) * _grazing(facing)
+
+
+class Highlights:
+    """Highlights of given lobes, tabulated: quick, and differentiable in normals and places.
+
+    lobes (LOBES, 3). The sum of lobes is smooth, so that a grid over the cube of directions'
+    coordinates and trilinear interpolation give it to 1 %.
+    """
+
+    def __init__(self, lobes: Tensor):
+        axis = torch.linspace(-1, 1, GRID, device=lobes.device, dtype=lobes.dtype)
+        points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")[::-1], -1)  # x first
+        values = torch.exp(SHARPNESS * (points @ _directions(lobes).T - 1)) @ lobes
+        self.table = values.movedim(-1, 0)[None]  # (1, 3, GRID, GRID, GRID): z, y, x
+
+    def __call__(self, normals: Tensor, towards: Tensor) -> Tensor:
+        """(views, V, 3) of unit normals (V, 3) seen from unit `towards` (views, V, 3)."""
+        facing, mirrored = _mirrored(normals, towards)
+        where = mirrored[None, :, :, None].to(self.table)
+        found = torch.nn.functional.grid_sample(self.table, where, align_corners=True)
+        return found[0, ..., 0].movedim(0, -1).to(normals) * _grazing(facing)
+
+
+def _mirrored(normals: Tensor, towards: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosine (..., 1) of `towards` to the normal, and `towards` mirrored by the normal (..., 3)."""
     facing = (normals * towards).sum(-1, keepdim=True)
-    mirrored = 2 * facing * normals - towards
-    lobes = torch.exp(SHARPNESS * (mirrored @ _directions(normals).T - 1))
-    return lobes * (1 + GRAZING * (1 - facing.clamp(0, 1)) ** 5)
+    return facing, 2 * facing * normals - towards
 
 
-def highlights(lobes: Tensor, normals: Tensor, towards: Tensor) -> Tensor:
-    """Highlights (views, V, 3) of lobes' amounts (LOBES, 3), views seen from (views, V, 3)."""
-    return torch.stack([lobe_responses(normals, view) @ lobes for view in towards])
+def _grazing(facing: Tensor) -> Tensor:
+    return 1 + GRAZING * (1 - facing.clamp(0, 1)) ** 5
 
 
 def _directions(like: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from models.neural_inputs import net_shape
 from models.neural_pretraining import Example, load_pretrained, pretrain, save_pretrained
 from models.neural_training import fresh, train
-from models.specular import LOBES, highlights, towards_cameras
+from models.specular import LOBES, lobe_responses, towards_cameras
 from tests.neural_scenes import SHORT, neural_scene, short_config, small_shape
 from utils.errors import UserError
 from utils.mesh import vertex_normals
@@ -27,7 +27,8 @@ def shining(scene, strength: float) -> Example:
     normals = vertex_normals(mesh.verts, scene.start.faces)
     lobes = torch.zeros(LOBES, 3)
     lobes[10:14] = strength
-    shine = highlights(lobes, normals, towards_cameras(mesh.verts, pixels.centers))
+    towards = towards_cameras(mesh.verts, pixels.centers)
+    shine = [lobe_responses(normals, each) @ lobes for each in towards]
     color = pixels.color.clone()
     for view in range(len(pixels.centers)):
         seen = pixels.view == view

@@ -25,7 +25,8 @@ class MaskVerdict:
 
     believed: it can be compared everywhere. usable: where it differs by no blob, it can be. iou:
     with the rendered hands, forearm left out; missing and extra: area of the blobs that the mask
-    lost or wrongly includes, as shares of the hands' area in this view; reason: one line.
+    lost or wrongly includes, as shares of the hands' area in this view; reason: one line; made:
+    the mask was made from the photo, since the given one was not believed.
     """
 
     view: int
@@ -35,6 +36,7 @@ class MaskVerdict:
     missing: float
     extra: float
     reason: str
+    made: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

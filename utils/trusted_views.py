@@ -24,9 +24,9 @@ def trusted_views(
 
     cameras are the full photos' in the frame of verts (V, 3). `folder` is the fit's (mano_out),
     which holds S_masks.json and trust_S/%02d.png, white where the mask can be compared with the
-    hands. Pixels that a believed mask calls background are left out of the photometric
-    comparison; where a mask is not believed, all pixels may count. Raises UserError where the
-    fit's verdicts are missing or of another capture.
+    hands, and where masks had to be made, mask_S/%02d.png. Pixels that a believed mask calls
+    background are left out of the photometric comparison; where a mask is not believed, all pixels
+    may count. Raises UserError where the fit's verdicts are missing or of another capture.
     """
     scan_id = capture.scan_dir.name
     verdicts = _load_verdicts(folder / f"{scan_id}_masks.json", len(capture))
@@ -36,13 +36,14 @@ def trusted_views(
         window = np.s_[box[1] : box[3], box[0] : box[2]]
         image = np.ascontiguousarray(capture.image(view)[window])
         mask, trust = capture.mask(view), np.zeros(image.shape[:2], bool)
+        if verdicts[view].made:
+            mask = _load_map(folder / f"mask_{scan_id}" / f"{view:02d}.png", capture, view)
         if mask is None:
             mask = np.zeros(image.shape[:2], bool)
         else:
             mask = mask[window]
-            trust = _load_trust(folder / f"trust_{scan_id}" / f"{view:02d}.png", capture, view)[
-                window
-            ]
+            trust = _load_map(folder / f"trust_{scan_id}" / f"{view:02d}.png", capture, view)
+            trust = trust[window]
         crops.append(ViewCrop(tuple(box), image, mask, mask | ~trust, trust))
     return crops, verdicts
 
@@ -59,8 +60,8 @@ def _load_verdicts(path: Path, count: int) -> list[MaskVerdict]:
     return [MaskVerdict(**verdict) for verdict in verdicts]
 
 
-def _load_trust(path: Path, capture: Capture, view: int) -> np.ndarray:
-    trust = load_mask(path)
-    if trust.shape != tuple(capture.cameras.sizes[view].tolist()):
+def _load_map(path: Path, capture: Capture, view: int) -> np.ndarray:
+    found = load_mask(path)
+    if found.shape != tuple(capture.cameras.sizes[view].tolist()):
         raise UserError(f"{path} is of another size than the photo; run mano_optim.py again")
-    return trust
+    return found
