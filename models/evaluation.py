@@ -20,7 +20,15 @@ from utils.cameras import Cameras
 from utils.captures.evaluation_views import EvaluationViews
 from utils.errors import UserError
 from utils.metrics.comparison import Comparison, check_place, check_size, compare_surfaces
-from utils.metrics.image import ColorAlignment, Lpips, align_colors, image_scores, psnr
+from utils.metrics.image import (
+    NO_FLIP,
+    ColorAlignment,
+    Lpips,
+    align_colors,
+    flip_available,
+    image_scores,
+    psnr,
+)
 from utils.metrics.keypoints import keypoint_scores, world_unit
 from utils.metrics.masks import evaluation_region, mask_scores, wrist_pixels
 
@@ -238,6 +246,7 @@ def summarise(
         "image_size_from": views.size_origin,
         "light": light,
         "hands": reconstruction.sides,
+        "flip": "LDR-FLIP, 67 pixels a degree" if flip_available() else NO_FLIP,
         "lpips": lpips if isinstance(lpips, str) else "AlexNet",
         "mean": mean_scores(results, views.believed),
         "truth": scores or None,

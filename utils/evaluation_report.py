@@ -94,9 +94,7 @@ def table_text(metrics: dict[str, Any]) -> str:
 
 def notes(metrics: dict[str, Any]) -> list[str]:
     """What a reader must know about the numbers."""
-    found = []
-    if metrics["lpips"].startswith("LPIPS"):
-        found.append(metrics["lpips"])
+    found = [why for why in (metrics["flip"], metrics["lpips"]) if why.endswith("machine")]
     if "mesh" in metrics["mean"]:
         found.append(
             "aligned: a gain and an offset a channel; own light: under the light that fits this "

@@ -7,6 +7,7 @@ region; outside it the rendering is replaced by the photo, so that what lies the
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ SSIM_SIGMA = 1.5  # pixels, Wang et al. 2004
 SMALLEST_SIDE = 16  # pixels of a crop: windows of SSIM and filters of FLIP must fit in
 MARGIN = 40  # pixels around the region: the reach of FLIP's filters
 ALEXNET = "alexnet-owt-7be5be79.pth"  # torchvision's weights, on which LPIPS is built
+NO_FLIP = "FLIP: package flip-evaluator not on this machine"
 NO_LPIPS_PACKAGE = "LPIPS: package not on this machine"
 NO_LPIPS_WEIGHTS = "LPIPS: weights not on this machine"
 
@@ -85,6 +87,11 @@ def flip_map(image: np.ndarray, photo: np.ndarray) -> np.ndarray:
     return np.asarray(error)[..., 0]
 
 
+def flip_available() -> bool:
+    """Whether the package flip-evaluator is installed; it has no wheels for some platforms."""
+    return importlib.util.find_spec("flip_evaluator") is not None
+
+
 def load_lpips() -> Lpips | str:
     """LPIPS (Zhang et al. 2018, AlexNet) as a map (H, W), or why it is not to be had.
 
@@ -117,7 +124,7 @@ def image_scores(
     """All scores of image against photo (H, W, 3) in region (H, W) bool, not empty.
 
     psnr, ssim, flip, lpips of the image as it is; the same with `_aligned` after `align_colors`.
-    lpips is None without the function for it.
+    lpips is None without the function for it, flip without its package.
     """
     box = _box(region)
     image, photo, region = image[box], photo[box], region[box]
@@ -133,7 +140,7 @@ def _scores(
     return {
         "psnr": psnr(image, photo, region),
         "ssim": float(ssim_map(inserted, photo)[region].mean()),
-        "flip": float(flip_map(inserted, photo)[region].mean()),
+        "flip": float(flip_map(inserted, photo)[region].mean()) if flip_available() else None,
         "lpips": float(lpips(inserted, photo)[region].mean()) if lpips else None,
     }
 
