@@ -15,7 +15,15 @@ from tests.evaluation_scenes import write_reconstruction
 from tests.ham_scenes import hand_scene
 from tests.scenes import ring_of_cameras
 from utils.captures.demo import save_cameras
-from utils.files import load_image, load_json, load_mask, load_mesh, save_image, save_mesh
+from utils.files import (
+    load_image,
+    load_json,
+    load_mask,
+    load_mesh,
+    save_image,
+    save_json,
+    save_mesh,
+)
 from utils.keypoints import save_keypoints
 
 ROOT = Path(__file__).parents[1]
@@ -227,6 +235,19 @@ def test_an_empty_mask_and_one_elsewhere_are_no_numbers(folders, scene, capsys):
     assert "mesh" not in first and "mesh" not in second and third["status"] == "ok"
     assert found["mean"]["mesh"]["views"] == 1
     assert "the mask is empty" in capsys.readouterr().out
+
+
+def test_masks_that_the_fit_did_not_believe_have_a_mean_of_their_own(folders, scene, capsys):
+    """One lies and one was made anew: the mean over what is left is that of a perfect hand."""
+    half = scene.masks[0].copy()
+    half[:60] = False
+    save_image(folders[0] / "1" / "mask" / "00.png", half)
+    verdicts = [{"believed": False}, {"believed": True}, {"believed": True, "made": True}]
+    save_json(folders[1] / "mano_out" / "1_masks.json", verdicts)
+    mean = metrics_of(folders)["mean"]
+    assert mean["mask"]["iou"] < 0.9 and mean["mask_believed"]["iou"] == 1
+    assert mean["mask_believed"]["views"] == 1
+    assert "mean, believed masks" in capsys.readouterr().out
 
 
 def test_a_view_without_the_hands(folders, scene, tmp_path):

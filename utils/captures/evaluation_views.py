@@ -83,7 +83,8 @@ def own_views(
         mask_paths = _numbered(masks, count)
     elif verdicts is not None and verdicts.is_file():
         found = load_json(verdicts)
-        believed = [bool(v["believed"]) for v in found] if len(found) == count else None
+        given = [bool(v["believed"]) and not v.get("made", False) for v in found]
+        believed = given if len(given) == count else None
     moved = cameras.project(_middle(cameras)) - capture.cameras.project(_middle(cameras))
     shift = float(moved.norm(dim=-1).max())
     origin = "the capture's own cameras" + (
