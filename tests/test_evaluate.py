@@ -245,7 +245,7 @@ def test_masks_that_the_fit_did_not_believe_have_a_mean_of_their_own(folders, sc
     verdicts = [{"believed": False}, {"believed": True}, {"believed": True, "made": True}]
     save_json(folders[1] / "mano_out" / "1_masks.json", verdicts)
     mean = metrics_of(folders)["mean"]
-    assert mean["mask"]["iou"] < 0.9 and mean["mask_believed"]["iou"] == 1
+    assert mean["mask"]["iou"] < 0.97 and mean["mask_believed"]["iou"] == 1
     assert mean["mask_believed"]["views"] == 1
     assert "mean, believed masks" in capsys.readouterr().out
 
