@@ -13,7 +13,7 @@ from models.appearance import Appearance
 from models.lighting import radiance, sh_basis
 from models.specular import Highlights, lobe_responses
 
-ROUNDS = 6  # of the alternation; the residual stops falling after four or five
+ROUNDS = 12  # of the alternation; light on one side of a hand takes ten to settle
 HUBER_RGB = 0.03  # residuals beyond this weigh less: cast shadows, other things
 MIN_RADIANCE = 0.05
 MIN_GAIN = 0.05  # a black photo, or one without a channel, must not divide by zero

@@ -13,7 +13,7 @@ from torch import Tensor
 
 LOBES = 64  # spread evenly over the sphere
 SHARPNESS = 8.0  # of a lobe: half as bright 24 degrees off, as wide as skin's highlights are
-GRID = 32  # points along an axis of the table of `Highlights`
+GRID = 40  # points along an axis of the table of `Highlights`
 GRAZING = 6.0  # how much brighter a highlight is at a grazing angle (Schlick), less what is masked
 
 
@@ -32,7 +32,7 @@ class Highlights:
     """Highlights of given lobes, tabulated: quick, and differentiable in normals and places.
 
     lobes (LOBES, 3). The sum of lobes is smooth, so that a grid over the cube of directions'
-    coordinates and trilinear interpolation give it to 1 %.
+    coordinates and trilinear interpolation give it to 2 %.
     """
 
     def __init__(self, lobes: Tensor):
