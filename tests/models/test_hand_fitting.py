@@ -31,7 +31,7 @@ def fit(scene, settings=None, **changed):
         "masks": [None] * len(scene.cameras),
         "options": settings or keypoint_options(),
     } | changed
-    return fit_hands(*given.values())
+    return fit_hands(**given)
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +154,32 @@ def test_masks_mend_what_biased_keypoints_leave_and_a_wrong_one_is_caught():
     good = [v.iou for v in after.verdicts if v.believed]
     assert min(good) > 0.94
     assert not after.trusted[1].any() and after.trusted[0].mean() > 0.1
+
+
+def test_masks_that_lie_are_made_from_the_photos():
+    scene = hand_scene(["right"], seed=2)
+    colors = np.array([[0.1, 0.2, 0.15], [0.8, 0.6, 0.5]], np.float32)
+    photos = [colors[mask.astype(int)] for mask in scene.masks]
+    masks = [mask.copy() for mask in scene.masks]
+    masks[1][:] = False
+    masks[5] = None
+    found = fit(scene, options(), masks=masks, photo=photos.__getitem__)
+    assert sorted(found.made_masks) == [1, 5]
+    for view, mask in found.made_masks.items():
+        verdict = found.verdicts[view]
+        assert verdict.made and verdict.believed and verdict.reason.startswith("made (agrees")
+        true = scene.masks[view]
+        assert (mask & true).sum() / (mask | true).sum() > 0.97  # edges of the shrunk drawing
+    assert "no mask" in found.verdicts[5].reason and not found.verdicts[0].made
+    assert found.trusted[1].any()
+
+
+def test_a_photo_that_shows_no_hand_makes_no_mask():
+    scene = hand_scene(["right"], seed=2)
+    rng = np.random.default_rng(0)
+    noise = rng.random((*scene.masks[0].shape, 3)).astype(np.float32)
+    found = fit(scene, options(), masks=[None, *scene.masks[1:]], photo=lambda view: noise)
+    assert 0 not in found.made_masks and not found.verdicts[0].usable
 
 
 def test_the_fit_is_deterministic(both):

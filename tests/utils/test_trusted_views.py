@@ -60,6 +60,17 @@ def test_where_it_is_not_believed_all_pixels_may_be(scene, written):
     np.testing.assert_array_equal(crop.photometric, crop.mask | ~crop.silhouette)
 
 
+def test_a_made_mask_takes_the_place_of_the_given_one(scene, written):
+    verdicts = load_json(written[1] / "1_masks.json")
+    verdicts[2]["made"] = True
+    save_json(written[1] / "1_masks.json", verdicts)
+    made = np.roll(scene.masks[2], 3, 0)
+    save_image(written[1] / "mask_1" / "02.png", made)
+    crop = opened(scene, written)[0][2]
+    x0, y0, x1, y1 = crop.box
+    np.testing.assert_array_equal(crop.mask, made[y0:y1, x0:x1])
+
+
 def test_a_view_without_a_mask_is_compared_everywhere(scene, written):
     written[0].mask_path(2).unlink()
     crop = opened(scene, written)[0][2]
