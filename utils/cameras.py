@@ -66,9 +66,12 @@ class Cameras:
 
         z is the depth in the points' unit; differentiable in points, K, R and t.
         """
-        KR = self.K @ self.R
-        Kt = (self.K @ self.t[..., None]).transpose(1, 2)  # (B, 1, 3)
-        return points @ KR.transpose(1, 2) + Kt
+        KR, Kt = self.px_matrices()
+        return points @ KR.transpose(1, 2) + Kt[:, None]
+
+    def px_matrices(self) -> tuple[Tensor, Tensor]:
+        """K R (B, 3, 3) and K t (B, 3): homogeneous pixels are K R point + K t."""
+        return self.K @ self.R, (self.K @ self.t[..., None])[..., 0]
 
     def project(self, points: Tensor) -> Tensor:
         """Pixels (B, V, 2) of points (V, 3) or (B, V, 3). Points behind a camera make no sense."""

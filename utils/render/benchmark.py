@@ -104,8 +104,9 @@ def ours(case: Case, boundaries: str, device: str = "cpu") -> Callable[[], None]
 
     def step() -> None:
         fragments = renderer.rasterize(cameras, verts)
-        values = renderer.interpolate(fragments, colours)
-        if boundaries == "edge_gradient":
+        edges = boundaries == "edge_gradient"
+        values = renderer.interpolate(fragments, colours, background=0.0 if edges else None)
+        if edges:
             image = renderer.edge_gradient(fragments, values).value
             torch.autograd.grad([image], [verts, colours], [ones(image)])
         else:

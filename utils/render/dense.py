@@ -122,14 +122,21 @@ class _Barycentrics(torch.autograd.Function):
         return grad.reshape(ctx.shape), None, None
 
 
-def interpolate(fragments: Fragments, attributes: Tensor) -> Tensor:
-    """Values (N, C) float32; see `Renderer.interpolate`."""
+def interpolate(
+    fragments: Fragments, attributes: Tensor, background: float | None = None
+) -> Tensor:
+    """Values (N, C) or (N + R, C) float32; see `Renderer.interpolate`."""
     attributes = attributes.float()
     index = corner_index(fragments)
     if attributes.ndim == 2:
         index = fragments.faces[fragments.face].long()
     flat = attributes.reshape(-1, attributes.shape[-1])
-    return sum(fragments.bary[:, k : k + 1] * flat.index_select(0, index[:, k]) for k in range(3))
+    weighted = (fragments.bary[:, k, None] * flat.index_select(0, index[:, k]) for k in range(3))
+    values = sum(weighted)
+    if background is None:
+        return values
+    rim = len(fragments.pixel_x) - len(fragments)
+    return torch.cat([values, values.new_full((rim, values.shape[1]), background)])
 
 
 def neighbours(slots: Tensor) -> list[tuple[Tensor, Tensor]]:

@@ -6,258 +6,184 @@ From M b = z p (`kernels_fragments`) follow
 
 and for a loss L with d = dL/db and g = dL/dz every vertex k of the face receives b_k w with the
 one vector w = M^-T h, h = (b . d + z g) 1 - d.
+
+Fragments come in runs: neighbours in a row that show one face, whose gradients are summed in
+registers before they are scattered. Work items (n, 3) are rows view, first fragment, last + 1.
 """
 
 import numpy as np
 from numba import njit
 
 from utils.render.kernels_fragments import invert
-from utils.render.kernels_raster import JIT, SMALL, U
+from utils.render.simd import FAST, SMALL, WIDTH, U, load, load_some, splat, store, total
 
-LONG = 4  # fragments of a row that show one face: from here on they are summed first
-GROUP = 4  # channels that are handled at once
-FAST = {**JIT, "fastmath": True}
-ONE, TWO, THREE, FOUR = U(1), U(2), U(3), U(4)  # signed numbers would turn indices into floats
+ONE = U(1)  # signed numbers would turn indices into floats
+GROUP = U(WIDTH)
 
 
 @njit(**SMALL)
-def blend(attributes, a, b, c, k, b0, b1, b2):
-    """Channel k of the vertices a, b, c, weighted."""
-    return b0 * attributes[a, k] + b1 * attributes[b, k] + b2 * attributes[c, k]
+def corner_rows(faces, f, row, stride):
+    """Flat indices of the rows of face f's corners in arrays of `stride` columns, from `row` on."""
+    a, b, c = U(faces[f, U(0)]), U(faces[f, U(1)]), U(faces[f, U(2)])
+    return (row + a) * stride, (row + b) * stride, (row + c) * stride
+
+
+@njit(**SMALL)
+def value_at(attributes, rows, k, count, bary, i):
+    """`count` channels of fragment i, from k on."""
+    value = splat(bary[i, 0]) * load_some(attributes, rows[0] + k, count)
+    value = value + splat(bary[i, 1]) * load_some(attributes, rows[1] + k, count)
+    return value + splat(bary[i, 2]) * load_some(attributes, rows[2] + k, count)
 
 
 @njit(**FAST)
-def interpolate(attributes, faces, face, bary, first, last, values):
-    """values (N, C) of fragments first..last-1 from vertex attributes (V, C).
+def interpolate(items, attributes, faces, face, bary, values, spare):
+    """values (M, C) at the items' fragments from attributes (1 or B, V, C).
 
-    Channels go four at a time, which become vector instructions; the last four may overlap.
+    Eight channels are written at once. What lies beyond a row's last channel spills into the next
+    rows, which are written later: the last channels come first. spare: eight numbers.
     """
-    channels = U(attributes.shape[1])
-    for i in range(U(first), U(last)):
+    V, C = U(attributes.shape[1]), U(attributes.shape[2])
+    for item in range(items.shape[0]):
+        first_row = V * U(items[item, 0]) if attributes.shape[0] > 1 else U(0)
+        first, end = items[item, 1], items[item, 2]
+        for group in range((attributes.shape[2] - 1) // WIDTH, -1, -1):
+            k, count = U(group) * GROUP, np.int32(C - U(group) * GROUP)
+            within = max(first, end + 1 - np.int64((k + GROUP + C - ONE) // C))
+            for i in range(U(first), U(within)):
+                rows = corner_rows(faces, U(face[i]), first_row, C)
+                store(values, i * C + k, value_at(attributes, rows, k, count, bary, i))
+            for i in range(U(within), U(end)):  # these would spill into another thread's rows
+                rows = corner_rows(faces, U(face[i]), first_row, C)
+                store(spare, U(0), value_at(attributes, rows, k, count, bary, i))
+                for lane in range(min(GROUP, C - k)):
+                    values[i, k + lane] = spare[lane]
+
+
+@njit(**SMALL)
+def add_to(target, index, value):
+    """target[index : index + 8] += value"""
+    store(target, index, load(target, index) + value)
+
+
+@njit(**SMALL)
+def add_transposed(target, v, rows, h):
+    """target[v] += M^-T h, given the rows of M^-1."""
+    for k in range(U(3)):
+        product = rows[0][k] * h[0] + rows[1][k] * h[1] + rows[2][k] * h[2]
+        target[v, k] += np.float32(product)
+
+
+@njit(**SMALL)
+def scatter(to, rows, k, at_a, at_b, at_c):
+    """Add to channels k, k + 1 ... of the corners' rows in `to`, unless that has none."""
+    if to.shape[0] > 0:
+        add_to(to, rows[0] + k, at_a)
+        add_to(to, rows[1] + k, at_b)
+        add_to(to, rows[2] + k, at_c)
+
+
+@njit(**SMALL)
+def fragment_gradient(g, u, v, w, at_a, at_b, at_c, to, rows, k):
+    """Scatter a fragment's gradient g to the attributes; return b_k h of its corners k.
+
+    u, v, w: barycentrics; at_a, at_b, at_c: the corners' attributes.
+    """
+    scatter(to, rows, k, splat(u) * g, splat(v) * g, splat(w) * g)
+    d0, d1, d2 = total(g * at_a), total(g * at_b), total(g * at_c)
+    m = u * d0 + v * d1 + w * d2
+    h0, h1, h2 = m - d0, m - d1, m - d2
+    return (u * h0, u * h1, u * h2), (v * h0, v * h1, v * h2), (w * h0, w * h1, w * h2)
+
+
+@njit(**SMALL)
+def run_gradient(grad, first, last, stride, count, bary, at_a, at_b, at_c, to, rows, k):
+    """The same for fragments first..last-1 of one face at once.
+
+    Returns the sums of b_k h. With S_jk the sums of b_j b_k g, vertex k's attributes receive
+    G_k = sum_j S_jk, and with A_j the vertices' attributes the sum of b_k h_j is
+    sum_i A_i . S_ik - A_j . G_k.
+    """
+    uu = uv = uw = vv = vw = ww = splat(np.float32(0))
+    for i in range(first, last):
+        g = load_some(grad, i * stride + k, count)
+        u, v, w = splat(bary[i, 0]), splat(bary[i, 1]), splat(bary[i, 2])
+        ug, vg, wg = u * g, v * g, w * g
+        uu, uv, uw = uu + u * ug, uv + u * vg, uw + u * wg
+        vv, vw, ww = vv + v * vg, vw + v * wg, ww + w * wg
+    g_a, g_b, g_c = uu + uv + uw, uv + vv + vw, uw + vw + ww
+    scatter(to, rows, k, g_a, g_b, g_c)
+    m_a = at_a * uu + at_b * uv + at_c * uw
+    m_b = at_a * uv + at_b * vv + at_c * vw
+    m_c = at_a * uw + at_b * vw + at_c * ww
+    return (
+        (total(m_a - at_a * g_a), total(m_a - at_b * g_a), total(m_a - at_c * g_a)),
+        (total(m_b - at_a * g_b), total(m_b - at_b * g_b), total(m_b - at_c * g_b)),
+        (total(m_c - at_a * g_c), total(m_c - at_b * g_c), total(m_c - at_c * g_c)),
+    )
+
+
+@njit(**SMALL)
+def group_backward(item, k, verts, attributes, faces, face, bary, grad, to, grad_verts):
+    """`interpolate_backward` of up to eight channels from k on, for one view's work item."""
+    V, C, padded = U(attributes.shape[1]), U(attributes.shape[2]), U(to.shape[2])
+    first_row, count = V * U(item[0]) if attributes.shape[0] > 1 else U(0), np.int32(C - k)
+    i, end = U(item[1]), U(item[2])
+    while i < end:
         f = U(face[i])
-        a, b, c = U(faces[f, 0]), U(faces[f, 1]), U(faces[f, 2])
-        b0, b1, b2 = bary[i, 0], bary[i, 1], bary[i, 2]
-        if channels < FOUR:
-            for k in range(channels):
-                values[i, k] = blend(attributes, a, b, c, k, b0, b1, b2)
-            continue
-        for start in range(U(0), channels, FOUR):
-            k = min(start, channels - FOUR)
-            v0 = blend(attributes, a, b, c, k, b0, b1, b2)
-            v1 = blend(attributes, a, b, c, k + ONE, b0, b1, b2)
-            v2 = blend(attributes, a, b, c, k + TWO, b0, b1, b2)
-            v3 = blend(attributes, a, b, c, k + THREE, b0, b1, b2)
-            values[i, k] = v0
-            values[i, k + ONE] = v1
-            values[i, k + TWO] = v2
-            values[i, k + THREE] = v3
-
-
-@njit(**SMALL)
-def add_four(target, v, k, weight, g0, g1, g2, g3):
-    """target[v, k : k + 4] += weight * g, read before written so that it becomes one vector."""
-    t0, t1 = target[v, k], target[v, k + ONE]
-    t2, t3 = target[v, k + TWO], target[v, k + THREE]
-    target[v, k] = t0 + weight * g0
-    target[v, k + ONE] = t1 + weight * g1
-    target[v, k + TWO] = t2 + weight * g2
-    target[v, k + THREE] = t3 + weight * g3
-
-
-@njit(**SMALL)
-def dot_four(attributes, v, k, g0, g1, g2, g3):
-    """attributes[v, k : k + 4] . g"""
-    return (
-        attributes[v, k] * g0
-        + attributes[v, k + ONE] * g1
-        + attributes[v, k + TWO] * g2
-        + attributes[v, k + THREE] * g3
-    )
-
-
-@njit(**SMALL)
-def four(attributes, v, k):
-    """attributes[v, k : k + 4]"""
-    return (
-        attributes[v, k],
-        attributes[v, k + ONE],
-        attributes[v, k + TWO],
-        attributes[v, k + THREE],
-    )
-
-
-@njit(**SMALL)
-def four_of(grad, i, k, channels):
-    """grad[i, k : k + 4], zeros beyond the last channel."""
-    g1 = grad[i, k + ONE] if k + ONE < channels else np.float32(0)
-    g2 = grad[i, k + TWO] if k + TWO < channels else np.float32(0)
-    g3 = grad[i, k + THREE] if k + THREE < channels else np.float32(0)
-    return grad[i, k], g1, g2, g3
-
-
-@njit(**SMALL)
-def attribute_gradient(grad, i, attributes, a, b, c, b0, b1, b2, grad_attributes):
-    """Scatter fragment i's gradient to attributes (unless without rows); return dL/db (3).
-
-    attributes and grad_attributes are padded to whole groups of four channels: groups that overlap
-    would read what was just written in other groups, which stalls the processor.
-    """
-    channels = U(grad.shape[1])
-    want = grad_attributes.shape[0] > 0
-    zero = np.float32(0)
-    d0 = d1 = d2 = zero
-    for k in range(U(0), channels, FOUR):
-        g0, g1, g2, g3 = four_of(grad, i, k, channels)
-        d0 += dot_four(attributes, a, k, g0, g1, g2, g3)
-        d1 += dot_four(attributes, b, k, g0, g1, g2, g3)
-        d2 += dot_four(attributes, c, k, g0, g1, g2, g3)
-        if want:
-            add_four(grad_attributes, a, k, b0, g0, g1, g2, g3)
-            add_four(grad_attributes, b, k, b1, g0, g1, g2, g3)
-            add_four(grad_attributes, c, k, b2, g0, g1, g2, g3)
-    return d0, d1, d2
-
-
-@njit(**SMALL)
-def point_gradient(a, b, c, b0, b1, b2, h0, h1, h2, inverse, grad_verts):
-    """Add b_k M^-T h to the vertices a, b, c of a face whose M^-1 is `inverse`."""
-    x = inverse[0, 0] * h0 + inverse[1, 0] * h1 + inverse[2, 0] * h2
-    y = inverse[0, 1] * h0 + inverse[1, 1] * h1 + inverse[2, 1] * h2
-    z = inverse[0, 2] * h0 + inverse[1, 2] * h1 + inverse[2, 2] * h2
-    zero = np.float32(0)
-    add_four(grad_verts, a, U(0), b0, x, y, z, zero)
-    add_four(grad_verts, b, U(0), b1, x, y, z, zero)
-    add_four(grad_verts, c, U(0), b2, x, y, z, zero)
-
-
-@njit(**SMALL)
-def corner_gradient(v, h0, h1, h2, inverse, grad_verts):
-    """Add M^-T h to vertex v of a face whose M^-1 is `inverse`."""
-    x = inverse[0, 0] * h0 + inverse[1, 0] * h1 + inverse[2, 0] * h2
-    y = inverse[0, 1] * h0 + inverse[1, 1] * h1 + inverse[2, 1] * h2
-    z = inverse[0, 2] * h0 + inverse[1, 2] * h1 + inverse[2, 2] * h2
-    add_four(grad_verts, v, U(0), np.float32(1), x, y, z, np.float32(0))
-
-
-@njit(**SMALL)
-def run_gradient(grad, bary, first, last, attributes, a, b, c, grad_attributes, h):
-    """The same for fragments first..last-1 of one face at once, summed in registers.
-
-    Row k of h (3, 3) becomes the sum of b_k h over the fragments. With the sums G_k of b_k grad,
-    which the attributes receive, and A_j a vertex's attributes, that of b_k d_j is A_j . G_k.
-    """
-    channels = U(grad.shape[1])
-    want = grad_attributes.shape[0] > 0
-    zero = np.float32(0)
-    h[:] = zero
-    for k in range(U(0), channels, FOUR):
-        a0, a1, a2, a3 = four(attributes, a, k)
-        b0, b1, b2, b3 = four(attributes, b, k)
-        c0, c1, c2, c3 = four(attributes, c, k)
-        p0 = p1 = p2 = p3 = q0 = q1 = q2 = q3 = r0 = r1 = r2 = r3 = zero
-        sum_a = sum_b = sum_c = zero
-        for i in range(first, last):
-            u, v, w = bary[i, 0], bary[i, 1], bary[i, 2]
-            g0, g1, g2, g3 = four_of(grad, i, k, channels)
-            m = g0 * (u * a0 + v * b0 + w * c0) + g1 * (u * a1 + v * b1 + w * c1)
-            m += g2 * (u * a2 + v * b2 + w * c2) + g3 * (u * a3 + v * b3 + w * c3)
-            sum_a, sum_b, sum_c = sum_a + u * m, sum_b + v * m, sum_c + w * m
-            p0, p1, p2, p3 = p0 + u * g0, p1 + u * g1, p2 + u * g2, p3 + u * g3
-            q0, q1, q2, q3 = q0 + v * g0, q1 + v * g1, q2 + v * g2, q3 + v * g3
-            r0, r1, r2, r3 = r0 + w * g0, r1 + w * g1, r2 + w * g2, r3 + w * g3
-        for j, corner in enumerate((a, b, c)):
-            h[0, j] += sum_a - dot_four(attributes, corner, k, p0, p1, p2, p3)
-            h[1, j] += sum_b - dot_four(attributes, corner, k, q0, q1, q2, q3)
-            h[2, j] += sum_c - dot_four(attributes, corner, k, r0, r1, r2, r3)
-        if want:
-            one = np.float32(1)
-            add_four(grad_attributes, a, k, one, p0, p1, p2, p3)
-            add_four(grad_attributes, b, k, one, q0, q1, q2, q3)
-            add_four(grad_attributes, c, k, one, r0, r1, r2, r3)
+        stop = i + ONE
+        while stop < end and face[stop] == face[i]:
+            stop += ONE
+        a, b, c = corner_rows(faces, f, first_row, C)
+        at_a, at_b = load_some(attributes, a + k, count), load_some(attributes, b + k, count)
+        at_c = load_some(attributes, c + k, count)
+        rows = corner_rows(faces, f, first_row, padded)
+        if stop - i == ONE:
+            g, u, v, w = load_some(grad, i * C + k, count), bary[i, 0], bary[i, 1], bary[i, 2]
+            h = fragment_gradient(g, u, v, w, at_a, at_b, at_c, to, rows, k)
+        else:
+            h = run_gradient(grad, i, stop, C, count, bary, at_a, at_b, at_c, to, rows, k)
+        i = stop
+        if grad_verts.shape[0] > 0:
+            _, row0, row1, row2 = invert(verts, faces, f)
+            add_transposed(grad_verts, U(faces[f, U(0)]), (row0, row1, row2), h[0])
+            add_transposed(grad_verts, U(faces[f, U(1)]), (row0, row1, row2), h[1])
+            add_transposed(grad_verts, U(faces[f, U(2)]), (row0, row1, row2), h[2])
 
 
 @njit(**FAST)
 def interpolate_backward(
-    verts, attributes, faces, face, bary, grad, first, last, grad_attributes, grad_verts
+    items, verts, attributes, faces, face, bary, grad, grad_attributes, grad_verts
 ):
-    """Add the gradients of `interpolate` to attributes (V, C') and homogeneous pixels (V, 4).
+    """Add the gradients of `interpolate` to its attributes and to homogeneous pixels.
 
-    grad (N, C); attributes and grad_attributes have their channels padded to C', a multiple of 4;
-    the last column of grad_verts is padding. An array of no rows as grad_attributes or grad_verts
-    leaves that gradient out.
+    verts (B, V, 3); grad (M, C); grad_attributes (1 or B, V, C'), C' a multiple of 8;
+    grad_verts (B, V, 3). One of no rows leaves that gradient out.
     """
-    want_verts = grad_verts.shape[0] > 0
-    inverse, h = np.empty((3, 3), np.float32), np.empty((3, 3), np.float32)
-    i, end = U(first), U(last)
-    while i < end:
-        f = face[i]
-        stop = i + ONE
-        while stop < end and face[stop] == f:
-            stop += ONE
-        a, b, c = U(faces[U(f), 0]), U(faces[U(f), 1]), U(faces[U(f), 2])
-        regular = want_verts and invert(verts, faces, f, inverse) != 0
-        if stop - i >= U(LONG):
-            run_gradient(grad, bary, i, stop, attributes, a, b, c, grad_attributes, h)
-            i = stop
-            if regular:
-                corner_gradient(a, h[0, 0], h[0, 1], h[0, 2], inverse, grad_verts)
-                corner_gradient(b, h[1, 0], h[1, 1], h[1, 2], inverse, grad_verts)
-                corner_gradient(c, h[2, 0], h[2, 1], h[2, 2], inverse, grad_verts)
-        while i < stop:
-            b0, b1, b2 = bary[i, 0], bary[i, 1], bary[i, 2]
-            d0, d1, d2 = attribute_gradient(
-                grad, i, attributes, a, b, c, b0, b1, b2, grad_attributes
-            )
-            if regular:
-                m = b0 * d0 + b1 * d1 + b2 * d2
-                point_gradient(a, b, c, b0, b1, b2, m - d0, m - d1, m - d2, inverse, grad_verts)
-            i += ONE
+    for item in range(items.shape[0]):
+        view = items[item, 0]
+        mine = grad_verts[view if grad_verts.shape[0] > 0 else 0]
+        for k in range(U(0), U(attributes.shape[2]), GROUP):
+            group_backward(
+                items[item], k, verts[view], attributes, faces, face, bary, grad,
+                grad_attributes, mine,
+            )  # fmt: skip
 
 
 @njit(**FAST)
-def boundary_backward(values, grad, p, q, axis, covered, faces, view, y, x, face, bary, depth,
-                      grad_verts):  # fmt: skip
-    """Add to grad_verts (B, V, 3) the forces of boundary pairs: `silhouette.surface_forces`.
-
-    values, grad (M, C) on the covered pixels, then the rim pixels; p, q, axis (P,); the others are
-    the fragments' arrays.
-    """
-    channels = values.shape[1]
-    for i in range(p.shape[0]):
-        first, second = U(p[i]), U(q[i])
-        force = np.float32(0)
-        for k in range(U(0), U(channels)):
-            mean = np.float32(0.5) * (grad[first, k] + grad[second, k])
-            force += mean * (values[first, k] - values[second, k])
-        front = first
-        if first >= U(covered) or (second < U(covered) and depth[second] < depth[first]):
-            front = second
-        force /= depth[front]
-        v, f = U(view[front]), U(face[front])
-        along = U(axis[i])
-        force_z = -force * np.float32(x[front] if axis[i] == 0 else y[front])
-        for k in range(3):
-            corner, weight = U(faces[f, U(k)]), bary[front, U(k)]
-            grad_verts[v, corner, along] += weight * force
-            grad_verts[v, corner, TWO] += weight * force_z
-
-
-@njit(**FAST)
-def geometry_backward(
-    verts, faces, face, bary, depth, grad_bary, grad_depth, first, last, grad_verts
-):
-    """Add to grad_verts (V, 4; the last is padding) what barycentrics and depths receive."""
-    inverse = np.empty((3, 3), np.float32)
-    run = -1
-    regular = False
-    for i in range(U(first), U(last)):
-        f = face[i]
-        if f != run:
-            run = f
-            regular = invert(verts, faces, f, inverse) != 0
-        if regular:
-            a, b, c = U(faces[U(f), 0]), U(faces[U(f), 1]), U(faces[U(f), 2])
-            b0, b1, b2 = bary[i, 0], bary[i, 1], bary[i, 2]
+def geometry_backward(items, verts, faces, face, bary, depth, grad_bary, grad_depth, grad_verts):
+    """Add to grad_verts (B, V, 3) what barycentrics and depths receive."""
+    for item in range(items.shape[0]):
+        own, mine = verts[items[item, 0]], grad_verts[items[item, 0]]
+        last_face = np.int32(-1)
+        row0 = row1 = row2 = (0.0, 0.0, 0.0)
+        for i in range(U(items[item, 1]), U(items[item, 2])):
+            if face[i] != last_face:
+                last_face = face[i]
+                _, row0, row1, row2 = invert(own, faces, U(last_face))
             d0, d1, d2 = grad_bary[i, 0], grad_bary[i, 1], grad_bary[i, 2]
-            m = b0 * d0 + b1 * d1 + b2 * d2 + depth[i] * grad_depth[i]
-            point_gradient(a, b, c, b0, b1, b2, m - d0, m - d1, m - d2, inverse, grad_verts)
+            m = bary[i, 0] * d0 + bary[i, 1] * d1 + bary[i, 2] * d2 + depth[i] * grad_depth[i]
+            for k in range(U(3)):
+                b, corner = bary[i, k], U(faces[U(last_face), k])
+                h = b * (m - d0), b * (m - d1), b * (m - d2)
+                add_transposed(mine, corner, (row0, row1, row2), h)

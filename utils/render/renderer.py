@@ -35,6 +35,7 @@ class Renderer:
         self.faces = torch.as_tensor(faces).detach().to(torch.int32).contiguous()
         if self.faces.ndim != 2 or self.faces.shape[1] != 3:
             raise ValueError(f"faces: expected (F, 3), found {tuple(self.faces.shape)}")
+        self.least_vertices = int(self.faces.max()) + 1 if len(self.faces) else 0
         self.backend = backend
         self.near = near
         self._last_vertex = int(self.faces.max()) if len(self.faces) else -1
@@ -48,7 +49,12 @@ class Renderer:
         cameras = cameras.to(verts.device, verts.dtype)
         K = cameras.K.detach()
         focal = (K[:, 0, 0] * K[:, 1, 1] - K[:, 0, 1] * K[:, 1, 0]).abs().sqrt()
-        return self.rasterize_px(cameras.px_from_world(verts), cameras.sizes, focal)
+        transform = getattr(self._backend(verts), "transform", None)
+        if transform is None or verts.dtype != torch.float32:
+            verts_px = cameras.px_from_world(verts)
+        else:
+            verts_px = transform(verts, *cameras.px_matrices())
+        return self.rasterize_px(verts_px, cameras.sizes, focal)
 
     def rasterize_px(self, verts_px: Tensor, sizes: Tensor, focal: Tensor) -> Fragments:
         """The same from homogeneous pixels verts_px (B, V, 3) = (x z, y z, z).
@@ -67,18 +73,21 @@ class Renderer:
             verts_px.float(), faces, sizes.cpu().long(), pixel_width, self.near
         )
 
-    def interpolate(self, fragments: Fragments, attributes: Tensor) -> Tensor:
+    def interpolate(
+        self, fragments: Fragments, attributes: Tensor, background: float | None = None
+    ) -> Tensor:
         """Vertex attributes (V, C) or (B, V, C) at the fragments: (N, C) float32.
 
-        Perspective-correct; gradients flow to attributes, vertices and cameras. One call with all
-        channels side by side is faster than several.
+        With a background, R rows of that number follow for the rim pixels: what `edge_gradient`
+        takes without a copy. Perspective-correct; gradients flow to attributes, vertices and
+        cameras. One call with all channels side by side is faster than several.
         """
         V, B = fragments.verts_px.shape[1], len(fragments.sizes)
         if attributes.shape[:-1] not in ((V,), (B, V)):
             raise ValueError(
                 f"attributes: expected ({V}, C) or ({B}, {V}, C), found {tuple(attributes.shape)}"
             )
-        return self._backend(fragments.verts_px).interpolate(fragments, attributes)
+        return self._backend(fragments.verts_px).interpolate(fragments, attributes, background)
 
     def coverage(self, fragments: Fragments) -> PixelValues:
         """value 1 on covered pixels and 0 on the uncovered pixels beside them.
@@ -101,15 +110,17 @@ class Renderer:
         """An image of C channels whose loss also moves occlusion boundaries.
 
         values (N, C) on the fragments; background: a number, (C,), or (R, C) on the R rim pixels
-        (`fragments.pixel_view[N:]` and so on). Returns values and background with the gradient of
-        boundaries added: against the background and between parts of the surface.
+        (`fragments.pixel_view[N:]` and so on). Or values (N + R, C), which hold the background.
+        Returns values and background with the gradient of boundaries added: against the background
+        and between parts of the surface.
         """
         N, R = len(fragments), len(fragments.pixel_x) - len(fragments)
-        background = torch.as_tensor(background, dtype=values.dtype, device=values.device)
-        if len(values) != N:
-            raise ValueError(f"values: expected {N} rows, found {len(values)}")
-        image = torch.cat([values, background.expand(R, values.shape[1])])
-        return self._boundary_values(fragments, image, surface=True)
+        if len(values) not in (N, N + R):
+            raise ValueError(f"values: expected {N} or {N + R} rows, found {len(values)}")
+        if len(values) == N:
+            background = torch.as_tensor(background, dtype=values.dtype, device=values.device)
+            values = torch.cat([values, background.expand(R, values.shape[1])])
+        return self._boundary_values(fragments, values, surface=True)
 
     def _boundary_values(self, fragments: Fragments, image: Tensor, surface: bool) -> PixelValues:
         backend = self._backend(fragments.verts_px)

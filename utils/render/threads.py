@@ -31,6 +31,20 @@ def split(first: int, last: int, parts: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(cuts))
 
 
+def deal(costs: list[float]) -> list[list[int]]:
+    """Deal out jobs of these costs: for each thread with something to do, their indices.
+
+    The dearest first, each to the thread with the least to do.
+    """
+    hands: list[list[int]] = [[] for _ in range(thread_count())]
+    loads = [0.0] * len(hands)
+    for i in sorted(range(len(costs)), key=lambda i: -costs[i]):
+        least = loads.index(min(loads))
+        hands[least].append(i)
+        loads[least] += costs[i]
+    return [sorted(hand) for hand in hands if hand]
+
+
 class Scratch(threading.local):
     """Arrays that a thread uses again from call to call."""
 
@@ -67,10 +81,18 @@ def _pool(process: int, threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="render")
 
 
-def run(function: Callable[..., object], arguments: Iterable[tuple]) -> list:
-    """Call function(*a) for every a of `arguments`, in parallel; results in order."""
-    arguments = list(arguments)
+def run(function: Callable[..., object], jobs: Iterable[tuple]) -> None:
+    """Call function(*job) for every job, in parallel; the first in this thread.
+
+    To wake a thread costs tens of microseconds, so hand out few and large jobs.
+    """
+    jobs = list(jobs)
     threads = thread_count()
-    if len(arguments) == 1 or threads == 1:
-        return [function(*a) for a in arguments]
-    return list(_pool(os.getpid(), threads).map(lambda a: function(*a), arguments))
+    if threads == 1 or len(jobs) < 2:
+        for job in jobs:
+            function(*job)
+        return
+    others = [_pool(os.getpid(), threads - 1).submit(function, *job) for job in jobs[1:]]
+    function(*jobs[0])
+    for other in others:
+        other.result()

@@ -110,7 +110,7 @@ def test_a_fan_covers_every_pixel_once(seed):
         assert sum(map(len, apart)) == len(pixels)
 
 
-@pytest.mark.parametrize("size", [(20, 24), (60, 90)])
+@pytest.mark.parametrize("size", [(20, 24), (60, 90), (140, 200)])
 def test_ids_against_brute_force(size):
     generator = torch.Generator().manual_seed(size[0])
     z = 1 + 2 * torch.rand(3, 30, generator=generator)
