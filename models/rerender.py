@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from models.appearance import Appearance
+from models.wrist_caps import capped
 from utils.cameras import Cameras
 from utils.mesh import vertex_normals
 from utils.render import Renderer
@@ -25,8 +26,11 @@ class Rendering:
 def render_mesh(
     verts: Tensor, faces: np.ndarray, appearance: Appearance | None, cameras: Cameras
 ) -> list[Rendering]:
-    """Draw verts (V, 3) into every camera, view i under light i; white without appearance."""
-    faces_t = torch.from_numpy(faces).to(verts.device)
+    """Draw verts (V, 3) into every camera, view i under light i; white without appearance.
+
+    Open wrists are closed by caps.
+    """
+    verts, faces_t, appearance = capped(verts, torch.from_numpy(faces).to(verts.device), appearance)
     renderer = Renderer(faces_t)
     colors = torch.ones(len(cameras), *verts.shape, device=verts.device)
     if appearance is not None:
