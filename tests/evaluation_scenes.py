@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+import evaluate
 from tests.ham_scenes import HamScene
 from utils.cameras import Similarity
-from utils.files import save_torch
+from utils.files import load_json, save_torch
 
+VIEWS = 3
 FRAME = Similarity(0.1, torch.tensor([0.02, -0.01, 0.03], dtype=torch.float64))
 
 
@@ -43,3 +46,22 @@ def write_reconstruction(
             "cameras": {"K": cameras.K, "R": cameras.R, "t": cameras.t, "sizes": cameras.sizes},
         },
     )
+
+
+def run(folders: tuple[Path, Path], *more: object) -> int:
+    """evaluate.py on D, O = folders; its exit status."""
+    data, out = map(str, folders)
+    return evaluate.main(
+        ["--data_path", data, "--out_path", out, "--device", "cpu", *map(str, more)]
+    )
+
+
+def results(folders: tuple[Path, Path], name: str = "fitted") -> Path:
+    """Where the results of that name are."""
+    return folders[1] / "demo_sfs" / "1" / "eval" / name
+
+
+def metrics_of(folders: tuple[Path, Path], *more: object, name: str = "fitted") -> dict[str, Any]:
+    """metrics.json of a run that must succeed."""
+    assert run(folders, *more) == 0
+    return load_json(results(folders, name) / "metrics.json")

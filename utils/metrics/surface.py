@@ -112,10 +112,10 @@ class Surface:
             squared = np.square(found - own[row]).sum(1)
             order = np.lexsort((squared, row))
             first = order[np.searchsorted(row[order], np.arange(len(own)))]
-            complete = (distance[:, -1] - self._radius.max() > bound[:, 0]) | (
-                k == len(self._triangles)
-            )
             best[pending], triangle[pending] = found[first], tested[first]
+            # No face that was not tried is nearer than the last centroid less its radius.
+            reach = distance[:, -1] - self._radius.max()
+            complete = (reach > np.sqrt(squared[first])) | (k == len(self._triangles))
             pending, k = pending[~complete], 4 * k
         return best, triangle
 
