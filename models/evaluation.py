@@ -97,10 +97,7 @@ def shape_in_view(
 
     forearms are those that `find_forearms` found in the masks.
     """
-    shown = reconstruction.shown_faces(camera)
-    covered = shown >= 0
-    wrist = np.zeros_like(covered)
-    wrist[covered] = reconstruction.wrist_faces()[shown[covered]]
+    covered, wrist = reconstruction.covered_and_wrist(camera)
     forearm = covered_pixels(*forearms, camera)[0] if forearms else np.zeros_like(covered)
     return ViewShape(covered, wrist_pixels(covered, wrist, forearm))
 

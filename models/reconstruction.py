@@ -14,6 +14,7 @@ from models.appearance import Appearance
 from models.forearm import wrist_faces
 from models.hand_model import load_hand_model
 from models.rerender import Rendering, render_mesh
+from models.wrist_caps import capped
 from utils.cameras import Cameras, Similarity
 from utils.errors import UserError
 from utils.files import load_torch
@@ -76,14 +77,17 @@ class Reconstruction:
         coarse = torch.cat([wrist_faces(model).cpu() for model in models]).numpy()
         return np.repeat(coarse, 4**self.subdivisions)
 
-    def shown_faces(self, camera: Cameras) -> np.ndarray:
-        """The face that each pixel (H, W) of one camera (world units) shows, -1 where none."""
+    def covered_and_wrist(self, camera: Cameras) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels (H, W) bool of one camera (world units): the hands', and their wrists' ends."""
         verts, own = self._in_hand_units(camera)
-        found = Renderer(torch.from_numpy(self.faces)).rasterize(own, verts)
-        height, width = camera.sizes[0].tolist()
-        shown = np.full((height, width), -1)
-        shown[found.y.numpy(), found.x.numpy()] = found.face.numpy()
-        return shown
+        verts, faces, _ = capped(verts, torch.from_numpy(self.faces), None)
+        at_wrist = np.ones(len(faces), bool)  # caps are
+        at_wrist[: len(self.faces)] = self.wrist_faces()
+        found = Renderer(faces).rasterize(own, verts)
+        covered, wrist = np.zeros((2, *camera.sizes[0].tolist()), bool)
+        y, x = found.y.numpy(), found.x.numpy()
+        covered[y, x], wrist[y, x] = True, at_wrist[found.face.numpy()]
+        return covered, wrist
 
     def render(self, cameras: Cameras, appearance: Appearance | None) -> list[Rendering]:
         """Draw the hands into cameras (world units) as `models.rerender.render_mesh` does."""
