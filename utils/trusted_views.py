@@ -25,8 +25,9 @@ def trusted_views(
     cameras are the full photos' in the frame of verts (V, 3). `folder` is the fit's (mano_out),
     which holds S_masks.json and trust_S/%02d.png, white where the mask can be compared with the
     hands, and where masks had to be made, mask_S/%02d.png. Pixels that a believed mask calls
-    background are left out of the photometric comparison; where a mask is not believed, all pixels
-    may count. Raises UserError where the fit's verdicts are missing or of another capture.
+    background are left out of the photometric comparison, at the wrist too, where a sleeve may be;
+    where a mask is not believed, all pixels that cannot be compared with it may count. Raises
+    UserError where the fit's verdicts are missing or of another capture.
     """
     scan_id = capture.scan_dir.name
     verdicts = _load_verdicts(folder / f"{scan_id}_masks.json", len(capture))
@@ -35,16 +36,18 @@ def trusted_views(
     for view, box in enumerate(crop_boxes(px, cameras.sizes.numpy(), MARGIN).tolist()):
         window = np.s_[box[1] : box[3], box[0] : box[2]]
         image = np.ascontiguousarray(capture.image(view)[window])
-        mask, trust = capture.mask(view), np.zeros(image.shape[:2], bool)
+        mask = capture.mask(view)
         if verdicts[view].made:
             mask = _load_map(folder / f"mask_{scan_id}" / f"{view:02d}.png", capture, view)
         if mask is None:
-            mask = np.zeros(image.shape[:2], bool)
+            mask = trust = np.zeros(image.shape[:2], bool)
+            compared = ~mask
         else:
             mask = mask[window]
             trust = _load_map(folder / f"trust_{scan_id}" / f"{view:02d}.png", capture, view)
             trust = trust[window]
-        crops.append(ViewCrop(tuple(box), image, mask, mask | ~trust, trust))
+            compared = mask if verdicts[view].believed else mask | ~trust
+        crops.append(ViewCrop(tuple(box), image, mask, compared, trust))
     return crops, verdicts
 
 

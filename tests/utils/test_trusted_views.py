@@ -54,10 +54,15 @@ def test_where_it_is_not_believed_all_pixels_may_be(scene, written):
     trust = np.ones((64, 64), bool)
     trust[:, :32] = False
     save_image(written[1] / "trust_1" / "01.png", trust)
+    believed = opened(scene, written)[0][1]
+    verdicts = load_json(written[1] / "1_masks.json")
+    verdicts[1]["believed"] = False
+    save_json(written[1] / "1_masks.json", verdicts)
     crop = opened(scene, written)[0][1]
     x0, y0, x1, y1 = crop.box
     np.testing.assert_array_equal(crop.silhouette, trust[y0:y1, x0:x1])
     np.testing.assert_array_equal(crop.photometric, crop.mask | ~crop.silhouette)
+    np.testing.assert_array_equal(believed.photometric, crop.mask)
 
 
 def test_a_made_mask_takes_the_place_of_the_given_one(scene, written):
