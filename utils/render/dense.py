@@ -13,6 +13,11 @@ from torch import Tensor
 
 from utils.render.fragments import FLAT, STEEP, STEP, Fragments, Pairs
 
+# Barycentric distance. A rasteriser that snaps vertices to 1/16 pixel makes faces much thinner than
+# that as wide, so they are seen far more often than they should, with gradients as steep as they
+# are thin: these would outweigh all others.
+OUTSIDE = 0.1
+
 
 def fragments_from_ids(
     ids: Tensor, verts_px: Tensor, faces: Tensor, sizes: Tensor, pixel_width: Tensor
@@ -76,7 +81,8 @@ def barycentrics(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Perspective-correct barycentrics (N, 3) and depths (N,), float32, with autograd; front (N,).
 
-    Faces seen edge on get thirds and no gradient.
+    Faces seen edge on get thirds and no gradient; pixels farther than OUTSIDE from their face
+    none either.
     """
     index = faces[face].long() + (view.long() * verts_px.shape[1])[:, None]
     return _Barycentrics.apply(verts_px, index, torch.stack([x, y], -1))
@@ -96,12 +102,14 @@ class _Barycentrics(torch.autograd.Function):
         corners = verts_px.detach().reshape(-1, 3)[index].double()  # (N, 3, 3)
         corners[:, :, :2] -= corners[:, :, 2:] * pixel[:, None]
         inverse, det = inverse_matrices(corners)
-        regular = (det != 0)[:, None]
+        exact = torch.where(det[:, None] != 0, inverse[:, :, 2], 1.0)
+        exact = exact / exact.sum(1, keepdim=True)
         # Snapped coverage may include pixels a hair outside of the face.
-        bary = torch.where(regular, inverse[:, :, 2], 1.0).clamp(min=0)
+        bary = exact.clamp(min=0)
         bary = bary / bary.sum(1, keepdim=True)
         depth = (bary * corners[:, :, 2]).sum(1)
-        inverse = torch.where(regular[:, None], inverse, 0.0)
+        believed = (det != 0) & (exact.amin(1) > -OUTSIDE)
+        inverse = torch.where(believed[:, None, None], inverse, 0.0)
         ctx.shape, front = verts_px.shape, det < 0
         outputs = bary.float(), depth.float(), front
         ctx.save_for_backward(index, pixel, inverse.float(), *outputs[:2])

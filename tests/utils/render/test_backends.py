@@ -63,6 +63,26 @@ def test_dense_fragments_equal_the_cpu_backend():
     assert (grads[0] - grads[1]).norm() < 1e-3 * grads[1].norm()
 
 
+@pytest.mark.parametrize(("beyond", "believed"), [(-0.3, True), (0.03, True), (0.3, False)])
+def test_pixels_beside_thin_faces_have_no_gradient(beyond, believed):
+    """A face one pixel wide whose edge lies `beyond` pixels left of the pixel's centre (4, 4).
+
+    Such pixels come of snapped vertices. What they show stays within the face.
+    """
+    x = torch.tensor([4.0, 3.0, 4.0]) - beyond
+    y, z = torch.tensor([0.0, 4.0, 8.0]), torch.tensor([2.0, 2.0, 3.0])
+    verts_px = torch.stack([x * z, y * z, z], 1)[None].requires_grad_()
+    ids = torch.full((1, 9, 9), -1)
+    ids[0, 4, 4] = 0
+    fragments = dense.fragments_from_ids(
+        ids, verts_px, torch.tensor([[0, 1, 2]]), torch.tensor([[9, 9]]), torch.ones(1)
+    )
+    assert fragments.bary.min() >= 0 and 2 <= fragments.depth <= 3
+    weights = torch.tensor([1.0, 2.0, 4.0])
+    gradient = torch.autograd.grad((fragments.bary @ weights).sum() + fragments.depth, verts_px)[0]
+    assert gradient.isfinite().all() and bool(gradient.any()) == believed
+
+
 def test_unknown_backend():
     with pytest.raises(UserError, match="expected one of auto, cpu"):
         Renderer(torch.zeros(0, 3), backend="opengl")
