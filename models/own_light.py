@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from models.appearance import Appearance
 from models.lighting import sh_basis
 from models.reconstruction import Reconstruction
+from models.wrist_caps import capped
 from utils.cameras import Cameras
 from utils.mesh import vertex_normals
+from utils.render import Renderer
 
 DEGREE = 3  # of the spherical harmonics: 9 numbers a channel
 
@@ -23,28 +24,32 @@ def image_in_own_light(
     given the reconstruction's albedo and normals. No prediction, since it has seen the photo, but
     a bound: what is still wrong, no such light can mend.
     """
-    albedo = _attribute(reconstruction, camera, reconstruction.appearance.albedo)
-    verts, faces = torch.from_numpy(reconstruction.verts), torch.from_numpy(reconstruction.faces)
-    normals = 2 * _attribute(reconstruction, camera, (vertex_normals(verts, faces) + 1) / 2) - 1
-    normals = torch.nn.functional.normalize(torch.from_numpy(normals), dim=-1)
-    basis = sh_basis(normals, DEGREE).numpy().astype(float)
-    shine = _highlights(reconstruction, camera)
+    (y, x), albedo, normals, shine = _surface_in(reconstruction, camera)
+    basis = sh_basis(torch.from_numpy(normals), DEGREE).numpy()
+    compared, colors = region[y, x], photo[y, x]
     image = np.zeros_like(photo)
     for channel in range(3):
-        columns = np.dstack([basis * albedo[..., channel, None], shine[..., channel]])
-        light, *_ = np.linalg.lstsq(columns[region], photo[region][:, channel], rcond=None)
-        image[..., channel] = columns @ light
+        columns = np.column_stack([basis * albedo[:, channel, None], shine[:, channel]])
+        light, *_ = np.linalg.lstsq(columns[compared], colors[compared, channel], rcond=None)
+        image[y, x, channel] = columns @ light
     return image.clip(0, 1)
 
 
-def _highlights(reconstruction: Reconstruction, camera: Cameras) -> np.ndarray:
-    """The highlights alone as an image (H, W, 3)."""
-    dark = torch.zeros_like(reconstruction.appearance.albedo)
-    plain = Appearance(dark, torch.ones(1, 1), torch.ones(1, 3), reconstruction.appearance.lobes)
-    return reconstruction.render(camera, plain)[0].image
-
-
-def _attribute(reconstruction: Reconstruction, camera: Cameras, values: torch.Tensor) -> np.ndarray:
-    """Values (V, 3) in [0, 1] of the vertices as an image (H, W, 3)."""
-    plain = Appearance(values.float(), torch.ones(1, 1), torch.ones(1, 3))
-    return reconstruction.render(camera, plain)[0].image
+def _surface_in(
+    reconstruction: Reconstruction, camera: Cameras
+) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
+    """Covered pixels y, x (N,) of one camera; albedo, unit normals, highlights (N, 3) there."""
+    verts, own = reconstruction.in_hand_units(camera)
+    faces = torch.from_numpy(reconstruction.faces)
+    verts, faces, appearance = capped(verts, faces, reconstruction.appearance)
+    assert appearance is not None
+    normals = vertex_normals(verts, faces)
+    highlights = appearance.highlights_in(own, verts, normals)
+    shine = torch.zeros_like(verts) if highlights is None else highlights[0]
+    renderer = Renderer(faces)
+    found = renderer.rasterize(own, verts)
+    values = renderer.interpolate(found, torch.cat([appearance.albedo, normals, shine], 1))
+    albedo, normals, shine = values.double().split(3, dim=1)
+    normals = torch.nn.functional.normalize(normals, dim=1)
+    at = found.y.numpy(), found.x.numpy()
+    return at, albedo.numpy(), normals.numpy(), shine.numpy()

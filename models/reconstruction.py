@@ -79,7 +79,7 @@ class Reconstruction:
 
     def covered_and_wrist(self, camera: Cameras) -> tuple[np.ndarray, np.ndarray]:
         """Pixels (H, W) bool of one camera (world units): the hands', and their wrists' ends."""
-        verts, own = self._in_hand_units(camera)
+        verts, own = self.in_hand_units(camera)
         verts, faces, _ = capped(verts, torch.from_numpy(self.faces), None)
         at_wrist = np.ones(len(faces), bool)  # caps are
         at_wrist[: len(self.faces)] = self.wrist_faces()
@@ -91,11 +91,11 @@ class Reconstruction:
 
     def render(self, cameras: Cameras, appearance: Appearance | None) -> list[Rendering]:
         """Draw the hands into cameras (world units) as `models.rerender.render_mesh` does."""
-        verts, own = self._in_hand_units(cameras)
+        verts, own = self.in_hand_units(cameras)
         return render_mesh(verts, self.faces, appearance, own)
 
-    def _in_hand_units(self, cameras: Cameras) -> tuple[Tensor, Cameras]:
-        """Single precision is enough there, wherever the world's origin is."""
+    def in_hand_units(self, cameras: Cameras) -> tuple[Tensor, Cameras]:
+        """Vertices (V, 3) and cameras in hand units, where single precision is enough."""
         verts = self.frame.inverse().apply(torch.from_numpy(self.verts))
         return verts.float(), cameras.normalised(self.frame).to(dtype=torch.float32)
 
