@@ -57,16 +57,18 @@ class Terms:
         """Albedo, light and gain to start from: solved, or `carried` where that fits better."""
         carried = state.appearance
         albedo = carried.albedo if carried else None
-        solved, error = self.solve(state.verts, state.correction, albedo)
-        if carried is None or error < self.photometric(state.verts, carried, state.correction):
+        solved = self.solve(state.verts, state.correction, albedo)
+        if carried is None:
             return solved
-        return carried.copy()
+        errors = [
+            self.photometric(state.verts, candidate, state.correction)
+            for candidate in (solved, carried)
+        ]
+        return solved if errors[0] < errors[1] else carried.copy()
 
     @torch.no_grad()
-    def solve(
-        self, verts: Tensor, correction: Tensor, albedo: Tensor | None
-    ) -> tuple[Appearance, Tensor]:
-        """Closed-form appearance, from `albedo` where given, and its photometric loss."""
+    def solve(self, verts: Tensor, correction: Tensor, albedo: Tensor | None) -> Appearance:
+        """Closed-form appearance, from `albedo` where given."""
         cameras = self.views.corrected(correction)
         fragments = self.render(verts, cameras)
         pixels = self.photos.at(fragments.view, fragments.y, fragments.x)
@@ -76,8 +78,7 @@ class Terms:
         towards = towards_cameras(verts, cameras.centers().to(verts))
         samples = Samples(*seen, normals, towards)
         config = self.config
-        solved = solve_appearance(samples, config.degree, albedo, config.highlight_support)
-        return solved, self.photometric(verts, solved, correction)
+        return solve_appearance(samples, config.degree, albedo, config.highlight_support)
 
     @torch.no_grad()
     def photometric(self, verts: Tensor, appearance: Appearance, correction: Tensor) -> Tensor:

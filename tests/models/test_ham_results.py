@@ -90,7 +90,7 @@ def test_parameters_load_without_pickled_code(written):
     folder, _, result, *_ = written
     data = torch.load(folder / "7.pt", weights_only=True)
     assert set(data) == {
-        "albedo", "sh_coeff", "gain", "verts", "faces", "subdivisions", "hands",
+        "albedo", "sh_coeff", "gain", "lobes", "verts", "faces", "subdivisions", "hands",
         "world_from_hand_units", "cameras",
     }  # fmt: skip
     count = len(result.state.verts)
