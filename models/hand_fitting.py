@@ -72,10 +72,11 @@ def fit_hands(
     models: float64 hand models in any order; points (2, 21, 3) world units, left then right, nan
     where not seen; xy (N, 2, 21, 2) pixels and confidence (N, 2, 21) as detected, whose names are
     not trusted; masks (H, W) bool or None; options: the config's section `mano_optim`; start:
-    hands to begin with, one for each that points hold, for which stages that bend no finger are
-    left out; photo: view -> RGB (H, W, 3) in [0, 1], from which stages with `make_masks` make the
-    masks that cannot be believed. Deterministic. Raises UserError when no hand has enough
-    keypoints, and for stages that cannot run.
+    hands to begin with, one for each that points hold: poses near theirs are the likely ones, by
+    the option start_spread, and stages that bend no finger are left out; photo: view -> RGB (H, W,
+    3) in [0, 1], from which stages with `make_masks` make the masks that cannot be believed.
+    Deterministic. Raises UserError when no hand has enough keypoints, and for stages that cannot
+    run.
     """
     check_stages(options["stages"])
     sides = hands_in(points)
@@ -90,6 +91,7 @@ def fit_hands(
         fitter = HandFitter(models, points, cameras, xy, confidence, masks, options, photo)
         if start is not None:
             fitter.begin_at(start)
+            fitter.expect(start)
             stages = [stage for stage in stages if "pose" in stage["free"]] or stages
         for stage in stages:
             fitter.run(stage)
@@ -149,6 +151,11 @@ class HandFitter:
     def begin_at(self, hands: Sequence[FittedHand]) -> None:
         """Start from these hands, in the order of the models."""
         self.x = torch.cat([hand.unknowns(self.world_from_fit) for hand in hands])
+
+    def expect(self, hands: Sequence[FittedHand]) -> None:
+        """Take poses near those of these hands for likely ones, instead of those near the mean."""
+        spread = self.options["start_spread"]
+        self.problem.priors = [PosePrior(h.model, h.pose[0, 3:], spread) for h in hands]
 
     def cameras(self) -> Cameras:
         """The cameras in the fit's frame, with the corrections so far."""

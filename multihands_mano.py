@@ -1,0 +1,188 @@
+"""Photos -> parametric hands without an optimisation: the graph network's prediction.
+
+Reads D/S/img, D/S/camera/param.npz and D/S/pose (where keypoints are missing, detect_hands.py is
+run first, if its environment is there). Triangulates them as pose_optim.py does, and writes into
+O/gcn_out what mano_optim.py writes into O/mano_out: S.obj (the network's mesh, left hand first),
+S.pt, S.json, S_masks.json, trust_S/ and overlay_S/, so that mesh_sfs_optim.py can start from it
+(--set input_mesh_dire=gcn_out). With --optim, mano_optim.py's fit goes on from there and writes
+O/mano_out. With --range N, each scan is held against the one before it, as frames of a film.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from utils.cli import Job, StageRecord, run_stage, stage_parser
+from utils.errors import UserError
+
+if TYPE_CHECKING:
+    from models.gcn_prediction import Prediction
+    from models.hand_model import HandModel
+    from utils.captures import Capture
+
+CONFIG_KEYS = ["hand_model", "multihands", "pose_optim", "mano_optim", "num", "w", "h"]
+DETECTOR = Path(__file__).parent / "detect_hands.py"
+DETECTOR_ENV = Path(__file__).parent / ".venv-detect"
+DETECTOR_TARGET = "make detect"  # builds DETECTOR_ENV
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the command line and run the stage; returns the exit status."""
+    parser = stage_parser(
+        "Predict the parametric hands by the graph network, from images or keypoints.",
+        "python multihands_mano.py --data_path demo_data --scan_id 1\n"
+        "  python multihands_mano.py --data_path demo_data --scan_id 1 --optim",
+    )
+    parser.add_argument(
+        "--optim", action="store_true", help="then fit as mano_optim.py does; writes mano_out"
+    )
+    frames_done: set[str] = set()
+    return run_stage(parser, lambda job: multihands_mano(job, frames_done), argv)
+
+
+def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
+    """Run the stage on one scan.
+
+    `frames_done` are the scans that this run has dealt with; this one is added to them.
+    """
+    import torch  # here and below, so that --help need not wait for it
+
+    from models.gcn_hands import load_network, weights_path
+    from models.gcn_prediction import predict_hands
+    from models.hand_model import load_hand_model
+    from pose_optim import pose_optim
+    from utils.captures import load_capture
+    from utils.keypoints import SIDES, load_keypoints, save_keypoints
+
+    config = job.config
+    frames_done = set() if frames_done is None else frames_done
+    capture = load_capture(job.data_path, job.scan_id, config.num, config.w, config.h)
+    detect_missing(job, capture)
+    pose_optim(job)
+    points_path = job.out_path / "keypoints3d" / f"keypoints_3d_{job.scan_id}.xyz"
+    models = {side: load_hand_model(side, config.hand_model, dtype=torch.float64) for side in SIDES}
+    if len({model.kind for model in models.values()}) > 1:
+        raise UserError(
+            "hand_model = auto: mano/ holds the official file of one side only; put both there, or "
+            "--set hand_model=open"
+        )
+    chosen = config.multihands.weights
+    weights = weights_path(models["right"].kind) if chosen == "auto" else Path(chosen)
+    before = hands_before(job, frames_done)
+    record = StageRecord(job, "multihands_mano", CONFIG_KEYS, {"optim": job.args.optim})
+    inputs = [points_path, capture.camera_path, weights, *([before] if before else [])]
+    inputs += [capture.mask_path(view) for view in range(len(capture))]
+    if record.is_current(inputs):
+        frames_done.add(job.scan_id)
+        return
+
+    network = load_network(models["right"], weights)
+    points, earlier = load_keypoints(points_path), keypoints_of(before, models)
+    start = time.perf_counter()
+    found = predict_hands(network, models, points, earlier, config.multihands)
+    seconds = time.perf_counter() - start
+    if not np.array_equal(found.points, points, equal_nan=True):
+        save_keypoints(points_path, found.points)
+    outputs = write_prediction(job, capture, found)
+    print(*found.summary_lines(), sep="\n")
+    print(f"predicted in {seconds:.2f} s; results and overlays: {job.out_path / 'gcn_out'}")
+    if job.args.optim:
+        outputs += optimise(job, capture, found)
+    record.finish(outputs, seconds_network=round(seconds, 4))
+    frames_done.add(job.scan_id)
+
+
+def detect_missing(job: Job, capture: Capture) -> None:
+    """Run detect_hands.py where a view has no keypoints.
+
+    Raises UserError where it cannot be run, or fails.
+    """
+    missing = [view for view in range(len(capture)) if not capture.pose_path(view).is_file()]
+    if not missing:
+        return
+    what = f"{capture.pose_path(missing[0])} is missing ({len(missing)} of {len(capture)} views)"
+    if not DETECTOR_ENV.is_dir() or not DETECTOR.is_file():
+        raise UserError(
+            f"{what}, and the detector's environment {DETECTOR_ENV.name} is not there; build it "
+            f"with: {DETECTOR_TARGET} (or put keypoints there yourself)"
+        )
+    print(f"{what}: running {DETECTOR.name}", flush=True)
+    arguments = ["--data_path", str(job.data_path), "--scan_id", job.scan_id]
+    status = subprocess.run([sys.executable, str(DETECTOR), *arguments]).returncode
+    if status:
+        raise UserError(
+            f"{DETECTOR.name} {' '.join(arguments)} failed (status {status}); see above"
+        )
+
+
+def hands_before(job: Job, frames_done: set[str]) -> Path | None:
+    """With --range, the file of the frame before, if that was dealt with."""
+    if job.args.range is None:
+        return None
+    scan_id = str(int(job.scan_id) - 1)
+    return job.out_path / "gcn_out" / f"{scan_id}.pt" if scan_id in frames_done else None
+
+
+def keypoints_of(path: Path | None, models: Mapping[str, HandModel]) -> np.ndarray | None:
+    """All keypoints (2, 21, 3) of the hands in a frame's S.pt; nan: a hand that was not there."""
+    from models.fitted_hand import FittedHand
+    from utils.files import load_torch
+    from utils.keypoints import KEYPOINTS, SIDES
+
+    if path is None:
+        return None
+    points = np.full((len(SIDES), KEYPOINTS, 3), np.nan)
+    for hand in load_torch(path):
+        parts = (hand[name].double() for name in ("pose", "shape", "trans", "scale"))
+        points[SIDES.index(hand["type"])] = FittedHand(models[hand["type"]], *parts).keypoints()
+    return points
+
+
+def write_prediction(job: Job, capture: Capture, found: Prediction) -> list[Path]:
+    """Write gcn_out; returns the paths."""
+    from mano_optim import write_pictures
+    from models.fitted_hand import joined_mesh
+    from models.gcn_prediction import joined_verts
+    from models.hand_fitting import judge_hands
+    from utils.files import save_json, save_mesh, save_torch
+
+    folder = job.out_path / "gcn_out"
+    hands = [hand.hand for hand in found.hands]
+    masks = [capture.mask(view) for view in range(len(capture))]
+    views = capture.cameras, *capture.keypoints, masks
+    options = job.config.mano_optim
+    fit = judge_hands(hands, found.points, *views, options, photo=capture.image)
+    outputs = [folder / f"{job.scan_id}.{kind}" for kind in ("obj", "pt", "json")]
+    outputs.append(folder / f"{job.scan_id}_masks.json")
+    save_mesh(outputs[0], joined_verts(found.hands), joined_mesh(hands)[1])
+    save_torch(outputs[1], [hand.as_dict() for hand in hands])
+    save_json(outputs[2], {**fit.metrics, **found.metrics()})
+    save_json(outputs[3], [verdict.as_dict() for verdict in fit.verdicts])
+    return outputs + write_pictures(folder, job.scan_id, capture, fit)
+
+
+def optimise(job: Job, capture: Capture, found: Prediction) -> list[Path]:
+    """mano_optim.py's fit from the network's hands; writes mano_out and returns the paths."""
+    from mano_optim import summary_lines, write_fit, write_pictures
+    from models.hand_fitting import fit_hands
+
+    hands = [hand.hand for hand in found.hands]
+    masks = [capture.mask(view) for view in range(len(capture))]
+    views = capture.cameras, *capture.keypoints, masks
+    models, options = [hand.model for hand in hands], job.config.mano_optim
+    fit = fit_hands(models, found.points, *views, options, hands, capture.image)
+    outputs = write_fit(job.out_path, job.scan_id, capture, fit)
+    outputs += write_pictures(job.out_path / "mano_out", job.scan_id, capture, fit)
+    print(*summary_lines(fit), sep="\n")
+    return outputs
+
+
+if __name__ == "__main__":
+    sys.exit(main())

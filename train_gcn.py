@@ -1,0 +1,181 @@
+"""Train the graph network that predicts a hand from its keypoints (models/gcn.py).
+
+Samples are drawn from the hand model without end; no data set is needed. Writes into --out_path:
+gcn_KIND.pt (the weights; KIND is open or mano), curves.csv (every term of the loss, and errors on
+unseen hands in mm) and, while it runs, .progress.pt, from which the same command goes on.
+The shipped models/weights/gcn_open.pt is the result of `python train_gcn.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from utils.cli import INTERRUPTED, USER_ERROR
+from utils.config import DEFAULT_CONFIG, Config, load_config
+from utils.errors import UserError
+
+if TYPE_CHECKING:
+    from models.gcn_training import Trainer
+    from models.hand_model import HandModel
+
+LOG_EVERY, SAVE_EVERY, JUDGE_EVERY = 50, 500, 1000  # steps
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="examples:\n  python train_gcn.py\n"
+        "  python train_gcn.py --set hand_model=mano   # MANO's own weights, not shipped\n"
+        "  python train_gcn.py --annotations InterHand2.6M/annotations/train   # poses of people",
+    )
+    add = parser.add_argument
+    add("--out_path", type=Path, default=Path("train_gcn_out"), help="default: %(default)s")
+    add(
+        "--annotations",
+        type=Path,
+        metavar="DIR",
+        help="folder with InterHand2.6M's *_MANO_NeuralAnnot.json files: half of the samples "
+        "then take their pose and shape (needs the official MANO files)",
+    )
+    add("--conf", type=Path, default=DEFAULT_CONFIG, help="HOCON config (default %(default)s)")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override a config key")
+    add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: %(default)s")
+    add("--seed", type=int, default=0, help="random seed (default %(default)s)")
+    add("--overwrite", action="store_true", help="start afresh")
+    add("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run from the command line; returns the exit status."""
+    args = make_parser().parse_args(argv)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see utils.cli.run_stage
+    try:
+        config = load_config(args.conf, args.set)
+        train(config, args.out_path, args.device, args.seed, args.overwrite, args.annotations)
+    except UserError as error:
+        if args.debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print("\ninterrupted; run the same command to go on", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def train(
+    config: Config,
+    out_path: Path,
+    device: str = "auto",
+    seed: int = 0,
+    overwrite: bool = False,
+    annotations: Path | None = None,
+) -> Path:
+    """Train as the config's section `gcn` says; returns the path of the weights.
+
+    Raises UserError for settings that cannot work, a device that is not there, and progress of
+    other settings in `out_path`.
+    """
+    from models.gcn_hands import save_network
+    from models.gcn_training import Trainer
+    from models.hand_model import load_hand_model
+
+    model = load_hand_model("right", config.hand_model).to(_device(device))
+    weights, progress = out_path / f"gcn_{model.kind}.pt", out_path / ".progress.pt"
+    trainer = Trainer(model, config.gcn, seed, annotations)
+    if overwrite:
+        progress.unlink(missing_ok=True)
+    if trainer.resume(progress):
+        print(f"going on at step {trainer.steps_done}")
+    start = time.perf_counter()
+    try:
+        _run(trainer, model, out_path / "curves.csv", progress)
+    except KeyboardInterrupt:
+        trainer.save(progress)
+        raise
+    found = trainer.judge()
+    save_network(weights, trainer.average.module, model, {"seed": seed, "errors_mm": found})
+    progress.unlink(missing_ok=True)
+    print(f"{trainer.steps_done} steps, {(time.perf_counter() - start) / 60:.1f} min: {weights}")
+    for name, values in found.items():
+        print(f"  {name:10s}", "  ".join(f"{k} {v:.2f} mm" for k, v in values.items()))
+    return weights
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: PyTorch sees no CUDA device here; use --device cpu")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+
+
+def _run(trainer: Trainer, model: HandModel, curves: Path, progress: Path) -> None:
+    """All steps that are left, with curves, progress and a bar."""
+    from tqdm import tqdm
+
+    total = trainer.settings["steps"]
+    curves.parent.mkdir(parents=True, exist_ok=True)
+    bar = tqdm(total=total, initial=trainer.steps_done, desc="training", unit="step")
+    rows = _Curves(curves, trainer.steps_done)
+    while not trainer.finished:
+        terms = trainer.step()
+        bar.update()
+        rows.add(terms)
+        if trainer.steps_done % LOG_EVERY == 0:
+            judged = {}
+            if trainer.steps_done % JUDGE_EVERY == 0:
+                judged = trainer.judge(fast=True)
+            bar.set_postfix_str(rows.write(trainer.steps_done, judged))
+        if trainer.steps_done % SAVE_EVERY == 0:
+            trainer.save(progress)
+    bar.close()
+
+
+class _Curves:
+    """The CSV of the loss' terms, averaged since the last row, and of errors on unseen hands."""
+
+    def __init__(self, path: Path, steps_done: int) -> None:
+        self.path, self.terms = path, []
+        if steps_done == 0:
+            path.unlink(missing_ok=True)
+
+    def add(self, terms: dict[str, Any]) -> None:
+        self.terms.append(terms)
+
+    def write(self, step: int, judged: dict[str, dict[str, float]]) -> str:
+        """Append a row; returns what the bar should say."""
+        import torch
+
+        means = {
+            name: float(torch.stack([terms[name] for terms in self.terms]).mean())
+            for name in self.terms[0]
+        }
+        self.terms = []
+        errors = {
+            f"{condition}_{name}_mm": judged.get(condition, {}).get(name, "")
+            for condition in ("clean", "noise_3mm")
+            for name in ("verts", "keypoints", "consistency")
+        }
+        row = {"step": step, **means, **errors}
+        new = not self.path.is_file()
+        with open(self.path, "a", encoding="utf-8") as file:
+            if new:
+                file.write(",".join(row) + "\n")
+            file.write(",".join(f"{v:.5g}" if v != "" else "" for v in row.values()) + "\n")
+        return (
+            f"vertices off by {10 * means['verts']:.1f} mm, parameters by {10 * means['posed']:.1f}"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
