@@ -85,13 +85,15 @@ def train(
     Raises UserError for settings that cannot work, a device that is not there, and progress of
     other settings in `out_path`.
     """
+    from models.gcn_annotations import load_annotations
     from models.gcn_hands import save_network
     from models.gcn_training import Trainer
     from models.hand_model import load_hand_model
 
     model = load_hand_model("right", config.hand_model).to(_device(device))
+    people = None if annotations is None else load_annotations(annotations, model)
     weights, progress = out_path / f"gcn_{model.kind}.pt", out_path / ".progress.pt"
-    trainer = Trainer(model, config.gcn, seed, annotations)
+    trainer = Trainer(model, config.gcn, seed, people)
     if overwrite:
         progress.unlink(missing_ok=True)
     if trainer.resume(progress):

@@ -55,9 +55,19 @@ class HandSampler:
     """Draws batches; the n-th batch of a seed is the same on every device and in every order."""
 
     def __init__(
-        self, model: HandModel, batch: int, seed: int, poses: Mapping[str, float], faults: Faults
+        self,
+        model: HandModel,
+        batch: int,
+        seed: int,
+        poses: Mapping[str, float],
+        faults: Faults,
+        people: Tensor | None = None,
     ) -> None:
-        """`poses` are the shares of `models.gcn_poses.KINDS`."""
+        """`poses` are the shares of `models.gcn_poses.KINDS`.
+
+        people (N, 45 + 10): poses and shapes of which every second hand takes one.
+        """
+        self.people = people
         self.batch, self.seed, self.faults = batch, seed, faults
         self.poses, self.poser = PoseSampler(model, poses), BatchPoser(model)
         self.device = model.v_template.device
@@ -80,6 +90,9 @@ class HandSampler:
         count = BLOCK * self.batch
         pose = torch.cat([random_rotations(count, random), self.poses.draw(count, random)], 1)
         shape = torch.randn(count, 10, generator=random)
+        if self.people is not None:
+            chosen = self.people[torch.randint(len(self.people), (count,), generator=random)]
+            pose[::2, 3:], shape[::2] = chosen[::2, :45], chosen[::2, 45:]
         return pose, shape, *draw_faults(self.faults, count, random)
 
 

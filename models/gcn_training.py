@@ -31,12 +31,16 @@ PARTS = ("network", "average", "optimiser")  # what changes in a step
 class Trainer:
     """The network, its average, and everything else that a step changes.
 
-    `settings` is the config's section `gcn`; `source` may replace the sampler by something that
-    gives batch `number` as Samples.
+    `settings` is the config's section `gcn`; people (N, 45 + 10) are poses and shapes to train on
+    besides those drawn (`models.gcn_annotations`).
     """
 
     def __init__(
-        self, model: HandModel, settings: Mapping[str, Any], seed: int = 0, source: Any = None
+        self,
+        model: HandModel,
+        settings: Mapping[str, Any],
+        seed: int = 0,
+        people: Tensor | None = None,
     ) -> None:
         if seed == UNSEEN:
             raise UserError(f"--seed {seed} is kept for the hands that training is judged by")
@@ -50,8 +54,8 @@ class Trainer:
         self.average = AveragedModel(self.network, multi_avg_fn=average)
         self.loss = GcnLoss(model, levels, settings["weights"])
         faults = Faults.of(settings["faults"])
-        self.source = source or HandSampler(
-            model, settings["batch"], seed, settings["poses"], faults
+        self.sampler = HandSampler(
+            model, settings["batch"], seed, settings["poses"], faults, people
         )
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), betas=(0.9, 0.99), weight_decay=WEIGHT_DECAY, fused=True
@@ -66,7 +70,7 @@ class Trainer:
         """One step on the next batch; returns each term of the loss."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.settings["lr"] * rate(self.steps_done, self.settings["steps"])
-        samples = self._in_frame(self.source(self.steps_done))
+        samples = self._in_frame(self.sampler(self.steps_done))
         self.optimiser.zero_grad()
         loss, terms = self.loss(self._predict(samples), samples)
         loss.backward()
@@ -112,7 +116,9 @@ class Trainer:
         return True
 
     def _made_with(self) -> dict[str, Any]:
-        return {"settings": _plain(self.settings), "seed": self.seed}
+        people = self.sampler.people
+        count = 0 if people is None else len(people)
+        return {"settings": _plain(self.settings), "seed": self.seed, "people": count}
 
 
 def rate(step: int, steps: int) -> float:
