@@ -17,6 +17,7 @@ from utils.errors import UserError
 from utils.keypoints import KEYPOINTS, SIDES
 from utils.multiview import MIN_JOINTS
 
+AMBIGUOUS = 0.8  # mirror evidence above which either name would do
 LEAST_MISFIT = 1e-3  # metres of a natural hand: better fits tell nothing
 
 
@@ -29,7 +30,7 @@ class Prediction:
     renamed: bool  # left and right were exchanged
     dropped: int  # keypoints that had jumped since the frame before
     lent: int  # keypoints that the frame before filled in
-    evidence: float  # how many times better the keypoints as given fit the other sides' hands
+    evidence: float | None  # see `mirror_evidence`; None: the frame before decided the names
     misfits: list[float]  # of each hand, metres of the model, see `misfit`
 
     def metrics(self) -> dict[str, Any]:
@@ -38,7 +39,7 @@ class Prediction:
             "renamed": self.renamed,
             "keypoints_dropped": self.dropped,
             "keypoints_lent": self.lent,
-            "mirror_evidence": round(self.evidence, 3),
+            "mirror_evidence": self.evidence,
             "misfit_mm": [round(1000 * value, 2) for value in self.misfits],
         }
 
@@ -49,9 +50,11 @@ class Prediction:
             for hand, value in zip(self.hands, self.misfits)
         ]
         if self.renamed:
-            lines.append(
-                f"left and right exchanged: the names given fit {self.evidence:.1f}x worse"
-            )
+            fits = f"as named, keypoints fit {self.evidence or 0:.1f} times worse"
+            why = "as in the frame before" if self.evidence is None else fits
+            lines.append(f"left and right exchanged: {why}")
+        elif self.evidence is not None and self.evidence > AMBIGUOUS:
+            lines.append("left or right: the keypoints fit either; the names are the detector's")
         if self.dropped or self.lent:
             lines.append(f"frame before: {self.dropped} keypoints dropped, {self.lent} filled in")
         return lines
@@ -74,7 +77,7 @@ def predict_hands(
             f"keypoints: no hand has {MIN_JOINTS} of {KEYPOINTS} keypoints in 3D; look at the "
             "overlays in keypoints3d and detect again"
         )
-    evidence, renamed, dropped, lent = 1.0, False, 0, 0
+    evidence, renamed, dropped, lent = None, False, 0, 0
     given = observed = points
     if before is not None:
         held = correct(points, before, network.rest, options["prior_radius"])

@@ -20,7 +20,7 @@ from models.mesh_hierarchy import cached_hierarchy
 from utils.errors import UserError
 from utils.files import load_torch, save_torch
 
-WARM_UP = 200  # steps until the learning rate is full
+WARM_UP = 0.02  # of all steps, until the learning rate is full
 LAST_LR = 0.001  # of the full learning rate, at the end of the cosine
 WEIGHT_DECAY = 1e-4
 MOST_GRADIENT = 1.0  # norm
@@ -124,7 +124,7 @@ class Trainer:
 def rate(step: int, steps: int) -> float:
     """The learning rate's factor: a short rise, then half a cosine down to LAST_LR."""
     fall = 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0)))
-    return min((step + 1) / WARM_UP, 1.0) * (LAST_LR + (1 - LAST_LR) * fall)
+    return min((step + 1) / (WARM_UP * steps), 1.0) * (LAST_LR + (1 - LAST_LR) * fall)
 
 
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
