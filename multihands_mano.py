@@ -1,16 +1,14 @@
 """Photos -> parametric hands without an optimisation: the graph network's prediction.
 
-Reads D/S/img, D/S/camera/param.npz and D/S/pose (where keypoints are missing, detect_hands.py is
-run first, if its environment is there). Triangulates them as pose_optim.py does, and writes into
-O/gcn_out what mano_optim.py writes into O/mano_out: S.obj (the network's mesh, left hand first),
-S.pt, S.json, S_masks.json, trust_S/ and overlay_S/, so that mesh_sfs_optim.py can start from it
-(--set input_mesh_dire=gcn_out). With --optim, mano_optim.py's fit goes on from there and writes
-O/mano_out. With --range N, each scan is held against the one before it, as frames of a film.
+Reads D/S/img, D/S/camera/param.npz and D/S/pose. Triangulates the keypoints as pose_optim.py does,
+and writes into O/gcn_out what mano_optim.py writes into O/mano_out (S.obj is the network's mesh),
+so that mesh_sfs_optim.py can start from it (--set input_mesh_dire=gcn_out). With
+--optim, mano_optim.py's fit goes on from there and writes O/mano_out. With --range N, each scan is
+held against the one before it, as frames of a film.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -28,15 +26,12 @@ if TYPE_CHECKING:
     from utils.captures import Capture
 
 CONFIG_KEYS = ["hand_model", "multihands", "pose_optim", "mano_optim", "num", "w", "h"]
-DETECTOR = Path(__file__).parent / "detect_hands.py"
-DETECTOR_ENV = Path(__file__).parent / ".venv-detect"
-DETECTOR_TARGET = "make detect"  # builds DETECTOR_ENV
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and run the stage; returns the exit status."""
     parser = stage_parser(
-        "Predict the parametric hands by the graph network, from images or keypoints.",
+        "Predict the parametric hands from keypoints by the graph network.",
         "python multihands_mano.py --data_path demo_data --scan_id 1\n"
         "  python multihands_mano.py --data_path demo_data --scan_id 1 --optim",
     )
@@ -64,7 +59,7 @@ def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
     config = job.config
     frames_done = set() if frames_done is None else frames_done
     capture = load_capture(job.data_path, job.scan_id, config.num, config.w, config.h)
-    detect_missing(job, capture)
+    check_keypoints(capture)
     pose_optim(job)
     points_path = job.out_path / "keypoints3d" / f"keypoints_3d_{job.scan_id}.xyz"
     models = {side: load_hand_model(side, config.hand_model, dtype=torch.float64) for side in SIDES}
@@ -99,26 +94,13 @@ def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
     frames_done.add(job.scan_id)
 
 
-def detect_missing(job: Job, capture: Capture) -> None:
-    """Run detect_hands.py where a view has no keypoints.
-
-    Raises UserError where it cannot be run, or fails.
-    """
+def check_keypoints(capture: Capture) -> None:
+    """Raise UserError where a view has no file of keypoints."""
     missing = [view for view in range(len(capture)) if not capture.pose_path(view).is_file()]
-    if not missing:
-        return
-    what = f"{capture.pose_path(missing[0])} is missing ({len(missing)} of {len(capture)} views)"
-    if not DETECTOR_ENV.is_dir() or not DETECTOR.is_file():
+    if missing:
         raise UserError(
-            f"{what}, and the detector's environment {DETECTOR_ENV.name} is not there; build it "
-            f"with: {DETECTOR_TARGET} (or put keypoints there yourself)"
-        )
-    print(f"{what}: running {DETECTOR.name}", flush=True)
-    arguments = ["--data_path", str(job.data_path), "--scan_id", job.scan_id]
-    status = subprocess.run([sys.executable, str(DETECTOR), *arguments]).returncode
-    if status:
-        raise UserError(
-            f"{DETECTOR.name} {' '.join(arguments)} failed (status {status}); see above"
+            f"{capture.pose_path(missing[0])} is missing ({len(missing)} of {len(capture)} views); "
+            "write the keypoints of a hand detector there (README, Your own capture)"
         )
 
 

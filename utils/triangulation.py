@@ -75,7 +75,7 @@ def _check_enough(views: HandViews) -> None:
     if not detected.any():
         raise UserError(
             f"pose: no hand is detected in any of {len(detected)} views; detect again "
-            "(detect_hands.py) or look at the images"
+            "or look at the images"
         )
     if detected.sum() == 1:
         raise UserError(
