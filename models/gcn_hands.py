@@ -91,23 +91,28 @@ def predict(network: HandGCN, model: HandModel, points: np.ndarray) -> NetworkHa
 
     `model` (float64) says the side; whether enough keypoints were seen is the caller's to know.
     """
+    with torch.inference_mode():
+        found = _predicted(network, model, points)
+    verts, *numbers = (x.clone() for x in found)  # ordinary tensors again
+    return NetworkHand(FittedHand(model, *numbers), verts)
+
+
+def _predicted(network: HandGCN, model: HandModel, points: np.ndarray) -> tuple[Tensor, ...]:
+    """Vertices (V, 3), pose (1, 48), shape (1, 10), trans (1, 3) and scale (1,), float64."""
     given = as_right(torch.from_numpy(np.nan_to_num(points)).double(), model)
     seen = torch.from_numpy(np.isfinite(points).all(1))
     # Worlds may be large and far off; float32 is enough beside the hand itself.
     centre, size = given[seen].mean(0), given[seen].std().clamp(min=1e-12)
     near = torch.where(seen[:, None], (given - centre) / size, 0.0).float()
-    with torch.no_grad():
-        found, frame = network(near.reshape(1, KEYPOINTS, 3), seen[None])
+    found, frame = network(near.reshape(1, KEYPOINTS, 3), seen[None])
     verts = frame.to_world(found.verts)[0].double() * size + centre
     verts = as_right(verts, model)  # the mirror is its own inverse
-    pose = _world_pose(found, frame)
+    pose, shape = _world_pose(found, frame), found.shape.double()
     if model.side == "left":
         pose = (pose.unflatten(1, (16, 3)) * torch.tensor(MIRROR_TURN)).flatten(1)
-    shape = found.shape.double()
-    with torch.no_grad():
-        posed, _ = model(pose, shape, torch.zeros(1, 3).double(), torch.ones(1).double())
+    posed, _ = model(pose, shape, torch.zeros(1, 3).double(), torch.ones(1).double())
     scale, trans = scale_and_origin(posed, verts[None])
-    return NetworkHand(FittedHand(model, pose, shape, trans, scale), verts)
+    return verts, pose, shape, trans, scale
 
 
 def as_right(points: Tensor, model: HandModel) -> Tensor:
