@@ -19,10 +19,16 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 LARGEST = 256 << 20  # bytes
 
 
+@lru_cache(maxsize=1)
+def _cores(process: int) -> int:
+    """The cores that this process may run on; asked for once, which takes microseconds."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(process)) if affinity else os.cpu_count() or 1
+
+
 def thread_count() -> int:
     """Threads to use: torch's number, at most the cores this process may run on."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(torch.get_num_threads(), cores or 1))
+    return max(1, min(torch.get_num_threads(), _cores(os.getpid())))
 
 
 def split(first: int, last: int, parts: int) -> list[tuple[int, int]]:

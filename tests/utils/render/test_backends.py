@@ -56,6 +56,9 @@ def test_dense_fragments_equal_the_cpu_backend():
     grads = []
     for backend, f, leaf in ((backend_cpu, fragments, own), (dense, again, other)):
         values = backend.interpolate(f, attributes)
+        rows = backend.interpolate(f, attributes, background=0.5)
+        assert torch.equal(rows[: len(f)], values)
+        assert rows[len(f) :].tolist() == [[0.5] * 5] * (len(f.pixel_x) - len(f))
         rim = renderer.coverage(f)
         loss = (values * weights).sum() + (rim.value * rim.x).sum() + f.depth.sum()
         grads.append(torch.autograd.grad(loss, leaf)[0])
