@@ -42,16 +42,12 @@ def mesh_sfs_optim(job: Job) -> None:
     """Run the stage on one scan."""
     from models.ham_results import save_results
     from models.ham_state import HamProgress, check_hands
-    from utils.captures import load_capture
+    from utils.captures import load_corrected_capture
     from utils.files import newest_change
     from utils.hands_io import load_hands
 
     config = job.config
-    corrected = job.out_path / "cameras" / f"param_{job.scan_id}.npz"
-    capture = load_capture(
-        *(job.data_path, job.scan_id, config.num, config.w, config.h),
-        corrected if corrected.is_file() else None,
-    )
+    capture = load_corrected_capture(job.data_path, job.out_path, job.scan_id, config)
     hands = load_hands(job.out_path / config.input_mesh_dire, job.scan_id)
     record = StageRecord(job, "mesh_sfs_optim", CONFIG_KEYS)
     inputs = [*hands.files(), capture.camera_path, *capture.image_paths]

@@ -73,7 +73,7 @@ def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
     before = hands_before(job, frames_done)
     record = StageRecord(job, "multihands_mano", CONFIG_KEYS, {"optim": job.args.optim})
     inputs = [points_path, capture.camera_path, weights, *([before] if before else [])]
-    inputs += [capture.mask_path(view) for view in range(len(capture))]
+    inputs += [*capture.image_paths, *map(capture.mask_path, range(len(capture)))]
     if record.is_current(inputs):
         frames_done.add(job.scan_id)
         return
@@ -122,37 +122,31 @@ def keypoints_of(path: Path | None, models: Mapping[str, HandModel]) -> np.ndarr
         return None
     points = np.full((len(SIDES), KEYPOINTS, 3), np.nan)
     for hand in load_torch(path):
-        parts = (hand[name].double() for name in ("pose", "shape", "trans", "scale"))
-        points[SIDES.index(hand["type"])] = FittedHand(models[hand["type"]], *parts).keypoints()
+        own = FittedHand.of_dict(hand, models[hand["type"]])
+        points[SIDES.index(hand["type"])] = own.keypoints()
     return points
 
 
 def write_prediction(job: Job, capture: Capture, found: Prediction) -> list[Path]:
     """Write gcn_out; returns the paths."""
-    from mano_optim import write_pictures
+    from models.fit_results import save_hands
     from models.fitted_hand import joined_mesh
     from models.gcn_prediction import joined_verts
     from models.hand_fitting import judge_hands
-    from utils.files import save_json, save_mesh, save_torch
 
-    folder = job.out_path / "gcn_out"
     hands = [hand.hand for hand in found.hands]
     masks = [capture.mask(view) for view in range(len(capture))]
     views = capture.cameras, *capture.keypoints, masks
     options = job.config.mano_optim
     fit = judge_hands(hands, found.points, *views, options, photo=capture.image)
-    outputs = [folder / f"{job.scan_id}.{kind}" for kind in ("obj", "pt", "json")]
-    outputs.append(folder / f"{job.scan_id}_masks.json")
-    save_mesh(outputs[0], joined_verts(found.hands), joined_mesh(hands)[1])
-    save_torch(outputs[1], [hand.as_dict() for hand in hands])
-    save_json(outputs[2], {**fit.metrics, **found.metrics()})
-    save_json(outputs[3], [verdict.as_dict() for verdict in fit.verdicts])
-    return outputs + write_pictures(folder, job.scan_id, capture, fit)
+    mesh = joined_verts(found.hands), joined_mesh(hands)[1]
+    folder = job.out_path / "gcn_out"
+    return save_hands(folder, job.scan_id, capture, fit, mesh, hands, found.metrics())
 
 
 def optimise(job: Job, capture: Capture, found: Prediction) -> list[Path]:
     """mano_optim.py's fit from the network's hands; writes mano_out and returns the paths."""
-    from mano_optim import summary_lines, write_fit, write_pictures
+    from models.fit_results import save_fit, summary_lines
     from models.hand_fitting import fit_hands
 
     hands = [hand.hand for hand in found.hands]
@@ -160,8 +154,7 @@ def optimise(job: Job, capture: Capture, found: Prediction) -> list[Path]:
     views = capture.cameras, *capture.keypoints, masks
     models, options = [hand.model for hand in hands], job.config.mano_optim
     fit = fit_hands(models, found.points, *views, options, hands, capture.image)
-    outputs = write_fit(job.out_path, job.scan_id, capture, fit)
-    outputs += write_pictures(job.out_path / "mano_out", job.scan_id, capture, fit)
+    outputs = save_fit(job.out_path, job.scan_id, capture, fit)
     print(*summary_lines(fit), sep="\n")
     return outputs
 

@@ -60,10 +60,14 @@ class Appearance:
         lobes = None if self.lobes is None else self.lobes.detach().clone()
         return Appearance(*(tensor.detach().clone() for tensor in self.parameters()), lobes)
 
+    def to(self, device: torch.device | str) -> Appearance:
+        """The same on another device."""
+        tensors = (getattr(self, x.name) for x in fields(self))
+        return Appearance(*(None if x is None else x.to(device) for x in tensors))
+
     def as_dict(self) -> dict[str, Tensor | None]:
         """The tensors by name, on the CPU, for a file."""
-        named = ((x.name, getattr(self, x.name)) for x in fields(self))
-        return {name: None if x is None else x.detach().cpu() for name, x in named}
+        return vars(self.copy().to("cpu"))
 
     def parameters(self) -> list[Tensor]:
         """What gradients refine: albedo, light, gain."""

@@ -100,15 +100,15 @@ class _Alternation:
         responses = self._responses() if self.shiny else None
         for _ in range(ROUNDS):
             shared, amounts = self._solve_shared(responses)
-            if self.shiny:
+            if responses is not None:
                 self.state.lobes = amounts[:, None].repeat(1, 3)
                 self.shine = torch.stack([r @ self.state.lobes for r in responses])
             self.state.sh_coeff = self._solve_light(shared)
             self.state.gain = self._solve_gain()
             self._solve_albedo()
             self.state.normalise_()
-            if self.shiny:
-                self.shine = torch.stack([r @ self.state.lobes for r in responses])
+        if responses is not None:  # in the colour that normalising gave them
+            self.shine = torch.stack([r @ self.state.lobes for r in responses])
 
     def adopt(self, solved: Appearance) -> None:
         """Take light, gain and highlights as they are and solve for the albedo alone."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from models.hand_kinematics import LAYOUT, SIZE
-from models.hand_model import HandModel
+from models.hand_model import HandModel, load_hand_model
 from utils.cameras import Similarity
+
+NAMES = ("pose", "shape", "trans", "scale")
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,14 @@ class FittedHand:
         x[LAYOUT["scale"]] = (self.scale / world_from_fit.scale).log()
         return x
 
+    @staticmethod
+    def of_dict(hand: Mapping[str, Any], model: HandModel | None = None) -> FittedHand:
+        """From what S.pt holds of a hand, the inverse of `as_dict`; `model` if it is loaded."""
+        if model is None:
+            model = load_hand_model(hand["type"], hand["hand_model"], dtype=torch.float64)
+        pose, shape, trans = (hand[name].double().reshape(1, -1) for name in NAMES[:3])
+        return FittedHand(model, pose, shape, trans, hand["scale"].double().reshape(1))
+
     @property
     def side(self) -> str:
         """'left' or 'right'."""
@@ -57,11 +67,23 @@ class FittedHand:
         with torch.no_grad():
             return self.model.joints_and_tips(self.pose, self.shape, self.trans, self.scale)[0]
 
+    def unposed(self, verts: Tensor, subdivisions: int) -> Tensor:
+        """Vertices (V', 3), world units, of the subdivided mesh in the rest pose, metres."""
+        return self.model.unpose(verts[None], *self._skinning(subdivisions))[0]
+
+    def reposed(self, rest: Tensor, subdivisions: int) -> Tensor:
+        """The inverse of `unposed`: rest (V', 3), metres, in this hand's pose, world units."""
+        return self.model.repose(rest[None], *self._skinning(subdivisions))[0]
+
+    def _skinning(self, subdivisions: int) -> tuple[Tensor, ...]:
+        """Parameters, and the subdivided mesh' skinning weights and pose offsets."""
+        finer, model = self.model.subdivide(subdivisions), self.model
+        weights, offsets = (finer.carry(x) for x in (model.weights, model.pose_offsets(self.pose)))
+        return self.pose, self.shape, self.trans, self.scale, weights, offsets
+
     def as_dict(self) -> dict[str, Any]:
         """What S.pt holds of a hand: plain values and float32 tensors."""
-        tensors = {
-            name: getattr(self, name).float() for name in ("pose", "shape", "trans", "scale")
-        }
+        tensors = {name: getattr(self, name).float() for name in NAMES}
         return {
             "type": self.side,
             **tensors,

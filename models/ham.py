@@ -26,7 +26,7 @@ from utils.config import Config
 from utils.errors import UserError
 from utils.losses import SurfaceTerms, photometric_loss, silhouette_loss
 from utils.mesh import vertex_normals
-from utils.photos import Photos
+from utils.photos import Photos, PixelRows
 from utils.render import Fragments, Renderer
 
 CAMERA_UNIT = 1e-3  # radians, or shift over distance: 2 pixels at a focal length of 2000
@@ -53,62 +53,51 @@ class Terms:
             )
         return fragments
 
+    @torch.no_grad()
     def start_appearance(self, state: HamState) -> Appearance:
         """Albedo, light and gain to start from: solved, or `carried` where that fits better."""
-        carried = state.appearance
+        verts, carried, config = state.verts, state.appearance, self.config
+        cameras, normals = self.views.corrected(state.correction), vertex_normals(verts, self.faces)
+        fragments = self.render(verts, cameras)
+        pixels = self.photos.at(fragments.view, fragments.y, fragments.x)
+        weight = pixels.photometric * fragments.front_facing()
+        seen = vertex_samples(self.faces, fragments, pixels.color, weight, len(verts))
+        towards = towards_cameras(verts, cameras.centers().to(verts))
         albedo = carried.albedo if carried else None
-        solved = self.solve(state.verts, state.correction, albedo)
+        samples = Samples(*seen, normals, towards)
+        solved = solve_appearance(samples, config.degree, albedo, config.highlight_support)
         if carried is None:
             return solved
         errors = [
-            self.photometric(state.verts, candidate, state.correction)
+            self.photometric(fragments, candidate.colors_in(cameras, verts, normals), pixels)
             for candidate in (solved, carried)
         ]
         return solved if errors[0] < errors[1] else carried.copy()
 
-    @torch.no_grad()
-    def solve(self, verts: Tensor, correction: Tensor, albedo: Tensor | None) -> Appearance:
-        """Closed-form appearance, from `albedo` where given."""
-        cameras = self.views.corrected(correction)
-        fragments = self.render(verts, cameras)
-        pixels = self.photos.at(fragments.view, fragments.y, fragments.x)
+    def photometric(self, fragments: Fragments, colors: Tensor, pixels: PixelRows) -> Tensor:
+        """The weighted photometric term of colours (views, V, 3) against the fragments' pixels."""
+        predicted = self.renderer.interpolate(fragments, colors)
         weight = pixels.photometric * fragments.front_facing()
-        normals = vertex_normals(verts, self.faces)
-        seen = vertex_samples(self.faces, fragments, pixels.color, weight, len(verts))
-        towards = towards_cameras(verts, cameras.centers().to(verts))
-        samples = Samples(*seen, normals, towards)
         config = self.config
-        return solve_appearance(samples, config.degree, albedo, config.highlight_support)
-
-    @torch.no_grad()
-    def photometric(self, verts: Tensor, appearance: Appearance, correction: Tensor) -> Tensor:
-        """The photometric loss alone."""
-        return self(verts, appearance, correction)["sfs"]
+        return config.sfs_weight * photometric_loss(
+            predicted, pixels.color, weight, config.outlier_residual
+        )
 
     def __call__(
         self, verts: Tensor, appearance: Appearance, correction: Tensor
     ) -> dict[str, Tensor]:
         """Every term times its weight."""
-        config, surface = self.config, self.surface
+        config = self.config
         cameras, normals = self.views.corrected(correction), vertex_normals(verts, self.faces)
         fragments = self.render(verts, cameras)
         colors = appearance.colors_in(cameras, verts, normals)
-        predicted = self.renderer.interpolate(fragments, colors)
         rim = self.renderer.coverage(fragments)
         pixels = self.photos.at(rim.view, rim.y, rim.x)
-        covered = pixels.first(rim.covered)
-        weight = covered.photometric * fragments.front_facing()
-        displacement = verts - surface.start
         return {
-            "sfs": config.sfs_weight
-            * photometric_loss(predicted, covered.color, weight, config.outlier_residual),
+            "sfs": self.photometric(fragments, colors, pixels.first(rim.covered)),
             "mask": config.mask_weight
             * silhouette_loss(rim.value, pixels.mask, pixels.silhouette, self.masked),
-            "lap": config.lap_weight * surface.laplacian(displacement),
-            "albedo": config.albedo_weight * surface.albedo(appearance.albedo),
-            "edge": config.edge_weight * surface.edge(verts),
-            "delta": config.delta_weight * surface.delta(displacement),
-            "fold": config.fold_weight * surface.fold(verts),
+            **self.surface.weighted(config, verts, appearance.albedo),
             "light": config.light_weight * light_spread(appearance.sh_coeff),
             "camera": config.camera_weight * (correction / CAMERA_UNIT).square().mean(),
         }

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from models.fitted_hand import FittedHand
 from models.ham_state import HamResult
-from models.hand_model import load_hand_model
 from models.rerender import Rendering, render_mesh
 from utils.config import Config
 from utils.files import save_image, save_json, save_mesh, save_torch
@@ -61,20 +61,11 @@ def _save_rest_poses(
     verts, colors, paths = torch.from_numpy(result.verts_world()), _albedo(result), []
     size = len(verts) // len(hands)
     for k, hand in enumerate(hands.parameters):
-        model = load_hand_model(hand["type"], hand["hand_model"], dtype=torch.float64)
-        finer = model.subdivide(result.state.subdivisions)
-        pose, shape, trans, scale = (
-            hand[name].double().reshape(1, -1) for name in ("pose", "shape", "trans", "scale")
-        )
-        own = verts[k * size : (k + 1) * size]
-        rest = model.unpose(
-            own[None],
-            *(pose, shape, trans, scale),
-            weights=finer.carry(model.weights),
-            offsets=finer.carry(model.pose_offsets(pose)),
-        )
+        own, fitted = slice(k * size, (k + 1) * size), FittedHand.of_dict(hand)
+        rest = fitted.unposed(verts[own], result.state.subdivisions) * fitted.scale
+        faces = fitted.model.subdivide(result.state.subdivisions).faces
         path = folder / f"{scan_id}_{hand['type']}_tpose.obj"
-        save_mesh(path, (rest[0] * scale).numpy(), finer.faces, colors[k * size : (k + 1) * size])
+        save_mesh(path, rest.numpy(), faces, colors[own])
         paths.append(path)
     return paths
 

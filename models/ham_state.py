@@ -194,14 +194,12 @@ class HamProgress:
             return state, []
         device = state.verts.device
         tensors = {k: kept[k].to(device) for k in ("verts", "reference", "correction")}
-        found = kept["appearance"].items()
-        appearance = Appearance(**{k: None if x is None else x.to(device) for k, x in found})
         resumed = replace(
             state,
             **tensors,
             faces=kept["faces"].numpy(),
             subdivisions=kept["subdivisions"],
-            appearance=appearance,
+            appearance=Appearance(**kept["appearance"]).to(device),
             history=kept["history"],
         )
         reports = [

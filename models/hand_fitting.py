@@ -193,8 +193,9 @@ class HandFitter:
 
     def make_masks(self) -> None:
         """Make the masks that contradict the hands so far from the photos."""
-        drawing = self._drawing(MADE_SIZE)
-        self.maker.make(drawing, drawing.draw(self.cameras(), self.verts())[0])
+        if self.maker.photo is not None:
+            drawing = self._drawing(MADE_SIZE)
+            self.maker.make(drawing, drawing.draw(self.cameras(), self.verts())[0])
 
     def _fit_outlines(self, stage: Mapping[str, Any], names: Sequence[str]) -> None:
         """Alternate between matching outlines, with less and less reach, and solving."""

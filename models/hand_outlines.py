@@ -126,16 +126,15 @@ class HandOutlines:
         Where a forearm may be and the mask has none, there is none.
         """
         mask = self.masks[verdict.view]
+        if not verdict.usable:
+            return np.zeros_like(drawn.hand)
         ignored = drawn.ignored & (mask | drawn.hand)
         return trusted_pixels(mask, drawn.hand, ignored, verdict)
 
     def trusted(self, drawn: Sequence[Drawn], verdicts: Sequence[MaskVerdict]) -> list[np.ndarray]:
         """Pixels (H, W) bool of the full images where each mask can be compared with hands."""
-        nowhere = [np.zeros(tuple(size), bool) for size in self.full_sizes]
-        return [
-            self.enlarged(self._trusted(each, verdict), verdict.view) if verdict.usable else empty
-            for each, verdict, empty in zip(drawn, verdicts, nowhere)
-        ]
+        pairs = zip(drawn, verdicts)
+        return [self.enlarged(self._trusted(*pair), pair[1].view) for pair in pairs]
 
     def match(
         self,

@@ -22,9 +22,7 @@ class MaskMaker:
         self.made: dict[int, MaskVerdict] = {}  # what was said of the mask that was given
 
     def make(self, outlines: HandOutlines, drawn: Sequence[Drawn]) -> None:
-        """Make the masks that are not believed, and keep those that then are."""
-        if self.photo is None:
-            return
+        """Make the masks that are not believed from the photos, and keep those that then are."""
         for verdict in outlines.judge(drawn):
             view, each = verdict.view, drawn[verdict.view]
             if verdict.believed or not (each.hand & ~each.ignored).any():

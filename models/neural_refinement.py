@@ -55,28 +55,23 @@ class GeometryTerms:
         self.shape = net_shape("mlp", "small")
         self.network = PixelMLP(self.shape.size, self.shape.width, self.shape.depth)
         self.network.to(start.verts.device)
-        self.masked = _masked(photos, views)
+        self.masked = photos.masked(views)
 
     def __call__(self, verts: Tensor, appearance: Appearance) -> dict[str, Tensor]:
         """Every term times its weight."""
-        config, surface = self.config, self.surface
+        config = self.config
         fragments = self.renderer.rasterize(self.cameras, verts)
         rim = self.renderer.coverage(fragments)
         pixels = self.photos.at(self.views[rim.view.long()], rim.y, rim.x)
         covered = pixels.first(rim.covered)
         predicted, chosen = self._colors(verts, appearance, fragments)
         weight = (covered.photometric * fragments.front_facing())[chosen]
-        displacement = verts - surface.start
         return {
             "sfs": config.sfs_weight
             * photometric_loss(predicted, covered.color[chosen], weight, config.outlier_residual),
             "mask": config.mask_weight
             * silhouette_loss(rim.value, pixels.mask, pixels.silhouette, self.masked),
-            "lap": config.lap_weight * surface.laplacian(displacement),
-            "albedo": config.albedo_weight * surface.albedo(appearance.albedo),
-            "edge": config.edge_weight * surface.edge(verts),
-            "delta": config.delta_weight * surface.delta(displacement),
-            "fold": config.fold_weight * surface.fold(verts),
+            **self.surface.weighted(config, verts, appearance.albedo),
         }
 
     def _colors(self, verts: Tensor, appearance: Appearance, fragments) -> tuple[Tensor, Tensor]:
@@ -147,7 +142,8 @@ def silhouette_agreement(
     verts: Tensor, faces: Tensor, photos: Photos, views: list[int]
 ) -> float | None:
     """IoU of mesh and masks over the believed pixels of `views`; None where none is believed."""
-    masked = _masked(photos, views)
+    mask = photos.rows(views)
+    masked = float((mask.mask * mask.silhouette).sum())
     if masked == 0:
         return None
     fragments = Renderer(faces).rasterize(photos.cameras[views], verts)
@@ -155,20 +151,4 @@ def silhouette_agreement(
     rows = photos.at(view, fragments.y, fragments.x)
     both = float((rows.mask * rows.silhouette).sum())
     covered = float(rows.silhouette.sum())
-    return both / max(_mask_area(photos, views) + covered - both, 1.0)
-
-
-def _rows(photos: Photos, views: list[int]) -> Tensor:
-    sizes = photos.cameras.sizes.prod(1)
-    spans = [slice(int(photos.starts[v]), int(photos.starts[v] + sizes[v])) for v in views]
-    return torch.cat([photos.table[span] for span in spans])
-
-
-def _masked(photos: Photos, views: list[int]) -> float:
-    rows = _rows(photos, views)
-    return float((rows[:, 3].square() * rows[:, 5]).sum())
-
-
-def _mask_area(photos: Photos, views: list[int]) -> float:
-    rows = _rows(photos, views)
-    return float((rows[:, 3] * rows[:, 5]).sum())
+    return both / max(masked + covered - both, 1.0)

@@ -138,10 +138,4 @@ class Painter:
 
     def render(self, camera: Cameras, background: float = 0.0) -> Rendering:
         """The picture of one camera (hand units), RGB in [0, 1]."""
-        fragments, colors = self.paint(camera)
-        height, width = camera.sizes[0].tolist()
-        image = np.full((height, width, 3), background, np.float32)
-        covered = np.zeros((height, width), bool)
-        y, x = fragments.y.cpu().numpy(), fragments.x.cpu().numpy()
-        image[y, x], covered[y, x] = colors.cpu().numpy(), True
-        return Rendering(image, covered)
+        return Rendering.of(*self.paint(camera), camera, background)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 
@@ -17,10 +16,11 @@ from models.neural_renderer import Painter
 from models.reconstruction import Reconstruction, load_reconstruction
 from models.rerender import Rendering
 from utils.cameras import Cameras
-from utils.captures import Capture, load_capture
+from utils.captures import Capture, load_corrected_capture
 from utils.config import Config
 from utils.errors import UserError
 from utils.files import load_mesh, save_image, save_mesh
+from utils.masks import nearest
 from utils.photos import Photos, ViewCrop, pack_photos
 from utils.report import comparison
 from utils.trusted_views import trusted_views
@@ -37,11 +37,8 @@ def open_start(folder: Path, scan_id: str, found: Reconstruction, device: str) -
         to_hand.apply(torch.as_tensor(x)).to(device, torch.float32)
         for x in (found.verts, reference)
     )
-    appearance = found.appearance.copy()
-    for name, value in vars(appearance).items():
-        if value is not None:
-            setattr(appearance, name, value.to(device))
-    return SurfaceStart(verts, reference, torch.from_numpy(found.faces).to(device), appearance)
+    faces, appearance = torch.from_numpy(found.faces).to(device), found.appearance.copy().to(device)
+    return SurfaceStart(verts, reference, faces, appearance)
 
 
 def open_photos(
@@ -77,11 +74,7 @@ def open_scan(data: Path, out: Path, scan_id: str, config: Config, device: str) 
     """Scan `scan_id` of the folder `data` with what the stages before left in `out`."""
     folder = out / config.out_mesh_dire / scan_id
     found = load_reconstruction(folder, scan_id)
-    corrected = out / "cameras" / f"param_{scan_id}.npz"
-    capture = load_capture(
-        *(data, scan_id, config.num, config.w, config.h),
-        corrected if corrected.is_file() else None,
-    )
+    capture = load_corrected_capture(data, out, scan_id, config)
     inputs = [folder / f"{scan_id}.pt", folder / f"ori_{scan_id}.obj", *capture.image_paths]
     inputs += [capture.mask_path(view) for view in range(len(capture))]
     start = open_start(folder, scan_id, found, device)
@@ -115,13 +108,7 @@ def extend_colors(rendering: Rendering) -> np.ndarray:
     """The image (H, W, 3) with uncovered pixels coloured as the nearest covered one."""
     if not rendering.covered.any():
         return rendering.image
-    empty = (~rendering.covered).astype(np.uint8)
-    _, labels = cv2.distanceTransformWithLabels(
-        empty, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    colors = np.zeros((labels.max() + 1, 3), np.float32)
-    colors[labels[rendering.covered]] = rendering.image[rendering.covered]
-    return colors[labels]
+    return rendering.image.reshape(-1, 3)[nearest(rendering.covered)]
 
 
 def save_training_pictures(

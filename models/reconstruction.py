@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from models.appearance import Appearance
+from models.fitted_hand import FittedHand
 from models.forearm import wrist_faces
 from models.hand_model import load_hand_model
 from models.rerender import Rendering, render_mesh
@@ -55,10 +56,7 @@ class Reconstruction:
         """Keypoints (2, 21, 3) of the fitted hand models, world units; nan for an absent hand."""
         points = np.full((2, 21, 3), np.nan)
         for hand in self.hands:
-            model = load_hand_model(hand["type"], hand["hand_model"], dtype=torch.float64)
-            names = ("pose", "shape", "trans", "scale")
-            parameters = (hand[name].double().reshape(1, -1) for name in names)
-            points[SIDES.index(hand["type"])] = model.joints_and_tips(*parameters)[0].numpy()
+            points[SIDES.index(hand["type"])] = FittedHand.of_dict(hand).keypoints().numpy()
         return points
 
     def hand(self, side: str) -> Reconstruction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.hand_model import load_hand_model
+from models.fitted_hand import FittedHand
 from models.reconstruction import Reconstruction
 from utils.errors import UserError
 from utils.files import load_torch
@@ -71,17 +72,10 @@ def repose(found: Reconstruction, target: Hands, verts: np.ndarray | None = None
 
 
 def _repose_hand(verts: Tensor, hand: dict, target: dict, subdivisions: int) -> Tensor:
-    model = load_hand_model(hand["type"], hand["hand_model"], dtype=torch.float64)
-    finer = model.subdivide(subdivisions)
-    pose, shape, trans, scale = (
-        hand[name].double().reshape(1, -1) for name in ("pose", "shape", "trans", "scale")
-    )
-    weights = finer.carry(model.weights)
-    offsets = finer.carry(model.pose_offsets(pose))
-    rest = model.unpose(verts[None], pose, shape, trans, scale, weights, offsets)
+    fitted = FittedHand.of_dict(hand)
+    rest = fitted.unposed(verts, subdivisions)
     pose = target["pose"].double().reshape(1, POSE_SIZE)
     if target.get("flat_hand_mean", False):
-        pose = torch.cat([pose[:, :3], pose[:, 3:] - model.hands_mean], 1)
-    trans = target.get("trans", trans).double().reshape(1, 3)
-    offsets = finer.carry(model.pose_offsets(pose))
-    return model.repose(rest, pose, shape, trans, scale, weights, offsets)[0]
+        pose = torch.cat([pose[:, :3], pose[:, 3:] - fitted.model.hands_mean], 1)
+    trans = target.get("trans", fitted.trans).double().reshape(1, 3)
+    return replace(fitted, pose=pose, trans=trans).reposed(rest, subdivisions)

@@ -12,7 +12,7 @@ from models.appearance import Appearance
 from models.wrist_caps import capped
 from utils.cameras import Cameras
 from utils.mesh import vertex_normals
-from utils.render import Renderer
+from utils.render import Fragments, Renderer
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,18 @@ class Rendering:
 
     image: np.ndarray
     covered: np.ndarray
+
+    @staticmethod
+    def of(
+        fragments: Fragments, colors: Tensor, camera: Cameras, background: float = 0.0
+    ) -> Rendering:
+        """Colours (N, 3) of one camera's fragments on an even background."""
+        height, width = camera.sizes[0].tolist()
+        image = np.full((height, width, 3), background, np.float32)
+        covered = np.zeros((height, width), bool)
+        y, x = fragments.y.cpu().numpy(), fragments.x.cpu().numpy()
+        image[y, x], covered[y, x] = colors.cpu().numpy(), True
+        return Rendering(image, covered)
 
 
 def render_mesh(
@@ -40,12 +52,5 @@ def render_mesh(
         for view in range(len(cameras)):
             fragments = renderer.rasterize(cameras[view], verts)
             values = renderer.interpolate(fragments, colors[view]).clamp(0, 1)
-            height, width = cameras.sizes[view].tolist()
-            image, covered = (
-                np.zeros((height, width, 3), np.float32),
-                np.zeros((height, width), bool),
-            )
-            y, x = fragments.y.cpu().numpy(), fragments.x.cpu().numpy()
-            image[y, x], covered[y, x] = values.cpu().numpy(), True
-            renderings.append(Rendering(image, covered))
+            renderings.append(Rendering.of(fragments, values, cameras[view]))
     return renderings

@@ -7,6 +7,8 @@ Fresnel's factor (the split-sum approximation; Karis 2013). It is a sum of spher
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -36,9 +38,7 @@ class Highlights:
     """
 
     def __init__(self, lobes: Tensor):
-        axis = torch.linspace(-1, 1, GRID, device=lobes.device, dtype=lobes.dtype)
-        points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")[::-1], -1)  # x first
-        values = torch.exp(SHARPNESS * (points @ _directions(lobes).T - 1)) @ lobes
+        values = _lobes_on_grid(lobes.device, lobes.dtype) @ lobes
         self.table = values.movedim(-1, 0)[None]  # (1, 3, GRID, GRID, GRID): z, y, x
 
     def __call__(self, normals: Tensor, towards: Tensor) -> Tensor:
@@ -47,6 +47,14 @@ class Highlights:
         where = mirrored[None, :, :, None].to(self.table)
         found = torch.nn.functional.grid_sample(self.table, where, align_corners=True)
         return found[0, ..., 0].movedim(0, -1).to(normals) * _grazing(facing)
+
+
+@lru_cache(maxsize=2)
+def _lobes_on_grid(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Every lobe (GRID, GRID, GRID, LOBES) at the grid's points z, y, x: the same in all steps."""
+    axis = torch.linspace(-1, 1, GRID, device=device, dtype=dtype)
+    points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")[::-1], -1)  # x first
+    return torch.exp(SHARPNESS * (points @ _directions(points).T - 1))
 
 
 def _mirrored(normals: Tensor, towards: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,8 @@ equals 100 mm, so DETAIL is about a millimetre.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import scipy.sparse as sp
 import torch
@@ -71,6 +73,20 @@ class SurfaceTerms:
 
     def _edge_lengths(self, verts: Tensor) -> Tensor:
         return (verts[self._edges[:, 0]] - verts[self._edges[:, 1]]).norm(dim=1)
+
+    def weighted(
+        self, weights: Mapping[str, float], verts: Tensor, albedo: Tensor
+    ) -> dict[str, Tensor]:
+        """Every term below of verts (V, 3) and albedo (V, 3), times its `NAME_weight`."""
+        displacement = verts - self.start
+        terms = {
+            "lap": self.laplacian(displacement),
+            "albedo": self.albedo(albedo),
+            "edge": self.edge(verts),
+            "delta": self.delta(displacement),
+            "fold": self.fold(verts),
+        }
+        return {name: weights[f"{name}_weight"] * value for name, value in terms.items()}
 
     def delta(self, displacement: Tensor) -> Tensor:
         """Mean squared displacement, in DETAIL^2."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -50,9 +51,17 @@ class Photos:
         widths = self.cameras.sizes[:, 1].to(view.device)
         return PixelRows(self.table[self.starts[view] + y * widths[view] + x])
 
-    def masked(self) -> float:
-        """Sum of squared mask over the pixels whose mask is believed."""
-        rows = PixelRows(self.table)
+    def rows(self, views: Sequence[int] | None = None) -> PixelRows:
+        """All rows of some views; of all views by default."""
+        if views is None:
+            return PixelRows(self.table)
+        counts = self.cameras.sizes.prod(1)
+        spans = [slice(int(self.starts[v]), int(self.starts[v] + counts[v])) for v in views]
+        return PixelRows(torch.cat([self.table[span] for span in spans]))
+
+    def masked(self, views: Sequence[int] | None = None) -> float:
+        """Sum of squared mask over the pixels whose mask is believed, of some views or all."""
+        rows = self.rows(views)
         return float((rows.mask.square() * rows.silhouette).sum())
 
 

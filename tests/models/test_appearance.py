@@ -1,33 +1,22 @@
 import pytest
 import torch
-import trimesh
 
 from models.appearance import Appearance, vertex_samples
 from models.specular import LOBES
+from tests.appearance_scenes import VIEWS, known_appearance, sphere_normals
 from tests.scenes import ring_of_cameras
 from utils.cameras import Cameras
 from utils.render import Renderer
 
-VIEWS = 6
-
 
 @pytest.fixture(scope="module")
 def normals():
-    sphere = trimesh.creation.icosphere(3)  # 642 vertices
-    return torch.tensor(sphere.vertices.copy(), dtype=torch.float32)
+    return sphere_normals()
 
 
 @pytest.fixture
 def truth(normals):
-    """Albedo, one light of which views differ a little, and gain as in a real capture."""
-    generator = torch.Generator().manual_seed(0)
-    albedo = 0.35 + 0.4 * torch.rand(len(normals), 3, generator=generator)
-    light = 0.12 * torch.randn(1, 9, generator=generator)
-    light = light + 0.01 * torch.randn(VIEWS, 9, generator=generator)
-    light[:, 4:] /= 3
-    light[:, 0] = 1
-    gain = 1 + 0.1 * torch.randn(VIEWS, 3, generator=generator)
-    return Appearance(albedo, light, gain)
+    return known_appearance(normals)
 
 
 def test_colour_is_the_product_of_albedo_light_and_gain():

@@ -2,32 +2,21 @@
 
 import pytest
 import torch
-import trimesh
 
 from models.appearance import Appearance
 from models.appearance_solver import Samples, solve_appearance
 from models.specular import LOBES, Highlights
-
-VIEWS = 6
+from tests.appearance_scenes import VIEWS, known_appearance, sphere_normals
 
 
 @pytest.fixture(scope="module")
 def normals():
-    sphere = trimesh.creation.icosphere(3)  # 642 vertices
-    return torch.tensor(sphere.vertices.copy(), dtype=torch.float32)
+    return sphere_normals()
 
 
 @pytest.fixture
 def truth(normals):
-    """Albedo, one light of which views differ a little, and gain as in a real capture."""
-    generator = torch.Generator().manual_seed(0)
-    albedo = 0.35 + 0.4 * torch.rand(len(normals), 3, generator=generator)
-    light = 0.12 * torch.randn(1, 9, generator=generator)
-    light = light + 0.01 * torch.randn(VIEWS, 9, generator=generator)
-    light[:, 4:] /= 3
-    light[:, 0] = 1
-    gain = 1 + 0.1 * torch.randn(VIEWS, 3, generator=generator)
-    return Appearance(albedo, light, gain)
+    return known_appearance(normals)
 
 
 @pytest.fixture

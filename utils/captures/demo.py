@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import struct
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -155,6 +157,16 @@ def load_capture(
     K, R, t, world_from_norm = load_cameras(camera_path, len(image_paths))
     cameras = Cameras(*(torch.from_numpy(x) for x in (K, R, t)), torch.tensor(sizes))
     return Capture(scan_dir, cameras, world_from_norm, image_paths, camera_path)
+
+
+def load_corrected_capture(
+    data_path: Path, out_path: Path, scan_id: str, config: Mapping[str, Any]
+) -> Capture:
+    """Open D/S as the config says, in O/cameras/param_S.npz where a stage corrected the cameras."""
+    corrected = out_path / "cameras" / f"param_{scan_id}.npz"
+    expected = (config[key] for key in ("num", "w", "h"))
+    cameras = corrected if corrected.is_file() else None
+    return load_capture(data_path, scan_id, *expected, cameras)
 
 
 def _image_paths(folder: Path, num: int | None) -> list[Path]:
