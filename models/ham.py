@@ -143,12 +143,6 @@ def refine_level(
             history.append(numbers)
             bar.set_postfix({name: f"{numbers[name]:.4f}" for name in ("sfs", "mask")})
     verts, appearance, correction = best
-    import os
-
-    if os.environ.get("FINAL") == "1":
-        a2, e2 = terms.solve(verts, correction, appearance.albedo)
-        print("final", e2.item(), history[-1]["sfs"])
-        appearance = a2
     appearance.normalise_()
     return replace(
         state, verts=verts, appearance=appearance, correction=correction, history=history
