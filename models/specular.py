@@ -1,7 +1,7 @@
 """Highlights: light that stands still in the world, mirrored by rough skin.
 
-Distant light mirrored by a rough surface depends on the direction of reflection alone, up to
-Fresnel's factor (the split-sum approximation; Karis 2013). It is a sum of spherical Gaussians
+Distant light mirrored by a rough surface depends on the direction of reflection alone, up to a
+factor that grows towards grazing angles (the split-sum approximation; Karis 2013). It is a sum of spherical Gaussians
 (Wang et al. 2009) about fixed directions, whose amounts are never negative, as light is not.
 """
 
@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 LOBES = 64  # spread evenly over the sphere
-SHARPNESS = 8.0  # of a lobe: half as bright 24 degrees off, as wide as skin's highlights are
-GRID = 40  # points along an axis of the table of `Highlights`
-GRAZING = 6.0  # how much brighter a highlight is at a grazing angle (Schlick), less what is masked
+SHARPNESS = 10.0  # of a lobe: half as bright 21 degrees off, as wide as skin's highlights are
+GRID = 48  # points along an axis of the table of `Highlights`
+GRAZING = 3.0  # how much brighter a highlight is at a grazing angle
+GRAZING_POWER = 1.5  # of 1 - cosine: roughness and sRGB's curve leave little of Schlick's steep 5
 
 
 def towards_cameras(verts: Tensor, centers: Tensor) -> Tensor:
@@ -64,7 +65,7 @@ def _mirrored(normals: Tensor, towards: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _grazing(facing: Tensor) -> Tensor:
-    return 1 + GRAZING * (1 - facing.clamp(0, 1)) ** 5
+    return 1 + GRAZING * (1 - facing.clamp(0, 1)) ** GRAZING_POWER
 
 
 def _directions(like: Tensor) -> Tensor:

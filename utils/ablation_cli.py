@@ -22,7 +22,10 @@ def ablation_parser() -> argparse.ArgumentParser:
         description="Run all stages with one part of the pipeline changed at a time, judge each\n"
         "on held-out views (D/S/held) and ground truth (D/S/gt), and tabulate.\n"
         "Writes O/ablation.md and O/ablation.json; what is there is not run again.",
-        epilog="example:\n  python evaluate.py --ablation --data_path demo_data captures --range 2",
+        epilog="examples:\n"
+        "  python evaluate.py --ablation --data_path demo_data captures --range 2\n"
+        "  python evaluate.py --ablation --data_path my_data --hold_out each \\\n"
+        "      --only 'cameras never corrected'",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
@@ -33,6 +36,13 @@ def ablation_parser() -> argparse.ArgumentParser:
     which.add_argument("--scan_id", default="1", metavar="S", help="the scan D/S (default 1)")
     which.add_argument("--range", type=int, metavar="N", help="scans 1..N of each folder")
     add("--out_path", type=Path, metavar="O", help="default: ablation in the results' folder")
+    add(
+        "--hold_out",
+        nargs="+",
+        metavar="VIEW",
+        help="judge on these views of the capture itself, which the stages then don't see; "
+        "each: leave one out at a time, for each view",
+    )
     add("--parts", type=Path, default=PARTS, metavar="F.conf", help="default conf/ablation.conf")
     add("--only", nargs="+", default=[], metavar="NAME", help="of the parts, these and the first")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="in every part")
@@ -46,10 +56,12 @@ def ablation(argv: Sequence[str]) -> int:
     """Parse the command line of `--ablation` and run it; returns the exit status."""
     args = ablation_parser().parse_args(argv)
     ids = [args.scan_id] if args.range is None else [str(k + 1) for k in range(args.range)]
-    scans = [Scan(path, scan_id) for path in args.data_path for scan_id in ids]
     folder = args.out_path or default_out_path(args.data_path[0]) / "ablation"
     options = ["--conf", args.conf.resolve(), "--device", args.device, "--seed", args.seed]
     try:
+        scans = [Scan(path, scan_id) for path in args.data_path for scan_id in ids]
+        if args.hold_out:
+            scans = [part for scan in scans for part in held_out(scan, args.hold_out, folder)]
         parts = load_parts(args.parts, args.set, args.only)
         report = run_ablation(scans, parts, folder, [str(word) for word in options])
     except UserError as error:
@@ -60,3 +72,29 @@ def ablation(argv: Sequence[str]) -> int:
         return INTERRUPTED
     print((folder / "ablation.md").read_text(encoding="utf-8"), end="")
     return USER_ERROR if report["failed"] else 0
+
+
+def held_out(scan: Scan, views: Sequence[str], folder: Path) -> list[Scan]:
+    """`scan` without the `views`; for `each`, one scan a view that is without it.
+
+    They are written into folder/captures. Raises UserError on what is no view.
+    """
+    from utils.captures import load_capture
+    from utils.captures.hold_out import hold_out
+
+    if list(views) == ["each"]:
+        sets = [[view] for view in range(len(load_capture(scan.data_path, scan.scan_id)))]
+    elif all(view.isdecimal() for view in views):
+        sets = [sorted({int(view) for view in views})]
+    else:
+        raise UserError(f"--hold_out {' '.join(views)}: expected numbers of views, or each")
+    fitted = default_out_path(scan.data_path) / "mano_out"
+    scans = []
+    for held in sets:
+        numbers = "_".join(f"{view:02d}" for view in held)
+        name = f"{scan.data_path.resolve().name}_without_{numbers}"
+        destination = folder / "captures" / name
+        scans.append(
+            Scan(hold_out(scan.data_path, scan.scan_id, held, destination, fitted), scan.scan_id)
+        )
+    return scans

@@ -1,0 +1,86 @@
+"""A capture without some of its views, which are then there to judge what the others gave."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from utils.captures.demo import Capture, load_capture, save_cameras
+from utils.errors import UserError
+from utils.files import load_json, newest_change
+
+LEAST_LEFT = 2  # views: fewer say nothing of depth
+
+
+def hold_out(
+    data_path: Path, scan_id: str, held: Sequence[int], destination: Path, fitted: Path
+) -> Path:
+    """Write the capture D/S without the views `held` as destination/S; returns `destination`.
+
+    The views left out go to S/held (param.npz, img, mask), as `make_demo.py` lays them out; photos
+    and masks are links to the capture's own. Of the held-out masks, those are left out that
+    mano_optim.py did not believe when it saw all views, and those that it made replace the given
+    ones, if its results are in the folder `fitted` (O/mano_out). Raises UserError on views that
+    the capture does not have, and where fewer than two would be left.
+    """
+    capture = load_capture(data_path, scan_id)
+    unknown = sorted(set(held) - set(range(len(capture))))
+    if unknown:
+        raise UserError(
+            f"--hold_out {unknown[0]}: {capture.scan_dir} has views 0 to {len(capture) - 1}"
+        )
+    kept = [view for view in range(len(capture)) if view not in set(held)]
+    if len(kept) < LEAST_LEFT:
+        raise UserError(
+            f"--hold_out would leave {len(kept)} of the {len(capture)} views of "
+            f"{capture.scan_dir}; at least {LEAST_LEFT} are needed"
+        )
+    scan = destination / scan_id
+    written = scan / "held" / "param.npz"  # the last file
+    sources = [capture.camera_path, *capture.image_paths, fitted / f"{scan_id}_masks.json"]
+    if written.is_file() and newest_change([written]) > newest_change(sources):
+        return destination
+    shutil.rmtree(scan, ignore_errors=True)
+    masks = _judged_masks(capture, scan_id, fitted)
+    _write_views(scan, capture, kept, [capture.mask_path(view) for view in kept])
+    _write_views(scan / "held", capture, sorted(held), [masks[view] for view in sorted(held)])
+    save_cameras(scan / "camera" / "param.npz", capture.cameras[kept], capture.world_from_norm)
+    _link(capture.scan_dir / "gt", scan / "gt")
+    save_cameras(written, capture.cameras[sorted(held)], None)
+    return destination
+
+
+def _judged_masks(capture: Capture, scan_id: str, fitted: Path) -> list[Path | None]:
+    """Each view's mask as far as it is believed."""
+    given = [capture.mask_path(view) for view in range(len(capture))]
+    verdicts = fitted / f"{scan_id}_masks.json"
+    found = load_json(verdicts) if verdicts.is_file() else []
+    if len(found) != len(capture):
+        return list(given)
+    made = [fitted / f"mask_{scan_id}" / path.name for path in given]
+    return [
+        (made[view] if made[view].is_file() else given[view]) if verdict["believed"] else None
+        for view, verdict in enumerate(found)
+    ]
+
+
+def _write_views(
+    folder: Path, capture: Capture, views: Sequence[int], masks: Sequence[Path | None]
+) -> None:
+    for number, (view, mask) in enumerate(zip(views, masks)):
+        _link(capture.image_paths[view], folder / "img" / f"{number:02d}.png")
+        _link(capture.pose_path(view), folder / "pose" / f"{number:02d}.json")
+        if mask is not None:
+            _link(mask, folder / "mask" / f"{number:02d}.png")
+
+
+def _link(source: Path, target: Path) -> None:
+    if not source.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.symlink(source.resolve(), target)
+    except OSError:  # Windows asks for a privilege
+        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
