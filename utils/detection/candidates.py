@@ -1,0 +1,79 @@
+"""Detections of one hand in one view that agree become one candidate; the others stay apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from utils.keypoints import KEYPOINTS
+
+SAME = 0.08  # of a detection's larger size: two whose keypoints are closer (median) show one hand
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One detection of a hand in one view, or several that agree; whose it is remains to be seen."""
+
+    view: int
+    xy: np.ndarray  # (21, 2) pixels of the photo
+    z: np.ndarray  # (21,) pixels: depth relative to the wrist, as the detector guesses it
+    left: float  # how likely it is a left hand, says the detector
+    source: str  # the window it was found in
+    confidence: np.ndarray  # (21,) in [0, 1]
+    spread: np.ndarray  # (21,) pixels: median distance of the detections from xy
+    count: int = 1  # detections that agree
+    given: bool = False  # a user's own, which is neither weighed nor replaced
+
+    @property
+    def size(self) -> float:
+        """Diagonal of the bounding box in pixels."""
+        return float(np.linalg.norm(np.nanmax(self.xy, 0) - np.nanmin(self.xy, 0)))
+
+
+def close_pairs(found: Sequence[Candidate]) -> np.ndarray:
+    """Which of n candidates of one view show the same hand: (n, n) bool."""
+    if not found:
+        return np.zeros((0, 0), bool)
+    xy = np.stack([one.xy for one in found])
+    apart = np.median(np.linalg.norm(xy[:, None] - xy, axis=-1), -1)
+    size = np.array([one.size for one in found])
+    return apart < SAME * np.maximum(size[:, None], size)
+
+
+def merged(found: Iterable[Candidate]) -> list[Candidate]:
+    """Candidates of one view, each the joint-wise median of detections that agree.
+
+    Most supported first. The detection that most others agree with gathers them, then the next.
+    """
+    found = list(found)
+    close = close_pairs(found)
+    groups, free = [], np.ones(len(found), bool)
+    while free.any():
+        votes = np.where(free, (close & free).sum(1), 0)
+        members = np.nonzero(close[votes.argmax()] & free)[0]
+        groups.append(median_of([found[k] for k in members]))
+        free[members] = False
+    return groups
+
+
+def median_of(group: Sequence[Candidate]) -> Candidate:
+    """The joint-wise median of detections of one hand in one view."""
+    stack = np.stack([one.xy for one in group])  # (n, 21, 2)
+    xy = np.median(stack, 0)
+    spread = np.median(np.linalg.norm(stack - xy, axis=2), 0)
+    z = np.median([one.z for one in group], 0)
+    left = float(np.mean([one.left for one in group]))
+    return replace(group[0], xy=xy, z=z, left=left, spread=spread, count=len(group))
+
+
+def as_arrays(by_view: Sequence[Sequence[Candidate]]) -> tuple[np.ndarray, np.ndarray]:
+    """Keypoints (N, D, 21, 2) and confidences (N, D, 21) of N views; nan and 0 fill up."""
+    most = max(2, *(len(found) for found in by_view))
+    xy = np.full((len(by_view), most, KEYPOINTS, 2), np.nan)
+    confidence = np.zeros(xy.shape[:3])
+    for view, found in enumerate(by_view):
+        for slot, one in enumerate(found):
+            xy[view, slot], confidence[view, slot] = one.xy, one.confidence
+    return xy, confidence
