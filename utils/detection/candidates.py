@@ -9,6 +9,7 @@ import numpy as np
 
 from utils.keypoints import KEYPOINTS
 
+WHOLE = "whole photo"  # the source of what is found without a closer look
 SAME = 0.08  # of a detection's larger size: two whose keypoints are closer (median) show one hand
 
 
@@ -25,6 +26,11 @@ class Candidate:
     spread: np.ndarray  # (21,) pixels: median distance of the detections from xy
     count: int = 1  # detections that agree
     given: bool = False  # a user's own, which is neither weighed nor replaced
+
+    @property
+    def whole(self) -> bool:
+        """Found in a whole photo, without a closer look."""
+        return self.source == WHOLE
 
     @property
     def size(self) -> float:
@@ -60,6 +66,8 @@ def merged(found: Iterable[Candidate]) -> list[Candidate]:
 
 def median_of(group: Sequence[Candidate]) -> Candidate:
     """The joint-wise median of detections of one hand in one view."""
+    if len(group) == 1:
+        return group[0]
     stack = np.stack([one.xy for one in group])  # (n, 21, 2)
     xy = np.median(stack, 0)
     spread = np.median(np.linalg.norm(stack - xy, axis=2), 0)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from utils.detection.candidates import WHOLE
+
 CROP_PIXELS = 384  # side of a crop's window: twice what MediaPipe's palm detector sees
 MOST_PIXELS = 1280  # longer side of a window that shows a whole photo or a tile
 UPRIGHT = np.array([0.0, -1.0])  # fingers up, as in most pictures that detectors learnt from
@@ -20,7 +22,7 @@ class Window:
     matrix: np.ndarray  # (2, 3) pixels of the window from pixels of the photo
     size: tuple[int, int]  # (width, height) in pixels
     gamma: float = 1.0  # exponent of the colours: below 1 brightens
-    name: str = "whole photo"
+    name: str = WHOLE
 
     def to_photo(self, xy: np.ndarray) -> np.ndarray:
         """Pixels (..., 2) of the photo from pixels of the window."""
@@ -53,7 +55,7 @@ def _part(
     extent: np.ndarray,
     turn: float = 0.0,
     gamma: float = 1.0,
-    name: str = "whole photo",
+    name: str = WHOLE,
 ) -> Window:
     scale = min(MOST_PIXELS / max(extent), 2.0)
     if turn % 180 == 90:
