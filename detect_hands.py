@@ -79,7 +79,8 @@ def detect_hands(
     capture = load_capture(job.data_path, job.scan_id, config.num, config.w, config.h)
     views = range(len(capture))
     record = StageRecord(job, "detect_hands", CONFIG_KEYS, [source, with_masks])
-    if record.is_current([*capture.image_paths, capture.camera_path]):
+    complete = all(capture.pose_path(view).is_file() for view in views)
+    if complete and record.is_current([*capture.image_paths, capture.camera_path]):
         return
     own = OwnFiles(job.out_path / "detect" / f"{job.scan_id}_files.json", capture.scan_dir)
     given = [v for v in views if own.is_users(capture.pose_path(v)) and not replace_given]

@@ -15,7 +15,7 @@ SAME = 0.08  # of a detection's larger size: two whose keypoints are closer (med
 
 @dataclass(frozen=True)
 class Candidate:
-    """One detection of a hand in one view, or several that agree; whose it is remains to be seen."""
+    """One detection of a hand in one view, or several that agree; whose it is remains open."""
 
     view: int
     xy: np.ndarray  # (21, 2) pixels of the photo

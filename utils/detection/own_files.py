@@ -29,7 +29,7 @@ class OwnFiles:
             save(path)
         except UserError as error:
             raise UserError(
-                f"{error}. Where the capture cannot be written, --into DIR writes a capture beside it"
+                f"{error} (detect_hands.py --into DIR writes a capture of the same photos there)"
             ) from error
         self.hashes[self._name(path)] = _hash(path)
         save_json(self.path, self.hashes)
