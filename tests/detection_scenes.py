@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 import torch
 
 from tests.scenes import ring_of_cameras, two_hands
@@ -59,3 +60,21 @@ def detector_before(views: int = 8, people: int = 1, seed: int = 0, **faults) ->
     pairs = [two_hands(rng) + np.array([0, 0.25 * person, 0]) for person in range(people)]
     cameras = ring_of_cameras(views, focal=500.0)
     return MadeUpDetector(cameras, np.concatenate(pairs), **faults)
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, made_up: MadeUpDetector) -> MadeUpDetector:
+    """Let `made_up` stand for MediaPipe's process, and its environment be there."""
+
+    class Stand:
+        def __init__(self, photos, options):
+            assert len(photos) == len(made_up.cameras)
+
+        def __enter__(self):
+            return made_up
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr("models.hand_detection.Detector", Stand)
+    monkeypatch.setattr("utils.detection.detector.environment", lambda folder: folder)
+    return made_up

@@ -51,7 +51,7 @@ def test_pixels_of_a_turned_crop():
 
 
 def test_no_environment():
-    with pytest.raises(UserError, match=r"environment .venv-none is missing; build it with: make d"):
+    with pytest.raises(UserError, match=r"\.venv-none is missing; build it with: make detect"):
         environment(".venv-none")
 
 
