@@ -16,6 +16,7 @@ from utils.multiview import HandViews
 
 MOST_PAIRS = 1500  # hypotheses of two views each; drawn at random where there are more
 MOST_HANDS = 6  # looked for beyond the two that are kept, to say that they are there
+SAME_SHIFT = 0.7  # shifts that differ by more of the larger one say nothing of the camera
 CLEAR_HAND = 3  # views that must agree on a further hand for it to be told
 
 
@@ -34,6 +35,15 @@ class Agreement:
         """Median distance in pixels of a candidate from a hand; the view's shift aside."""
         away = found.xy - self.projected[found.view, hand] - self.shift[found.view]
         return float(np.nanmedian(np.linalg.norm(away, axis=1)))
+
+    def least_apart(self, found: Candidate) -> float:
+        """`apart` from the nearer hand; infinite where there is no hand."""
+        return float(np.nanmin([self.apart(found, hand) for hand in self._hands], initial=np.inf))
+
+    @property
+    def _hands(self) -> list[int]:
+        """Indices of the hands that are there."""
+        return np.nonzero(np.isfinite(self.points[..., 0]).any(1))[0].tolist()
 
     def too_far(
         self, candidates: Sequence[Sequence[Candidate]], most: float
@@ -154,11 +164,25 @@ def described(
     px = hands @ np.swapaxes(views.P[:, None, :, :3], -1, -2) + views.P[:, None, None, :, 3]
     projected = px[..., :2] / px[..., 2:]
     chosen, weights = views.chosen(slots)
-    away = np.where(weights[..., None] > 0, chosen - projected, np.nan).reshape(len(px), -1, 2)
-    seen = np.isfinite(away[..., 0]).any(1)
-    shift = np.zeros((len(px), 2))
-    shift[seen] = np.nanmedian(away[seen], 1)
-    return Agreement(hands, slots, projected, shift, noise, others)
+    away = np.where(weights[..., None] > 0, chosen - projected, np.nan)
+    return Agreement(hands, slots, projected, view_shifts(away), noise, others)
+
+
+def view_shifts(away: np.ndarray) -> np.ndarray:
+    """Pixels (N, 2) by which cameras are off, from keypoints `away` (N, 2, 21, 2) from the hands.
+
+    Where a view shows both hands, both must ask for about the same shift; else there is none.
+    """
+    shift = np.zeros((len(away), 2))
+    for view, hands in enumerate(away):
+        asked = [np.nanmedian(hand, 0) for hand in hands if np.isfinite(hand).any()]
+        if len(asked) == 2:
+            most = max(np.linalg.norm(asked, axis=1))
+            if np.linalg.norm(asked[0] - asked[1]) > SAME_SHIFT * most:
+                continue
+        if asked:
+            shift[view] = np.mean(asked, 0)
+    return shift
 
 
 def _shifted(views: HandViews, shift: np.ndarray) -> HandViews:

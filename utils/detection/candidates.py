@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +15,7 @@ SAME = 0.08  # of a detection's larger size: two whose keypoints are closer (med
 
 @dataclass(frozen=True)
 class Candidate:
-    """One detection of a hand in one view, or several that agree; whose it is remains open."""
+    """What one or more detections of a hand in one view agree on; whose it is remains open."""
 
     view: int
     xy: np.ndarray  # (21, 2) pixels of the photo
@@ -23,7 +23,7 @@ class Candidate:
     left: float  # how likely it is a left hand, says the detector
     source: str  # the window it was found in
     confidence: np.ndarray  # (21,) in [0, 1]
-    spread: np.ndarray  # (21,) pixels: median distance of the detections from xy
+    spread: np.ndarray  # (21,) pixels: median distance of the detections from their middle
     count: int = 1  # detections that agree
     given: bool = False  # a user's own, which is neither weighed nor replaced
 
@@ -48,10 +48,13 @@ def close_pairs(found: Sequence[Candidate]) -> np.ndarray:
     return apart < SAME * np.maximum(size[:, None], size)
 
 
-def merged(found: Iterable[Candidate]) -> list[Candidate]:
-    """Candidates of one view, each the joint-wise median of detections that agree.
+def merged(
+    found: Iterable[Candidate], apart: Callable[[Candidate], float] | None = None
+) -> list[Candidate]:
+    """Candidates of one view, one for all detections that agree; most supported first.
 
-    Most supported first. The detection that most others agree with gathers them, then the next.
+    The detection that most others agree with gathers them, then the next. They are represented by
+    the one that is least `apart`, or by their joint-wise median.
     """
     found = list(found)
     close = close_pairs(found)
@@ -59,21 +62,25 @@ def merged(found: Iterable[Candidate]) -> list[Candidate]:
     while free.any():
         votes = np.where(free, (close & free).sum(1), 0)
         members = np.nonzero(close[votes.argmax()] & free)[0]
-        groups.append(median_of([found[k] for k in members]))
+        groups.append(represented([found[k] for k in members], apart))
         free[members] = False
     return groups
 
 
-def median_of(group: Sequence[Candidate]) -> Candidate:
-    """The joint-wise median of detections of one hand in one view."""
+def represented(
+    group: Sequence[Candidate], apart: Callable[[Candidate], float] | None
+) -> Candidate:
+    """One candidate for detections of one hand in one view; see `merged`."""
     if len(group) == 1:
         return group[0]
     stack = np.stack([one.xy for one in group])  # (n, 21, 2)
-    xy = np.median(stack, 0)
-    spread = np.median(np.linalg.norm(stack - xy, axis=2), 0)
-    z = np.median([one.z for one in group], 0)
+    middle = np.median(stack, 0)
+    spread = np.median(np.linalg.norm(stack - middle, axis=2), 0)
     left = float(np.mean([one.left for one in group]))
-    return replace(group[0], xy=xy, z=z, left=left, spread=spread, count=len(group))
+    chosen = replace(group[0], xy=middle, z=np.median([one.z for one in group], 0))
+    if apart is not None:
+        chosen = min(group, key=apart)
+    return replace(chosen, left=left, spread=spread, count=len(group))
 
 
 def as_arrays(by_view: Sequence[Sequence[Candidate]]) -> tuple[np.ndarray, np.ndarray]:

@@ -96,9 +96,13 @@ class _Search:
         for window in tqdm(windows, desc=what, leave=False, disable=not windows):
             self.found[window.view] += self.detect(window)
 
-    def candidates(self) -> list[list[Candidate]]:
-        """All that was found, by view; what agrees is one candidate."""
-        return [[_weighed(one) for one in merged(found)] for found in self.found]
+    def candidates(self, agreement: Agreement | None = None) -> list[list[Candidate]]:
+        """All that was found, by view; what agrees is one candidate.
+
+        Of detections that agree with one another, the one that agrees best with the hands counts.
+        """
+        apart = agreement.least_apart if agreement is not None else None
+        return [[_weighed(one) for one in merged(found, apart)] for found in self.found]
 
     def first_agreement(self) -> Agreement:
         """From whole photos, and from parts and turned photos of views that lack a hand."""
@@ -138,7 +142,7 @@ class _Search:
 
     def look_closer(self, before: Agreement, variants: list, most_apart: float) -> Agreement:
         """Crops around every hand (first look), or those that are missed or disagree."""
-        far, windows = before.too_far(self.candidates(), most_apart / 2), []
+        far, windows = before.too_far(self.candidates(before), most_apart / 2), []
         for view, size in enumerate(self.sizes):
             for hand in (0, 1):
                 xy = before.projected[view, hand] + before.shift[view]
@@ -146,11 +150,11 @@ class _Search:
                 if _inside(xy, size) >= LEAST_INSIDE and not (good and variants is SECOND_LOOK):
                     windows += crops(view, xy, variants)
         self.look(windows, "crops around hands")
-        return follow(before, self.cameras, self.candidates(), self.options)
+        return follow(before, self.cameras, self.candidates(before), self.options)
 
     def result(self, agreement: Agreement, most_apart: float) -> FoundHands:
         """The hands without detections that are too far from them."""
-        candidates, dropped = self.candidates(), set()
+        candidates, dropped = self.candidates(agreement), set()
         for _ in range(DROPS):
             far = agreement.too_far(candidates, most_apart)
             dropped |= set(far)

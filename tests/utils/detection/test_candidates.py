@@ -37,3 +37,10 @@ def test_arrays_are_filled_up():
     assert xy.shape == (3, 3, 21, 2) and confidence.sum() == 4 * 21
     assert np.isnan(xy[1]).all() and np.isfinite(xy[2]).all()
     assert merged([]) == []
+
+
+def test_the_one_that_agrees_best_stands_for_them():
+    found = [candidate(0, HAND + shift) for shift in (0.0, 1.0, 3.0)]
+    (one,) = merged(found, lambda each: abs(each.xy[0, 0] - HAND[0, 0] - 2.5))
+    np.testing.assert_allclose(one.xy, HAND + 3)
+    assert one.count == 3
