@@ -1,11 +1,13 @@
 # make demo: set up, then run every stage on the shipped capture. make test: the whole test suite.
 # make mesh D=folder S=scan: from photos and cameras to the refined mesh, keypoints and masks
-# detected where there are none. make detect: the hand detector's environment alone.
+# detected where there are none. make detect: the hand detector's environment alone
+# (DETECT_PYTHON=python3.12 where python3 is newer).
 PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
 DETECT := .venv-detect
+DETECT_PYTHON ?= $(PYTHON)
 D ?= demo_data
 S ?= 1
 
@@ -39,7 +41,9 @@ mesh: $(VENV)/.ready $(DETECT)/.ready
 detect: $(DETECT)/.ready
 
 $(DETECT)/.ready: requirements-detect.txt
-	$(PYTHON) -m venv $(DETECT)
+	@$(DETECT_PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))" || \
+	    { echo "MediaPipe has wheels for Python 3.10 to 3.12 only: make detect DETECT_PYTHON=python3.12"; exit 1; }
+	$(DETECT_PYTHON) -m venv $(DETECT)
 	$(DETECT)/bin/python -m pip install -q --no-deps -r requirements-detect.txt
 	$(DETECT)/bin/python -c "import mediapipe"
 	touch $@

@@ -45,9 +45,12 @@ def detect_in_photos(
 ) -> DetectedKeypoints:
     """Search the photos of all views except those `given`, whose pose files are there.
 
-    Raises UserError where the detector's environment is missing or no two views agree on a hand.
+    Raises UserError where the detector's environment is missing, a photo cannot be read, or no two
+    views agree on a hand.
     """
     known = {view: _candidates(view, _given_hands(capture, view)) for view in given}
+    for view in set(range(len(capture))) - set(given):
+        capture.image(view)  # an unreadable photo is told here, not by the detector's death
     with Detector(capture.image_paths, config["detect_hands"]) as detector:
         return named_hands(capture, detector, known, config, seed)
 

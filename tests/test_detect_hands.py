@@ -106,8 +106,8 @@ def test_all_that_is_there_needs_no_detector(run, data, detector, monkeypatch):
         raise AssertionError("no detector is needed")
 
     monkeypatch.setattr("models.hand_detection.Detector", fail)
-    done = run()
-    assert done.returncode == 0 and (data / "1" / "mask" / "00.png").is_file()
+    done = run("--no_masks")
+    assert done.returncode == 0 and "kept the keypoints of views 0, 1, 2, 3, 4" in done.stdout
 
 
 def test_into_leaves_the_capture_alone(run, data, detector, scene, tmp_path):
@@ -169,6 +169,12 @@ def test_no_environment(run, data):
 def test_no_cameras(run, data, detector):
     (data / "1" / "camera" / "param.npz").unlink()
     fails(run(), "param.npz is missing")
+
+
+def test_truncated_photo(run, data, detector):
+    path = data / "1" / "img" / "02.png"
+    path.write_bytes(path.read_bytes()[:-40])
+    fails(run(), "02.png is truncated")
 
 
 def test_one_view(run, data, detector, scene):

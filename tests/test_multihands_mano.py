@@ -126,11 +126,10 @@ def test_missing_keypoints_are_detected(run, out, data, scene, monkeypatch):
     detector = stand_in(monkeypatch, MadeUpDetector(scene.cameras, scene.points, noise=0.3))
     shutil.rmtree(data / "1" / "pose")
     shutil.rmtree(data / "1" / "mask")
-    done = run("--optim")
+    done = run()
     assert done.returncode == 0, done.stderr
     assert "00.json is missing (4 of 4 views): detecting hands" in done.stdout
     assert vertex_error(out / "1.obj", scene) < 4 * MM  # 0.3 px are 0.4 mm
-    assert vertex_error(out.parent / "mano_out" / "1.obj", scene) < 3 * MM
     assert (data / "1" / "mask" / "03.png").is_file()
     pose = data / "1" / "pose"
     (pose / "01.json").write_text((pose / "01.json").read_text() + " ")  # now the user's

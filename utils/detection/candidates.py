@@ -21,7 +21,7 @@ class Candidate:
     xy: np.ndarray  # (21, 2) pixels of the photo
     z: np.ndarray  # (21,) pixels: depth relative to the wrist, as the detector guesses it
     left: float  # how likely it is a left hand, says the detector
-    source: str  # the window it was found in
+    source: str  # the window it was first found in
     confidence: np.ndarray  # (21,) in [0, 1]
     spread: np.ndarray  # (21,) pixels: median distance of the detections from their middle
     count: int = 1  # detections that agree
@@ -80,7 +80,8 @@ def represented(
     chosen = replace(group[0], xy=middle, z=np.median([one.z for one in group], 0))
     if apart is not None:
         chosen = min(group, key=apart)
-    return replace(chosen, left=left, spread=spread, count=len(group))
+    known = {"source": group[0].source, "left": left, "spread": spread, "count": len(group)}
+    return replace(chosen, **known)
 
 
 def as_arrays(by_view: Sequence[Sequence[Candidate]]) -> tuple[np.ndarray, np.ndarray]:

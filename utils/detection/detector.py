@@ -51,7 +51,11 @@ class Detector:
             text=True,
             start_new_session=True,  # Ctrl-C is for the script, which then ends the process
         )
-        self._reply()
+        try:
+            self._reply()
+        except UserError:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
