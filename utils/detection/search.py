@@ -171,9 +171,16 @@ class _Search:
             if (view, hand) not in far:
                 one = candidates[view][agreement.slots[view, hand]]
                 by_view[view][hand], apart[view, hand] = one, agreement.apart(one, hand)
-        dropped = sorted((v, h) for v, h in dropped.union(far) if by_view[v][h] is None)
+        points = agreement.points.copy()
+        for hand in np.nonzero(np.isfinite(apart).sum(0) < 2)[0].tolist():
+            points[hand], apart[:, hand] = np.nan, np.nan  # one view shows no hand for certain
+            by_view = [[one if k != hand else None for k, one in enumerate(p)] for p in by_view]
+        known = np.isfinite(points[..., 0]).any(1)
+        if not known.any():
+            raise UserError(self._why_none())
+        dropped = sorted((v, h) for v, h in dropped.union(far) if known[h] and not by_view[v][h])
         facts = apart, dropped, agreement.others, agreement.noise
-        return FoundHands(agreement.points, by_view, agreement.projected, *facts)
+        return FoundHands(points, by_view, agreement.projected, *facts)
 
 
 def _weighed(found: Candidate) -> Candidate:

@@ -89,6 +89,21 @@ def test_one_hand():
     assert seen.sum() == 1 and errors_of(found.points[seen][0], detector.hands[1]) < TOLERANCE
 
 
+def test_a_hand_that_views_see_elsewhere_is_none():
+    """The second hand is somewhere else in every view: it is not found, and not told of."""
+    detector = detector_before(blind={(view, 0) for view in range(8)})
+    rng = np.random.default_rng(4)
+    stray = {v: candidate(v, detector.exact[v, 0] + rng.uniform(-90, 90, 2)) for v in range(8)}
+
+    def detect(window):
+        return [*detector(window), *[stray[window.view]] * (window.name == "whole photo")]
+
+    found = search_hands(detector.cameras, detect, CONFIG.detect_hands, CONFIG.pose_optim)
+    seen = np.isfinite(found.points[..., 0]).all(1)
+    shown = np.array([[one is not None for one in pair] for pair in found.by_view]).sum(0)
+    assert shown.max() == 8 and (shown[~seen] == 0).all() and (shown[seen] >= 2).all()
+
+
 def errors_of(points, truth):
     return np.linalg.norm(points - truth, axis=-1).mean()
 
