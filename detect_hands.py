@@ -69,9 +69,7 @@ def detect_hands(
     job: Job, source: str | None = None, with_masks: bool = True, replace_given: bool = False
 ) -> None:
     """Run the stage on one scan; `replace_given`: detect again where there are pose files."""
-    from models.hand_detection import detect_in_photos, from_files
     from utils.captures import load_capture
-    from utils.captures.keypoint_files import read_keypoints
     from utils.detection.own_files import OwnFiles
     from utils.detection.report import views_text
 
@@ -89,11 +87,7 @@ def detect_hands(
 
     start, facts, written = time.perf_counter(), {}, []
     if len(given) < len(capture):
-        if source is not None:
-            hands = read_keypoints(source, len(capture), job.scan_id)
-            found = from_files(capture, hands, config, job.seed)
-        else:
-            found = detect_in_photos(capture, config, given, job.seed)
+        found = keypoints_from(job, capture, source, given)
         print(*found.lines, sep="\n")
         facts = found.facts
         written += write_keypoints(capture, own, found, [v for v in views if v not in given])
@@ -109,6 +103,19 @@ def detect_hands(
         f"{job.out_path / 'detect' / f'overlay_{job.scan_id}'}"
     )
     record.finish(written, seconds_detection=round(seconds, 2))
+
+
+def keypoints_from(
+    job: Job, capture: Capture, source: str | None, given: Sequence[int]
+) -> DetectedKeypoints:
+    """Keypoints of another detector's files, or those in the photos of views not `given`."""
+    from models.hand_detection import detect_in_photos, from_files
+    from utils.captures.keypoint_files import read_keypoints
+
+    if source is None:
+        return detect_in_photos(capture, job.config, given, job.seed)
+    hands = read_keypoints(source, len(capture), job.scan_id)
+    return from_files(capture, hands, job.config, job.seed)
 
 
 def write_keypoints(
