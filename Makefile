@@ -1,9 +1,17 @@
 # make demo: set up, then run every stage on the shipped capture. make test: the whole test suite.
+# make mesh D=folder S=scan: from photos and cameras to the refined mesh, keypoints and masks
+# detected where there are none. make detect: the hand detector's environment alone
+# (DETECT_PYTHON=python3.12 where python3 is newer).
 PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint format clean
+DETECT := .venv-detect
+DETECT_PYTHON ?= $(PYTHON)
+D ?= demo_data
+S ?= 1
+
+.PHONY: demo mesh detect test lint format clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.ready: requirements.txt requirements-dev.txt
@@ -25,6 +33,20 @@ demo: $(VENV)/.ready
 	@echo "  demo_out/demo_sfs/1/losses.png       how the terms fell"
 	@echo "  demo_out/demo_sfs/1/1.ply            the refined mesh with its albedo (MeshLab, Blender)"
 	@echo "  demo_out/demo_sfs/1/1_left_tpose.obj, 1_right_tpose.obj   the hands un-posed"
+
+mesh: $(VENV)/.ready $(DETECT)/.ready
+	$(RUN) multihands_mano.py --data_path $(D) --scan_id $(S) --optim
+	$(RUN) mesh_sfs_optim.py --data_path $(D) --scan_id $(S)
+
+detect: $(DETECT)/.ready
+
+$(DETECT)/.ready: requirements-detect.txt
+	@$(DETECT_PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))" || \
+	    { echo "MediaPipe has wheels for Python 3.10 to 3.12 only: make detect DETECT_PYTHON=python3.12"; exit 1; }
+	$(DETECT_PYTHON) -m venv $(DETECT)
+	$(DETECT)/bin/python -m pip install -q --no-deps -r requirements-detect.txt
+	$(DETECT)/bin/python -c "import mediapipe"
+	touch $@
 
 test: $(VENV)/.ready
 	$(RUN) -m pytest

@@ -1,10 +1,11 @@
 """Photos -> parametric hands without an optimisation: the graph network's prediction.
 
-Reads D/S/img, D/S/camera/param.npz and D/S/pose. Triangulates the keypoints as pose_optim.py does,
-and writes into O/gcn_out what mano_optim.py writes into O/mano_out (S.obj is the network's mesh),
-so that mesh_sfs_optim.py can start from it (--set input_mesh_dire=gcn_out). With
---optim, mano_optim.py's fit goes on from there and writes O/mano_out. With --range N, each scan is
-held against the one before it, as frames of a film.
+Reads D/S/img, D/S/camera/param.npz and D/S/pose (where keypoints are missing, detect_hands.py is
+run first, which writes them). Triangulates the keypoints as pose_optim.py does, and writes into
+O/gcn_out what mano_optim.py writes into O/mano_out (S.obj is the network's mesh), so that
+mesh_sfs_optim.py can start from it (--set input_mesh_dire=gcn_out). With --optim, mano_optim.py's
+fit goes on from there and writes O/mano_out. With --range N, each scan is held against the one
+before it, as frames of a film.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ CONFIG_KEYS = ["hand_model", "multihands", "pose_optim", "mano_optim", "num", "w
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and run the stage; returns the exit status."""
     parser = stage_parser(
-        "Predict the parametric hands from keypoints by the graph network.",
+        "Predict the parametric hands from photos by the graph network.",
         "python multihands_mano.py --data_path demo_data --scan_id 1\n"
         "  python multihands_mano.py --data_path demo_data --scan_id 1 --optim",
     )
@@ -59,7 +60,7 @@ def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
     config = job.config
     frames_done = set() if frames_done is None else frames_done
     capture = load_capture(job.data_path, job.scan_id, config.num, config.w, config.h)
-    check_keypoints(capture)
+    detect_missing(job, capture)
     pose_optim(job)
     points_path = job.out_path / "keypoints3d" / f"keypoints_3d_{job.scan_id}.xyz"
     models = {side: load_hand_model(side, config.hand_model, dtype=torch.float64) for side in SIDES}
@@ -94,14 +95,24 @@ def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
     frames_done.add(job.scan_id)
 
 
-def check_keypoints(capture: Capture) -> None:
-    """Raise UserError where a view has no file of keypoints."""
+def detect_missing(job: Job, capture: Capture) -> None:
+    """Detect keypoints in views without a file of them; those that are there stay.
+
+    Raises UserError where the detector's environment is missing.
+    """
+    from detect_hands import detect_hands
+    from utils.detection.detector import environment
+
     missing = [view for view in range(len(capture)) if not capture.pose_path(view).is_file()]
-    if missing:
-        raise UserError(
-            f"{capture.pose_path(missing[0])} is missing ({len(missing)} of {len(capture)} views); "
-            "write the keypoints of a hand detector there (README, Your own capture)"
-        )
+    if not missing:
+        return
+    what = f"{capture.pose_path(missing[0])} is missing ({len(missing)} of {len(capture)} views)"
+    try:
+        environment(job.config.detect_hands.environment)
+    except UserError as error:
+        raise UserError(f"{what}; {error}") from error
+    print(f"{what}: detecting hands", flush=True)
+    detect_hands(job)
 
 
 def hands_before(job: Job, frames_done: set[str]) -> Path | None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from models.ham_state import check_hands
+from tests.detection_scenes import MadeUpDetector, stand_in
 from tests.hand_scenes import HandScene, hand_scene
 from tests.scenes import write_pose
 from utils.captures import load_capture
@@ -120,6 +121,25 @@ def test_a_detector_that_names_all_hands_wrongly(run, out, data, scene):
     assert np.abs(points - scene.points).max() < 1e-5
 
 
+def test_missing_keypoints_are_detected(run, out, data, scene, monkeypatch):
+    """Photos and cameras alone; then one view's keypoints alone are missing, the others stay."""
+    detector = stand_in(monkeypatch, MadeUpDetector(scene.cameras, scene.points, noise=0.3))
+    shutil.rmtree(data / "1" / "pose")
+    shutil.rmtree(data / "1" / "mask")
+    done = run()
+    assert done.returncode == 0, done.stderr
+    assert "00.json is missing (4 of 4 views): detecting hands" in done.stdout
+    assert vertex_error(out / "1.obj", scene) < 4 * MM  # 0.3 px are 0.4 mm
+    assert (data / "1" / "mask" / "03.png").is_file()
+    pose = data / "1" / "pose"
+    (pose / "01.json").write_text((pose / "01.json").read_text() + " ")  # now the user's
+    (pose / "02.json").unlink()
+    detector.windows.clear()
+    assert run().returncode == 0 and (pose / "02.json").is_file()
+    assert (pose / "01.json").read_text().endswith(" ")
+    assert 1 not in {window.view for window in detector.windows}
+
+
 # --- a film: --range -----------------------------------------------------------------------------
 
 
@@ -155,11 +175,12 @@ def test_a_failed_frame_is_no_frame_before(run, out, data, scene):
 # --- bad input -----------------------------------------------------------------------------------
 
 
-def test_missing_keypoints_are_named(run, data, out):
+def test_missing_keypoints_without_a_detector(run, data, out):
     (data / "1" / "pose" / "02.json").unlink()
-    done = run()
+    done = run("--set", "detect_hands.environment=.venv-none")
     assert done.returncode == 2 and "Traceback" not in done.stderr and not out.exists()
-    assert "02.json is missing (1 of 4 views); write the keypoints" in done.stderr
+    assert "02.json is missing (1 of 4 views); the hand detector's environment" in done.stderr
+    assert "build it with: make detect" in done.stderr
 
 
 def test_no_hand_anywhere(run, data):

@@ -23,7 +23,7 @@ def find_hands(views: HandViews, min_fit: float, seed: int) -> np.ndarray:
     vote on it. The second hand is the one that best explains what the first leaves, each
     detection showing one hand at most. Absent hands are nan. Raises UserError without any.
     """
-    hypotheses = _pair_hypotheses(views, seed)
+    hypotheses = pair_hypotheses(views, seed)
     scores = views.scores(hypotheses)  # (H, N, 2)
     scores = np.where(scores >= min_fit, scores, 0.0)
     total = scores.max(2).sum(1)
@@ -48,8 +48,8 @@ def find_hands(views: HandViews, min_fit: float, seed: int) -> np.ndarray:
     return _named(hands, views, min_fit)
 
 
-def _pair_hypotheses(views: HandViews, seed: int) -> np.ndarray:
-    """Hands (H, 21, 3) triangulated from two detections in different views."""
+def pair_hypotheses(views: HandViews, seed: int, most: int = MAX_PAIRS) -> np.ndarray:
+    """Up to `most` hands (H, 21, 3), each triangulated from two detections in different views."""
     view, slot = np.nonzero(views.weights.sum(-1))
     pairs = np.array([(a, b) for a, b in combinations(range(len(view)), 2) if view[a] != view[b]])
     if not len(pairs):
@@ -61,8 +61,8 @@ def _pair_hypotheses(views: HandViews, seed: int) -> np.ndarray:
     cosine = (directions[pairs[:, 0]] * directions[pairs[:, 1]]).sum(1)
     wide = np.abs(cosine) < np.cos(MIN_ANGLE)
     pairs = pairs[wide] if wide.any() else pairs
-    if len(pairs) > MAX_PAIRS:
-        pairs = np.random.default_rng(seed).permutation(pairs)[:MAX_PAIRS]
+    if len(pairs) > most:
+        pairs = np.random.default_rng(seed).permutation(pairs)[:most]
     view, slot = view[pairs], slot[pairs]  # (H, 2)
     rays, offsets, weights = (
         np.swapaxes(x[view, slot], 1, 2) for x in (views.rays, views.offsets, views.weights)

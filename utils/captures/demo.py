@@ -75,10 +75,11 @@ class Capture:
         Left then right as the detector named them, MediaPipe's order; nan and 0 where a hand was
         not detected. Raises UserError on missing files and lists of the wrong length.
         """
-        found = [self._view_keypoints(view) for view in range(len(self))]
+        found = [self.view_keypoints(view) for view in range(len(self))]
         return np.stack([xy for xy, _ in found]), np.stack([c for _, c in found])
 
-    def _view_keypoints(self, view: int) -> tuple[np.ndarray, np.ndarray]:
+    def view_keypoints(self, view: int) -> tuple[np.ndarray, np.ndarray]:
+        """One view of `keypoints`: (2, 21, 2) and (2, 21)."""
         path = self.pose_path(view)
         if not path.is_file():
             raise UserError(

@@ -1,0 +1,193 @@
+"""Photos -> keypoints of both hands in every view, and masks.
+
+Reads D/S/img and D/S/camera/param.npz. Writes D/S/pose/%02d.json (21 keypoints a hand with
+confidences) and, where there are none, D/S/mask/%02d.png; O/detect/overlay_S/%02d.png (thin:
+detected, bold: triangulated, green: the mask) and O/detect/S.json (what was found how). Files that
+you put there stay: views with keypoints are not looked at (--overwrite does), and given masks are
+never replaced. --into W leaves D alone and writes a capture W/S with links to D's photos and
+cameras. --from takes keypoints of another detector instead (OpenPose's or EasyMocap's JSON, .npy).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from utils.cli import Job, StageRecord, default_out_path, run_stage, stage_parser
+
+if TYPE_CHECKING:
+    from models.hand_detection import DetectedKeypoints
+    from utils.captures import Capture
+    from utils.detection.own_files import OwnFiles
+    from utils.triangulation import HandKeypoints
+
+CONFIG_KEYS = ["hand_model", "detect_hands", "pose_optim", "mano_optim", "num", "w", "h"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the command line and run the stage; returns the exit status."""
+    parser = stage_parser(
+        "Detect both hands in the photos of all views, and make masks of them.",
+        "python detect_hands.py --data_path my_data --scan_id 1\n"
+        "  python detect_hands.py --data_path demo_data --into redetected_data\n"
+        "  python detect_hands.py --data_path my_data --range 9 --from 'openpose/{scan}'",
+    )
+    add = parser.add_argument
+    add("--into", type=Path, metavar="W", help="write W/S (photos and cameras are linked), not D/S")
+    add(
+        "--from",
+        dest="source",
+        metavar="FILE",
+        help="keypoints of another detector: a .npy (views, 42, 3) or a folder with a JSON file or "
+        "a folder a view; {scan} stands for the scan",
+    )
+    add("--no_masks", action="store_true", help="write keypoints only")
+
+    def stage(job: Job) -> None:
+        args = job.args
+        detect_hands(into(job, args.into), args.source, not args.no_masks, job.overwrite)
+
+    return run_stage(parser, stage, argv)
+
+
+def into(job: Job, folder: Path | None) -> Job:
+    """The job on a capture in `folder` that shares photos and cameras with the job's own."""
+    from utils.detection.own_files import linked_capture
+
+    if folder is None:
+        return job
+    linked_capture(job.scan_dir, folder / job.scan_id)
+    out_path = job.args.out_path or default_out_path(folder)
+    return replace(job, data_path=folder, out_path=out_path)
+
+
+def detect_hands(
+    job: Job, source: str | None = None, with_masks: bool = True, replace_given: bool = False
+) -> None:
+    """Run the stage on one scan; `replace_given`: detect again where there are pose files."""
+    from utils.captures import load_capture
+    from utils.detection.own_files import OwnFiles
+    from utils.detection.report import views_text
+
+    config = job.config
+    capture = load_capture(job.data_path, job.scan_id, config.num, config.w, config.h)
+    views = range(len(capture))
+    record = StageRecord(job, "detect_hands", CONFIG_KEYS, [source, with_masks])
+    complete = all(capture.pose_path(view).is_file() for view in views)
+    if complete and record.is_current([*capture.image_paths, capture.camera_path]):
+        return
+    own = OwnFiles(job.out_path / "detect" / f"{job.scan_id}_files.json", capture.scan_dir)
+    given = [v for v in views if own.is_users(capture.pose_path(v)) and not replace_given]
+    if given:
+        print(f"kept the keypoints of {views_text(given)}, which are there (--overwrite: detect)")
+
+    start, facts, written = time.perf_counter(), {}, []
+    if len(given) < len(capture):
+        found = keypoints_from(job, capture, source, given)
+        print(*found.lines, sep="\n")
+        facts = found.facts
+        written += write_keypoints(capture, own, found, [v for v in views if v not in given])
+    seconds = time.perf_counter() - start
+    capture = load_capture(job.data_path, job.scan_id, config.num, config.w, config.h)
+    hands = triangulated(job, capture)
+    if with_masks:
+        written += write_masks(job, capture, own, hands)
+    written += write_report(job, capture, hands, facts)
+    masks_seconds = time.perf_counter() - start - seconds
+    print(
+        f"keypoints in {seconds:.1f} s, masks and pictures in {masks_seconds:.1f} s; look at "
+        f"{job.out_path / 'detect' / f'overlay_{job.scan_id}'}"
+    )
+    record.finish(written, seconds_detection=round(seconds, 2))
+
+
+def keypoints_from(
+    job: Job, capture: Capture, source: str | None, given: Sequence[int]
+) -> DetectedKeypoints:
+    """Keypoints of another detector's files, or those in the photos of views not `given`."""
+    from models.hand_detection import detect_in_photos, from_files
+    from utils.captures.keypoint_files import read_keypoints
+
+    if source is None:
+        return detect_in_photos(capture, job.config, given, job.seed)
+    hands = read_keypoints(source, len(capture), job.scan_id)
+    return from_files(capture, hands, job.config, job.seed)
+
+
+def write_keypoints(
+    capture: Capture, own: OwnFiles, found: DetectedKeypoints, views: Sequence[int]
+) -> list[Path]:
+    """Write the pose files of `views`; returns their paths."""
+    from utils.captures.pose_files import save_pose
+
+    for view in views:
+        parts = found.xy[view], found.confidence[view]
+        size = tuple(capture.cameras.sizes[view].tolist())
+        own.write(capture.pose_path(view), lambda p: save_pose(p, *parts, size, found.z[view]))  # noqa: B023
+    return [capture.pose_path(view) for view in views]
+
+
+def triangulated(job: Job, capture: Capture) -> HandKeypoints:
+    """The hands of the pose files as pose_optim.py makes them."""
+    from utils.triangulation import summary_lines, triangulate_hands
+
+    xy, confidence = capture.keypoints
+    hands = triangulate_hands(capture.cameras, xy, confidence, job.config.pose_optim, job.seed)
+    print("triangulated:", *summary_lines(hands), sep="\n  ")
+    return hands
+
+
+def write_masks(job: Job, capture: Capture, own: OwnFiles, hands: HandKeypoints) -> list[Path]:
+    """Make masks where the user gave none; returns their paths."""
+    import torch
+
+    from models.detected_masks import make_masks
+    from models.hand_fitting import hands_in
+    from models.hand_model import load_hand_model
+    from utils.detection.report import views_text
+    from utils.files import save_image
+
+    config, paths = job.config, [capture.mask_path(view) for view in range(len(capture))]
+    masks = [capture.mask(view) if own.is_users(p) else None for view, p in enumerate(paths)]
+    lacking = [view for view, mask in enumerate(masks) if mask is None]
+    if not lacking:
+        print("masks: all views have one; they stay")
+        return []
+    models = [
+        load_hand_model(side, config.hand_model, dtype=torch.float64)
+        for side in hands_in(hands.points)
+    ]
+    seen = hands.points, capture.cameras, *capture.keypoints, masks
+    made = make_masks(models, *seen, config.mano_optim, capture.image)
+    for view, mask in made.masks.items():
+        own.write(paths[view], lambda path: save_image(path, mask))  # noqa: B023
+    for view, reason in made.refused.items():
+        print(f"mask of view {view:02d}: not made, {reason}")
+        if paths[view].is_file():
+            own.remove(paths[view])
+    if len(lacking) < len(capture):
+        print(f"masks: made for {views_text(sorted(made.masks))}; those that were there stay")
+    return [paths[view] for view in made.masks]
+
+
+def write_report(job: Job, capture: Capture, hands: HandKeypoints, facts: dict) -> list[Path]:
+    """Write S.json and the overlays; returns their paths."""
+    from utils.detection.report import detection_overlay
+    from utils.files import save_image, save_json
+    from utils.triangulation import report
+
+    folder = job.out_path / "detect"
+    paths = [folder / f"{job.scan_id}.json"]
+    save_json(paths[0], {"search": facts, "triangulated": report(hands)})
+    for view in range(len(capture)):
+        paths.append(folder / f"overlay_{job.scan_id}" / f"{view:02d}.png")
+        save_image(paths[-1], detection_overlay(capture, hands, view, capture.mask(view)))
+    return paths
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""Writes detected keypoints as the demo layout has them: pose/%02d.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from utils.files import save_json
+from utils.keypoints import KEYPOINTS
+
+NAMES = ("Left", "Right")
+DIGITS = 7
+
+
+def save_pose(
+    path: str | Path,
+    xy: np.ndarray,
+    confidence: np.ndarray,
+    size: tuple[int, int],
+    z: np.ndarray | None = None,
+) -> None:
+    """Write one view's keypoints xy (2, 21, 2), pixels, left then right, nan: not seen.
+
+    confidence (2, 21) in [0, 1]; size (height, width) of the photo; z (2, 21) depth relative to
+    the wrist in pixels, as MediaPipe guesses it (2 z / width - 1 is written, as in the demo
+    captures; nothing here reads it).
+    """
+    height, width = size
+    z = np.zeros((len(NAMES), KEYPOINTS)) if z is None else z
+    data = {}
+    for hand, name in enumerate(NAMES):
+        seen = np.isfinite(xy[hand]).all(1) & (confidence[hand] > 0)
+        if not seen.any():
+            data[name] = []
+            continue
+        values = np.column_stack([2 * xy[hand] / [width, height] - 1, 2 * z[hand] / width - 1])
+        data[name] = np.where(seen[:, None], values, np.nan).round(DIGITS)
+        data[f"{name}_confidence"] = np.where(seen, confidence[hand], 0.0).round(3)
+    save_json(path, data)

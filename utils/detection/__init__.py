@@ -1,0 +1,1 @@
+"""Hands found in the photos of several calibrated cameras."""

@@ -1,0 +1,73 @@
+"""Which files of a capture this suite wrote itself: all others are the user's and stay."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from utils.errors import UserError
+from utils.files import load_json, save_json
+
+
+class OwnFiles:
+    """The list of files written, with their contents' hashes; kept in a file of the results."""
+
+    def __init__(self, path: Path, root: Path):
+        self.path, self.root = path, root
+        self.hashes: dict[str, str] = load_json(path) if path.is_file() else {}
+
+    def is_users(self, path: Path) -> bool:
+        """True where a file is there that was not written here, or was changed since."""
+        return path.is_file() and self.hashes.get(self._name(path)) != _hash(path)
+
+    def write(self, path: Path, save: Callable[[Path], None]) -> None:
+        """Write a file by `save` and remember it."""
+        try:
+            save(path)
+        except UserError as error:
+            raise UserError(
+                f"{error} (detect_hands.py --into DIR writes a capture of the same photos there)"
+            ) from error
+        self.hashes[self._name(path)] = _hash(path)
+        save_json(self.path, self.hashes)
+
+    def remove(self, path: Path) -> None:
+        """Delete an own file that holds no more."""
+        path.unlink()
+        del self.hashes[self._name(path)]
+        save_json(self.path, self.hashes)
+
+    def _name(self, path: Path) -> str:
+        return str(path.relative_to(self.root))
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def linked_capture(scan_dir: Path, into: Path) -> None:
+    """Make `into` a capture of the same photos and cameras: links, copies where there are none.
+
+    Raises UserError where `into` already holds other ones.
+    """
+    for part in ("img", "camera"):
+        source, link = (scan_dir / part).resolve(), into / part
+        if not source.is_dir():
+            raise UserError(f"{scan_dir / part} is missing; a capture needs images and cameras")
+        if link.exists() or link.is_symlink():
+            if link.resolve() != source and not _same_names(source, link):
+                raise UserError(f"--into: {link} is there and not of {scan_dir}; choose another")
+            continue
+        into.mkdir(parents=True, exist_ok=True)
+        try:
+            os.symlink(source, link, target_is_directory=True)
+        except OSError:
+            shutil.copytree(source, link)
+
+
+def _same_names(a: Path, b: Path) -> bool:
+    names = [sorted((p.name, p.stat().st_size) for p in folder.iterdir()) for folder in (a, b)]
+    return names[0] == names[1]
