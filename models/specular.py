@@ -1,8 +1,9 @@
 """Highlights: light that stands still in the world, mirrored by rough skin.
 
 Distant light mirrored by a rough surface depends on the direction of reflection alone, up to a
-factor that grows towards grazing angles (the split-sum approximation; Karis 2013). It is a sum of spherical Gaussians
-(Wang et al. 2009) about fixed directions, whose amounts are never negative, as light is not.
+factor that grows towards grazing angles (the split-sum approximation; Karis 2013). It is a sum of
+spherical Gaussians (Wang et al. 2009) about fixed directions, whose amounts are never negative,
+as light is not.
 """
 
 from __future__ import annotations
