@@ -48,14 +48,11 @@ def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
 
     `frames_done` are the scans that this run has dealt with; this one is added to them.
     """
-    import torch  # here and below, so that --help need not wait for it
-
     from models.gcn_hands import load_network, weights_path
     from models.gcn_prediction import predict_hands
-    from models.hand_model import load_hand_model
     from pose_optim import pose_optim
     from utils.captures import load_capture
-    from utils.keypoints import SIDES, load_keypoints, save_keypoints
+    from utils.keypoints import load_keypoints, save_keypoints
 
     config = job.config
     frames_done = set() if frames_done is None else frames_done
@@ -63,12 +60,7 @@ def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
     detect_missing(job, capture)
     pose_optim(job)
     points_path = job.out_path / "keypoints3d" / f"keypoints_3d_{job.scan_id}.xyz"
-    models = {side: load_hand_model(side, config.hand_model, dtype=torch.float64) for side in SIDES}
-    if len({model.kind for model in models.values()}) > 1:
-        raise UserError(
-            "hand_model = auto: mano/ holds the official file of one side only; put both there, or "
-            "--set hand_model=open"
-        )
+    models = hand_models(config.hand_model)
     chosen = config.multihands.weights
     weights = weights_path(models["right"].kind) if chosen == "auto" else Path(chosen)
     before = hands_before(job, frames_done)
@@ -93,6 +85,22 @@ def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
         outputs += optimise(job, capture, found)
     record.finish(outputs, seconds_network=round(seconds, 4))
     frames_done.add(job.scan_id)
+
+
+def hand_models(kind: str) -> dict[str, HandModel]:
+    """The models of both sides; raises UserError where they are of different kinds."""
+    import torch  # here and below, so that --help need not wait for it
+
+    from models.hand_model import load_hand_model
+    from utils.keypoints import SIDES
+
+    models = {side: load_hand_model(side, kind, dtype=torch.float64) for side in SIDES}
+    if len({model.kind for model in models.values()}) > 1:
+        raise UserError(
+            "hand_model = auto: mano/ holds the official file of one side only; put both there, or "
+            "--set hand_model=open"
+        )
+    return models
 
 
 def detect_missing(job: Job, capture: Capture) -> None:
