@@ -20,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Train one network on several scans, so that new scans need less training.\n"
         "The scans must have been through mesh_sfs_optim.py; captures of make_demo.py serve well.",
         "python train_renderer.py --data_path synthetic_data --scans 1 2 3 --save small.pth",
+        one_scan=False,
     )
     add = parser.add_argument
     add("--scans", nargs="+", required=True, metavar="S", help="the scans D/S to learn from")
