@@ -46,6 +46,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--out", type=Path, required=True, help="folder of captures; the capture is OUT/SCAN")
     add("--scan_id", default="1", metavar="SCAN", help="name of the capture (default %(default)s)")
     add("--seed", type=_at_least(0), default=0, help="who, where and how (default %(default)s)")
+    add("--pose_seed", type=_at_least(0), metavar="N", help="the hands of --seed in another pose")
     add("--hands", choices=SIDES, default="both", help="default: %(default)s")
     add("--views", type=_at_least(2), default=12, help="training views (default %(default)s)")
     add("--held", type=_at_least(1), default=2, help="held-out views (default %(default)s)")
@@ -119,6 +120,7 @@ def make_capture(
     variant: str = "auto",
     preview: Path | None = None,
     overwrite: bool = False,
+    pose_seed: int | None = None,
 ) -> None:
     """Write a capture to the folder `target`; `size` is (height, width), the rest as in --help.
 
@@ -135,7 +137,7 @@ def make_capture(
     start = time.perf_counter()
     refuse_existing(target, overwrite)
     template = load_template(HAND_FILE)
-    session = plan_session(template, SIDES[hands], levels, views, held, size, seed)
+    session = plan_session(template, SIDES[hands], levels, views, held, size, seed, pose_seed)
     tracer = PathTracer(session.hands, session.lights, bounces, variant)
     training, held_out, exposure = photograph(session, tracer, samples, seed)
     facts = {"conventions": __doc__, "arguments": arguments, "mitsuba_variant": tracer.variant}

@@ -111,6 +111,8 @@ def train(job: Job) -> None:
 
 def render(job: Job) -> None:
     """Draw any cameras."""
+    from tqdm import tqdm
+
     from models.neural_results import save_pictures
     from utils.captures.evaluation_views import load_views
 
@@ -118,7 +120,8 @@ def render(job: Job) -> None:
     cameras = load_views(
         job.args.cameras, capture_size=tuple(found.cameras.sizes[0].tolist())
     ).cameras
-    pictures = [painter.render(cameras[view]) for view in range(len(cameras))]
+    views = tqdm(range(len(cameras)), desc="views", leave=False)
+    pictures = [painter.render(cameras[view]) for view in views]
     if not any(picture.covered.any() for picture in pictures):
         raise UserError(
             f"{job.args.cameras}: no camera sees the hands; expected OpenCV's K [R | t]"
@@ -130,6 +133,7 @@ def render(job: Job) -> None:
 def turntable(job: Job) -> None:
     """A film around the hands."""
     import torch
+    from tqdm import tqdm
 
     from utils.orbit import orbit_cameras
     from utils.video import check_video_path, save_video
@@ -140,7 +144,8 @@ def turntable(job: Job) -> None:
     size = (512, 512)
     verts = torch.from_numpy(found.verts)
     cameras = orbit_cameras(verts, found.cameras, job.args.frames, size)
-    save_video(path, (painter.render(cameras[k]).image for k in range(len(cameras))))
+    frames = tqdm(range(len(cameras)), desc="frames", leave=False)
+    save_video(path, (painter.render(cameras[k]).image for k in frames))
     print(f"look at {path}")
 
 

@@ -20,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Train one network on several scans, so that new scans need less training.\n"
         "The scans must have been through mesh_sfs_optim.py; captures of make_demo.py serve well.",
         "python train_renderer.py --data_path synthetic_data --scans 1 2 3 --save small.pth",
+        one_scan=False,
     )
     add = parser.add_argument
     add("--scans", nargs="+", required=True, metavar="S", help="the scans D/S to learn from")
@@ -37,7 +38,6 @@ def train_renderer(job: Job) -> None:
     from models.neural_pretraining import Example, pretrain, save_pretrained
     from models.neural_renderer import NeuralMesh
     from models.neural_results import open_scan
-    from utils.render import Renderer
 
     args, config = job.args, job.config
     if min(args.rounds, args.steps) < 1:
@@ -47,7 +47,7 @@ def train_renderer(job: Job) -> None:
         scan = open_scan(job.data_path, job.out_path, scan_id, config, job.device)
         start = scan.start
         mesh = NeuralMesh.of(start.verts, scan.found.faces, start.appearance)
-        pixels = TrainingPixels.of(Renderer(start.faces), scan.photos, start.verts)
+        pixels = TrainingPixels.of(mesh, scan.photos)
         examples.append(Example(mesh, pixels))
     shape = net_shape(args.net_type, own.preset, own.inputs)
     weights = pretrain(examples, args.net_type, shape, own, args.rounds, args.steps)

@@ -1,32 +1,36 @@
 """Both stages of the neural renderer on one reconstruction, and what held-out views say of them.
 
-Some of the fitted views are kept out at first. They choose how much the network may add and
-whether the mesh of stage 2 stays; then all views train the renderer to the end.
+At first some of the fitted views are held out, three times others. They choose how much the
+renderer may add to the mesh's shading and whether the mesh of stage 2 stays; then all views train
+it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from models.neural_checkpoint import TrainedHands
 from models.neural_inputs import net_shape
-from models.neural_pixels import TrainingPixels, probe_views
+from models.neural_pixels import TrainingPixels, folds
 from models.neural_refinement import SurfaceStart, refine_surface, silhouette_agreement
 from models.neural_renderer import NeuralMesh
-from models.neural_training import Trained, choose_strengths, fresh, train, view_psnr
+from models.neural_strengths import strengths_report, try_strengths, view_psnr
+from models.neural_training import Trained, fresh, train
 from utils.config import Config
 from utils.errors import UserError
 from utils.files import load_torch, save_torch
 from utils.photos import Photos
-from utils.render import Renderer
 
-PSNR_SLACK = 0.02  # dB that a probe may lose by chance before a new mesh counts as worse
-IOU_SLACK = 0.001
+# What a new mesh may lose in views held out of it, which the one before was fitted to.
+PSNR_SLACK = 0.02  # dB
+IOU_SLACK = 0.0015
 
 
 @dataclass(frozen=True)
@@ -84,13 +88,11 @@ class _Fit:
         self.shape = net_shape(self.net_type, own.preset, own.inputs)
         self.device = str(self.start.verts.device)
         self.views = list(range(len(self.photos.starts)))
-        self.probes = probe_views(self.pixels(self.start.verts))
-        self.rest = [view for view in self.views if view not in self.probes]
+        self.mesh = self.mesh_of(self.start.verts, self.start.appearance.albedo)
+        self.pixels = TrainingPixels.of(self.mesh, self.photos)
+        self.folds = folds(self.pixels)
 
-    def pixels(self, verts: Tensor) -> TrainingPixels:
-        return TrainingPixels.of(Renderer(self.start.faces), self.photos, verts)
-
-    def mesh(self, verts: Tensor, albedo: Tensor) -> NeuralMesh:
+    def mesh_of(self, verts: Tensor, albedo: Tensor) -> NeuralMesh:
         appearance = replace(self.start.appearance, albedo=albedo)
         return NeuralMesh.of(verts, self.start.faces.cpu().numpy(), appearance)
 
@@ -108,39 +110,48 @@ class _Fit:
         made.stopped = part["stopped"]
         return made
 
-    def trial(self) -> dict[str, Any]:
-        """Stage 1 without the probes, and the strengths that they choose."""
-        mesh = self.mesh(self.start.verts, self.start.appearance.albedo)
-        pixels, own = self.pixels(self.start.verts), self.config.neural_render
-        trained = train(
-            *(self.untrained(), mesh, pixels.of_views(self.rest), own, own.steps), "stage 1"
-        )
-        tried = choose_strengths(trained, mesh, pixels, self.probes) if self.probes else []
-        return {**_part(trained), "tried": tried}
+    def without(self, fold: list[int]) -> list[int]:
+        return [view for view in self.views if view not in fold]
 
-    def surface(self, trial: dict[str, Any]) -> dict[str, Any]:
-        """Stage 2 without the probes, and whether they like its mesh."""
+    def trial(self, fold: list[int], title: str) -> dict[str, Any]:
+        """Stage 1 without the views of a fold, and what they say of every strength."""
+        own, rest = self.config.neural_render, self.pixels.of_views(self.without(fold))
+        trained = train(self.untrained(), self.mesh, rest, own, own.steps, title)
+        scores = try_strengths(trained, self.mesh, self.pixels, fold)
+        return {**_part(trained), "scores": scores.tolist()}
+
+    def surface(self, trial: dict[str, Any], strengths: Sequence[float]) -> dict[str, Any]:
+        """Stage 2 without the views of the first fold, and whether they like its mesh."""
         old = self.start.verts, self.start.appearance.albedo
-        new = refine_surface(self.start, self.photos, self.rest, self.config)
-        report = {"kept": False, "history": new[2]}
-        before, after = self.judged(trial, *old), self.judged(trial, *new[:2])
-        report |= {"before": before, "after": after}
-        worse = after["psnr"] < before["psnr"] - PSNR_SLACK
+        rest = self.without(self.folds[0])
+        *new, history = refine_surface(self.start, self.photos, rest, self.config)
+        before, after = (self.judged(trial, strengths, *each) for each in (old, new))
+        better = after["psnr"] > before["psnr"] - PSNR_SLACK
         if before["iou"] is not None:
-            worse = worse or after["iou"] < before["iou"] - IOU_SLACK
-        report["kept"] = not worse
-        verts, albedo = old if worse else new[:2]
+            better = better and after["iou"] > before["iou"] - IOU_SLACK
+        report = {"kept": better, "before": before, "after": after, "history": history}
+        verts, albedo = new if better else old
         return {"verts": verts.cpu(), "albedo": albedo.cpu(), "report": report}
 
-    def judged(self, trial: dict[str, Any], verts: Tensor, albedo: Tensor) -> dict[str, Any]:
-        """The probes' PSNR after a little more training on a mesh, and their IoU with it."""
-        own, mesh, pixels = self.config.neural_render, self.mesh(verts, albedo), self.pixels(verts)
-        trained = train(
-            *(self.restored(trial), mesh, pixels.of_views(self.rest), own, own.finish_steps),
-            "stage 2, judged",
-        )
-        iou = silhouette_agreement(verts, self.start.faces, self.photos, self.probes)
-        return {"psnr": view_psnr(trained, mesh, pixels, self.probes), "iou": iou}
+    def judged(
+        self, trial: dict[str, Any], strengths: Sequence[float], verts: Tensor, albedo: Tensor
+    ) -> dict[str, Any]:
+        """The first fold's PSNR after a little more training on a mesh, and its IoU with that."""
+        own, fold, mesh = self.config.neural_render, self.folds[0], self.mesh_of(verts, albedo)
+        pixels = TrainingPixels.of(mesh, self.photos)
+        rest, trained = pixels.of_views(self.without(fold)), self.restored(trial)
+        train(trained, mesh, rest, own, own.finish_steps, "stage 2, judged")
+        trained.model.strengths.copy_(torch.tensor(strengths))
+        iou = silhouette_agreement(verts, self.start.faces, self.photos, fold)
+        return {"psnr": view_psnr(trained, mesh, pixels, fold), "iou": iou}
+
+    def final(self, verts: Tensor, albedo: Tensor, strengths: Sequence[float]) -> dict[str, Any]:
+        """Stage 1 on the mesh that stays, with all views."""
+        mesh, own = self.mesh_of(verts, albedo), self.config.neural_render
+        pixels = TrainingPixels.of(mesh, self.photos)
+        trained = train(self.untrained(), mesh, pixels, own, own.steps, "all views")
+        trained.model.strengths.copy_(torch.tensor(strengths))
+        return _part(trained)
 
 
 def fit_renderer(
@@ -155,23 +166,27 @@ def fit_renderer(
 
     start and photos are in hand units; the config is the whole one, since stage 2 uses HAM's
     weights. `pretrained` are a network's weights to start from. Of fewer than four views none is
-    held out; then the network is used in full and the mesh stays as it is.
+    held out; then the renderer is used in full and the mesh stays as it is.
     """
     progress = progress or FitProgress()
     fit, own = _Fit(start, photos, config, net_type, pretrained), config.neural_render
-    trial = progress.part("stage 1", fit.trial)
-    verts, albedo = start.verts, start.appearance.albedo
-    report: dict[str, Any] = {"probes": fit.probes, "tried": trial["tried"], "stage_2": None}
-    if own.joint_steps and fit.probes:
-        surface = progress.part("stage 2", lambda: fit.surface(trial))
+    report: dict[str, Any] = {"tried": None, "stage_2": None, "strengths": [1.0, 1.0]}
+    verts, albedo, trials = start.verts, start.appearance.albedo, []
+    for number, fold in enumerate(fit.folds):
+        title = f"trial {number + 1} of {len(fit.folds)}"
+        trials.append(progress.part(title, lambda fold=fold, title=title: fit.trial(fold, title)))
+    if trials:
+        scores = np.concatenate([trial["scores"] for trial in trials])
+        report["tried"] = strengths_report(scores, [v for fold in fit.folds for v in fold])
+        report["strengths"] = report["tried"]["chosen"]
+    strengths = report["strengths"]
+    if own.joint_steps and trials:
+        surface = progress.part("stage 2", lambda: fit.surface(trials[0], strengths))
         verts, albedo = (surface[name].to(verts.device) for name in ("verts", "albedo"))
         report["stage_2"] = surface["report"]
-    mesh, trained = fit.mesh(verts, albedo), fit.restored(trial)
-    if fit.probes:
-        train(trained, mesh, fit.pixels(verts), own, own.finish_steps, "all views")
-    report |= {"history": trained.history, "stopped": trained.stopped}
-    report["strengths"] = trained.model.strengths.tolist()
-    return NeuralFit(TrainedHands(trained, mesh), report)
+    last = progress.part("all views", lambda: fit.final(verts, albedo, strengths))
+    report |= {"history": last["history"], "stopped": last["stopped"]}
+    return NeuralFit(TrainedHands(fit.restored(last), fit.mesh_of(verts, albedo)), report)
 
 
 def _part(trained: Trained) -> dict[str, Any]:

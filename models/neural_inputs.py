@@ -8,20 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from models.encoding import encode, encoded_size
-from models.specular import lobe_responses
+from models.specular import Highlights
+from models.visibility import NUMBERS, visible_along
 from utils.errors import UserError
 
 BANDS = {"normal": 2, "albedo": 2, "position": 5, "ray": 1, "reflection": 1}  # of the encoding
 ON_VERTICES = ("normal", "albedo", "position")  # known before a camera is
-INPUTS = (*ON_VERTICES, "ray", "reflection", "features")
+INPUTS = (*ON_VERTICES, "ray", "reflection", "shading", "visibility", "features")
+PLAIN = {"reflection": 1, "shading": 6, "visibility": 5}  # numbers beside the encoded ones
 COLOR = 3  # the first features are a colour that is added as it is
 FEATURES = 20  # numbers a vertex where the network sees them (paper section 3.3)
+HIGHLIGHT_SCALE = 5.0  # highlights are small: this brings them to the size of the other inputs
 
 
 @dataclass(frozen=True)
@@ -46,15 +50,16 @@ class NetShape:
     def size(self) -> int:
         """Numbers a pixel."""
         encoded = sum(encoded_size(BANDS[name]) for name in self.inputs if name in BANDS)
-        facing = 2 if "reflection" in self.inputs else 1
-        return encoded + facing + (self.features if "features" in self.inputs else 0)
+        plain = sum(PLAIN.get(name, 0) for name in self.inputs)
+        return encoded + plain + (self.features if "features" in self.inputs else 0)
 
 
+SMALL_INPUTS = ("reflection", "shading")
 PAPER_INPUTS = ("normal", "albedo", "position", "ray", "features")
 PRESETS = {
-    ("mlp", "small"): NetShape(("reflection",), 32, 3),
+    ("mlp", "small"): NetShape(SMALL_INPUTS, 32, 3),
     ("mlp", "paper"): NetShape(PAPER_INPUTS, 256, 8),
-    ("unet", "small"): NetShape(("reflection",), 12, 3),
+    ("unet", "small"): NetShape(SMALL_INPUTS, 12, 3),
     ("unet", "paper"): NetShape(PAPER_INPUTS, 32, 3),
 }
 
@@ -78,37 +83,43 @@ def net_shape(net_type: str, preset: str, inputs: Sequence[str] = ()) -> NetShap
 
 @dataclass(frozen=True)
 class SurfaceTable:
-    """What is known at vertices before training: position, normal, shading and encodings.
+    """What is known at vertices before training.
 
-    columns (V, 12 + E): position (hand units), unit normal, colours of the mesh's diffuse shading
-    under the light of unseen views, of its outer and its inner side, and the encoded inputs.
+    columns (V, KNOWN + E): position (hand units), unit normal, colour of the mesh's diffuse
+    shading, 1 on the skin and 0 on the caps of open wrists, harmonics of visibility, and the
+    encoded inputs.
     """
 
     columns: Tensor
+    KNOWN: ClassVar[int] = 10 + NUMBERS
 
     @staticmethod
     def of(
         verts: Tensor,
         normals: Tensor,
+        shading: Tensor,
+        is_skin: Tensor,
+        visibility: Tensor,
         albedo: Tensor,
-        outer: Tensor,
-        inner: Tensor,
+        spots: Tensor,
         shape: NetShape,
-        skin: Tensor | None = None,
     ) -> SurfaceTable:
-        """From (V, 3) each; `skin` (V, 3) names spots of the skin: verts, unless reposed."""
-        values = {"normal": normals, "albedo": 2 * albedo - 1}
-        values["position"] = verts if skin is None else skin
+        """From (V, n) each; `spots` (V, 3) name the spots of the skin: verts, unless reposed."""
+        values = {"normal": normals, "albedo": 2 * albedo - 1, "position": spots}
         encoded = [encode(values[name], BANDS[name]) for name in shape.on_vertices]
-        return SurfaceTable(torch.cat([verts, normals, outer, inner, *encoded], 1))
+        return SurfaceTable(torch.cat([verts, normals, shading, is_skin, visibility, *encoded], -1))
 
 
 @dataclass(frozen=True)
 class PixelInputs:
-    """N pixels as a network sees them: inputs (N, size), and base (N, 3), what it adds to."""
+    """N pixels as a network sees them: inputs (N, size); base (N, 3), the mesh's own shading.
+
+    is_skin (N, 1) is 0 on the caps of open wrists, where nothing is added.
+    """
 
     inputs: Tensor
     base: Tensor
+    is_skin: Tensor
 
 
 def pixel_inputs(
@@ -116,28 +127,32 @@ def pixel_inputs(
     surface: Tensor,
     features: Tensor,
     center: Tensor,
-    front: Tensor,
-    lobes: Tensor | None,
+    highlights: Highlights | None,
 ) -> PixelInputs:
     """Inputs of N pixels.
 
-    surface (N, 12 + E) and features (N, C) are interpolated `SurfaceTable.columns` and features;
-    center (N or 1, 3) the camera's centre, hand units; front (N,) bool, whether the skin's outer
-    side is seen: the inner one (through the open wrist) is shaded with the normal turned. lobes
-    are the highlights' amounts (`models.specular`), which the base holds too, or None.
+    surface (N, KNOWN + E) and features (N, C) are interpolated `SurfaceTable.columns` and
+    features; center (N or 1, 3) the camera's centre, hand units; highlights are those of the
+    mesh's shading, if any, which the base holds too.
     """
-    side = torch.where(front, 1.0, -1.0)[:, None]
-    toward = normalize(center - surface[:, :3], dim=1)
-    normal = normalize(surface[:, 3:6], dim=1) * side
-    base = torch.where(front[:, None], surface[:, 6:9], surface[:, 9:12])
-    parts = [surface[:, 12:], side]
-    if lobes is not None:
-        base = base + lobe_responses(normal, toward) @ lobes
+    position, normal, diffuse, is_skin = surface[:, :10].split([3, 3, 3, 1], 1)
+    harmonics = surface[:, 10 : SurfaceTable.KNOWN]
+    toward, normal = normalize(center - position, dim=1), normalize(normal, dim=1)
+    cosine = (normal * toward).sum(1, keepdim=True)
+    mirrored = 2 * cosine * normal - toward
+    shine = torch.zeros_like(diffuse)
+    if highlights is not None:
+        shine = highlights(normal, toward[None])[0]
+    parts = [surface[:, SurfaceTable.KNOWN :]]
     if "ray" in shape.inputs:
         parts.append(encode(toward, BANDS["ray"]))
     if "reflection" in shape.inputs:
-        cosine = (normal * toward).sum(1, keepdim=True)
-        parts += [cosine, encode(2 * cosine * normal - toward, BANDS["reflection"])]
+        parts += [cosine, encode(mirrored, BANDS["reflection"])]
+    if "shading" in shape.inputs:
+        parts += [2 * diffuse - 1, HIGHLIGHT_SCALE * shine]
+    if "visibility" in shape.inputs:
+        open_sky = visible_along(harmonics, mirrored)
+        parts += [open_sky, harmonics[:, :1], HIGHLIGHT_SCALE * open_sky * shine]
     if "features" in shape.inputs:
         parts.append(features)
-    return PixelInputs(torch.cat(parts, 1), base)
+    return PixelInputs(torch.cat(parts, 1), diffuse + shine, is_skin)

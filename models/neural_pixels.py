@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -13,8 +14,12 @@ from utils.photos import Photos
 from utils.render import Renderer
 from utils.render.fragments import Fragments
 
+if TYPE_CHECKING:
+    from models.neural_renderer import NeuralMesh
+
 FEWEST_PIXELS = 256  # fewer comparable pixels of the hands are no capture of hands
-PROBE_SHARE = 6  # one view of so many is held out
+PROBE_SHARE = 6  # one view of so many is held out at once
+FOLDS = 3  # times, of other views each time
 FEWEST_PROBED = 4  # of fewer views none can be spared
 
 
@@ -23,7 +28,7 @@ class TrainingPixels:
     """N comparable covered pixels of all views, which stay where they are while the mesh does.
 
     corners (N, 3) vertices and bary (N, 3) of each pixel's point; view, y, x (N,) in the crops;
-    front (N,) bool; color (N, 3) of the photo; centers (views, 3) of the cameras, hand units.
+    color (N, 3) of the photo; centers (views, 3) of the cameras, hand units.
     """
 
     corners: Tensor
@@ -31,7 +36,6 @@ class TrainingPixels:
     view: Tensor
     y: Tensor
     x: Tensor
-    front: Tensor
     color: Tensor
     centers: Tensor
 
@@ -39,20 +43,22 @@ class TrainingPixels:
         return len(self.view)
 
     @staticmethod
-    def of(renderer: Renderer, photos: Photos, verts: Tensor) -> TrainingPixels:
-        """The covered pixels that may be compared with the photos.
+    def of(mesh: NeuralMesh, photos: Photos) -> TrainingPixels:
+        """The covered pixels that may be compared with the photos: of the skin, seen from outside.
 
         Raises UserError where hardly any are.
         """
+        verts, faces, _ = mesh.closed()
         with torch.no_grad():
-            fragments = renderer.rasterize(photos.cameras, verts)
-            return TrainingPixels.from_fragments(fragments, photos)
+            fragments = Renderer(faces).rasterize(photos.cameras, verts)
+            return TrainingPixels.from_fragments(fragments, photos, len(mesh.faces))
 
     @staticmethod
-    def from_fragments(fragments: Fragments, photos: Photos) -> TrainingPixels:
-        """The same from what is drawn already."""
+    def from_fragments(fragments: Fragments, photos: Photos, faces: int) -> TrainingPixels:
+        """The same from what is drawn already; the first `faces` faces are skin."""
         rows = photos.at(fragments.view, fragments.y, fragments.x)
-        kept = torch.nonzero(rows.photometric > 0)[:, 0]
+        skin = fragments.front_facing() & (fragments.face < faces)
+        kept = torch.nonzero((rows.photometric > 0) & skin)[:, 0]
         if len(kept) < FEWEST_PIXELS:
             raise UserError(
                 f"the photos show {len(kept)} comparable pixels of the hands; look at the overlays "
@@ -63,14 +69,13 @@ class TrainingPixels:
             fragments.faces.long()[fragments.face[kept].long()],
             fragments.bary.detach()[kept],
             *(view, y, x),
-            fragments.front_facing()[kept],
             rows.color[kept],
             photos.cameras.centers().to(rows.color),
         )
 
     def part(self, chosen: Tensor) -> TrainingPixels:
         """The pixels chosen (n,) by number or mask."""
-        rows = (self.corners, self.bary, self.view, self.y, self.x, self.front, self.color)
+        rows = (self.corners, self.bary, self.view, self.y, self.x, self.color)
         return TrainingPixels(*(row[chosen] for row in rows), self.centers)
 
     def of_views(self, views: list[int]) -> TrainingPixels:
@@ -84,14 +89,16 @@ class TrainingPixels:
         )
 
 
-def probe_views(pixels: TrainingPixels) -> list[int]:
-    """Views to hold out while it is decided how far the network may go: every sixth, spread.
+def folds(pixels: TrainingPixels) -> list[list[int]]:
+    """Views to hold out together, one list after another: a sixth of them each, evenly spread.
 
-    None of fewer than four views that show the hands.
+    Empty where fewer than four views show the hands.
     """
     counts = torch.bincount(pixels.view, minlength=len(pixels.centers))
     useful = torch.nonzero(counts >= FEWEST_PIXELS)[:, 0].tolist()
     if len(useful) < FEWEST_PROBED:
         return []
     number = max(1, round(len(useful) / PROBE_SHARE))
-    return [useful[int((k + 0.5) * len(useful) / number)] for k in range(number)]
+    apart = len(useful) / number
+    shifts = [(fold + 0.5) / FOLDS for fold in range(FOLDS)]
+    return [[useful[int((k + shift) * apart)] for k in range(number)] for shift in shifts]

@@ -20,6 +20,8 @@ from models.mending import mend
 from models.neural_inputs import net_shape, pixel_inputs
 from models.neural_training import learning_rate
 from models.renderer_mlp import PixelMLP
+from models.specular import Highlights
+from models.visibility import visibility_harmonics
 from utils.config import Config
 from utils.losses import SurfaceTerms, photometric_loss, silhouette_loss
 from utils.mesh import vertex_normals
@@ -56,6 +58,9 @@ class GeometryTerms:
         self.network = PixelMLP(self.shape.size, self.shape.width, self.shape.depth)
         self.network.to(start.verts.device)
         self.masked = photos.masked(views)
+        lobes, normals = start.appearance.lobes, vertex_normals(start.verts, start.faces)
+        self.highlights = None if lobes is None else Highlights(lobes.to(start.verts))
+        self.visibility = visibility_harmonics(start.verts, start.faces, normals)
 
     def __call__(self, verts: Tensor, appearance: Appearance) -> dict[str, Tensor]:
         """Every term times its weight."""
@@ -78,14 +83,13 @@ class GeometryTerms:
         """Colours of a random part of the fragments, and which these are."""
         normals = vertex_normals(verts, self.faces)
         shading = appearance.vertex_colors(normals)[self.views]  # (views, V, 3)
-        known = torch.cat([verts, normals], 1).expand(len(shading), -1, -1)
-        values = self.renderer.interpolate(fragments, torch.cat([known, shading, shading], 2))
+        parts = (verts, normals, shading, torch.ones_like(verts[:, :1]), self.visibility)
+        known = [part.expand(len(shading), *part.shape[-2:]) for part in parts]
+        values = self.renderer.interpolate(fragments, torch.cat(known, 2))
         chosen = torch.randint(len(values), (min(SHADED, len(values)),), device=values.device)
         chosen = chosen.sort().values
-        values, view = values[chosen], fragments.view.long()[chosen]
-        none = values[:, :0]
-        front = fragments.front_facing()[chosen]
-        pixels = pixel_inputs(self.shape, values, none, self.centers[view], front, appearance.lobes)
+        values, center = values[chosen], self.centers[fragments.view.long()[chosen]]
+        pixels = pixel_inputs(self.shape, values, values[:, :0], center, self.highlights)
         return pixels.base + self.network(pixels.inputs), chosen
 
 

@@ -2,15 +2,14 @@
 
 color = shading(x) + static * features(x)[:3] + residual * network(inputs(x, view))
 
-without the static colour on the inner side, which shows through an open wrist.
-
-Shading is the mesh's own with its highlights, under the light of unseen views; the two strengths
-are 1 unless held-out views say that less is better (`models.neural_training.choose_strengths`).
+Shading is the mesh's own with its highlights, under the light of unseen views, and all there is on
+the caps of open wrists; the two strengths are what views held out of training liked best
+(`models.neural_strengths`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,7 +20,10 @@ from models.neural_inputs import COLOR, NetShape, PixelInputs, SurfaceTable, pix
 from models.renderer_mlp import PixelMLP
 from models.renderer_unet import ImageUNet
 from models.rerender import Rendering
+from models.specular import Highlights
 from models.unseen_light import light_for_unseen
+from models.visibility import NUMBERS, visibility_harmonics
+from models.wrist_caps import capped
 from utils.cameras import Cameras
 from utils.mesh import vertex_normals
 from utils.render import Renderer
@@ -55,17 +57,32 @@ class NeuralMesh:
         """With the light for unseen views that the fitted ones suggest."""
         return NeuralMesh(verts, faces, light_for_unseen(fitted, 1))
 
-    def lobes(self) -> Tensor | None:
-        """Amounts (LOBES, 3) of the highlights, the gain included; None where there are none."""
+    def closed(self) -> tuple[Tensor, Tensor, Appearance]:
+        """Vertices, faces and appearance with caps on the open wrists, after everything else."""
+        faces = torch.from_numpy(self.faces).to(self.verts.device)
+        verts, faces, appearance = capped(self.verts, faces, self.appearance)
+        assert appearance is not None
+        return verts, faces, appearance
+
+    def highlights(self) -> Highlights | None:
+        """Those of the mesh's shading, the gain included; None where there are none."""
         found = self.appearance.lobes
-        return None if found is None else found.to(self.verts) * self.appearance.gain[0]
+        if found is None:
+            return None
+        return Highlights(found.to(self.verts) * self.appearance.gain[0])
 
     def table(self, shape: NetShape) -> SurfaceTable:
-        """What a network of `shape` needs to know at vertices."""
-        normals = vertex_normals(self.verts, torch.from_numpy(self.faces).to(self.verts.device))
-        outer, inner = (self.appearance.vertex_colors(side)[0] for side in (normals, -normals))
+        """What a network of `shape` needs to know at the vertices of the closed mesh."""
+        verts, faces, appearance = self.closed()
+        normals = vertex_normals(verts, faces)
+        shading, is_skin = appearance.vertex_colors(normals)[0], torch.zeros_like(verts[:, :1])
+        is_skin[: len(self.verts)] = 1
+        visibility = verts.new_zeros(len(verts), NUMBERS)
+        if "visibility" in shape.inputs:
+            visibility = visibility_harmonics(verts, faces, normals)
+        spots = verts if self.skin is None else capped(self.skin, faces[: len(self.faces)], None)[0]
         return SurfaceTable.of(
-            self.verts, normals, self.appearance.albedo, outer, inner, shape, self.skin
+            verts, normals, shading, is_skin, visibility, appearance.albedo, spots, shape
         )
 
 
@@ -81,60 +98,55 @@ class NeuralRenderer(nn.Module):
         self.features = nn.Parameter(start)
         self.register_buffer("strengths", torch.ones(2))  # of the static colour, of the network
 
-    def inputs(
-        self,
-        surface: Tensor,
-        features: Tensor,
-        center: Tensor,
-        front: Tensor,
-        lobes: Tensor | None,
-    ) -> PixelInputs:
-        """`pixel_inputs` with the static colour in the base: the skin's, not its inner side's."""
-        found = pixel_inputs(self.shape, surface, features, center, front, lobes)
-        static = self.strengths[0] * front[:, None] * features[:, :COLOR]
-        return replace(found, base=found.base + static)
+    def parts(
+        self, pixels: PixelInputs, features: Tensor, y: Tensor, x: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Shading, static colour and the network's part (N, 3) of pixels at rows y, columns x (N,).
 
-    def colors(self, pixels: PixelInputs) -> Tensor:
-        """Colours (N, 3) of single pixels; not clipped. For networks of pixels."""
-        if self.strengths[1] == 0:
-            return pixels.base
-        return pixels.base + self.strengths[1] * self.network(pixels.inputs)
-
-    def image_colors(self, pixels: PixelInputs, y: Tensor, x: Tensor) -> Tensor:
-        """Colours (N, 3) of all pixels of one image at rows y and columns x (N,)."""
-        if self.net_type == "mlp":
-            return self.colors(pixels)
-        if self.strengths[1] == 0 or len(y) == 0:
-            return pixels.base
+        features (N, C) are interpolated ones; y and x matter to networks of images, which take all
+        pixels of one image.
+        """
+        static = pixels.is_skin * features[:, :COLOR]
+        if self.net_type == "mlp" or len(y) == 0:
+            return pixels.base, static, pixels.is_skin * self.network(pixels.inputs)
         y, x = y.long() - y.min(), x.long() - x.min()
         image = pixels.inputs.new_zeros(int(y.max()) + 1, int(x.max()) + 1, self.shape.size)
         image = image.index_put((y, x), pixels.inputs)
         drawn = self.network(image.movedim(-1, 0)[None])[0]
-        return pixels.base + self.strengths[1] * drawn[:, y, x].T
+        return pixels.base, static, pixels.is_skin * drawn[:, y, x].T
+
+    def colors(self, pixels: PixelInputs, features: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        """Colours (N, 3) of the same; not clipped."""
+        if not self.strengths.any():
+            return pixels.base
+        base, static, residual = self.parts(pixels, features, y, x)
+        return base + self.strengths[0] * static + self.strengths[1] * residual
 
 
 class Painter:
     """Draws one mesh with a trained renderer: everything that no camera changes is made once."""
 
     def __init__(self, model: NeuralRenderer, mesh: NeuralMesh) -> None:
-        self.model, self.verts, self.lobes = model.eval(), mesh.verts, mesh.lobes()
-        self.renderer = Renderer(torch.from_numpy(mesh.faces).to(mesh.verts.device))
+        self.model, self.highlights = model.eval(), mesh.highlights()
+        self.verts, faces, _ = mesh.closed()
+        self.renderer = Renderer(faces)
         with torch.no_grad():
-            self.columns = mesh.table(model.shape).columns
-            self.attributes = torch.cat([self.columns, model.features], 1).contiguous()
+            columns = mesh.table(model.shape).columns
+            features = columns.new_zeros(len(columns), model.shape.features)
+            features[: len(mesh.verts)] = model.features
+            self.known = columns.shape[1]
+            self.attributes = torch.cat([columns, features], 1).contiguous()
 
     @torch.no_grad()
     def paint(self, camera: Cameras) -> tuple[Fragments, Tensor]:
         """The covered pixels of one camera (hand units) and their colours (N, 3) in [0, 1]."""
         fragments = self.renderer.rasterize(camera, self.verts)
         values = self.renderer.interpolate(fragments, self.attributes)
-        known = self.columns.shape[1]
+        surface, features = values[:, : self.known], values[:, self.known :]
         center = camera.centers().to(values)
-        pixels = self.model.inputs(
-            values[:, :known], values[:, known:], center, fragments.front_facing(), self.lobes
-        )
-        colors = self.model.image_colors(pixels, fragments.y, fragments.x)
-        return fragments, colors.clamp_(0, 1)
+        pixels = pixel_inputs(self.model.shape, surface, features, center, self.highlights)
+        colors = self.model.colors(pixels, features, fragments.y, fragments.x)
+        return fragments, colors.clamp(0, 1)
 
     def render(self, camera: Cameras, background: float = 0.0) -> Rendering:
         """The picture of one camera (hand units), RGB in [0, 1]."""

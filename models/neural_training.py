@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import huber_loss
 from tqdm import tqdm
 
-from models.neural_inputs import PixelInputs
+from models.neural_inputs import NetShape, PixelInputs, pixel_inputs
 from models.neural_pixels import TrainingPixels
 from models.neural_renderer import NeuralMesh, NeuralRenderer
 from utils.config import Config
-from utils.metrics.image import align_colors, psnr
 
 WARM_UP = 20  # steps
 LAST_LR = 0.02  # share of the learning rate that is left at the end
 KEEP_EVERY = 25  # steps between copies to which a loss that turns nan falls back
 PATCH = 160  # pixels: side of a U-Net's training crops
-STRENGTHS = ((0.0, 0.0), (1.0, 0.0), (1.0, 0.5), (1.0, 1.0))  # static, network; least first
-WORTH = 0.05  # dB that a stronger setting must gain on held-out views
+BEND = 0.02  # of 1: colour errors beyond it pull no harder (Huber)
 
 
 class Exposure(nn.Module):
@@ -66,14 +65,21 @@ def fresh(net_type: str, shape, num_verts: int, views: int, device: str) -> Trai
     return Trained(model.to(device), Exposure(views).to(device))
 
 
-def inputs_of(
-    trained: Trained, columns: Tensor, lobes: Tensor | None, pixels: TrainingPixels
-) -> PixelInputs:
-    """Network inputs of training pixels; `columns` and `lobes` are the mesh's."""
-    surface = pixels.interpolate(columns)
-    features = pixels.interpolate(trained.model.features)
-    center = pixels.centers[pixels.view]
-    return trained.model.inputs(surface, features, center, pixels.front, lobes)
+class MeshKnowledge:
+    """What a renderer of a shape is told of one mesh, and its colours at training pixels."""
+
+    def __init__(self, mesh: NeuralMesh, shape: NetShape) -> None:
+        self.columns = mesh.table(shape).columns.detach()
+        self.highlights = mesh.highlights()
+
+    def inputs(
+        self, model: NeuralRenderer, pixels: TrainingPixels
+    ) -> tuple[PixelInputs, Tensor, Tensor, Tensor]:
+        """The pixels' inputs, features, rows and columns, as the renderer's methods take them."""
+        surface, features = pixels.interpolate(self.columns), pixels.interpolate(model.features)
+        center = pixels.centers[pixels.view]
+        found = pixel_inputs(model.shape, surface, features, center, self.highlights)
+        return found, features, pixels.y, pixels.x
 
 
 def train(
@@ -90,7 +96,7 @@ def train(
     after_step(step, trained) may end the training by returning True. Stops and falls back to the
     last good state when the loss turns nan.
     """
-    columns, lobes = mesh.table(trained.model.shape).columns.detach(), mesh.lobes()
+    known = MeshKnowledge(mesh, trained.model.shape)
     optimizer = make_optimizer(trained, config)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate(steps))
     draw = _patches(pixels) if trained.model.net_type == "unet" else _batches(pixels, config.batch)
@@ -98,9 +104,9 @@ def train(
     with tqdm(range(steps), desc=title, leave=False, dynamic_ncols=True) as bar:
         for step in bar:
             batch = draw()
-            inputs = inputs_of(trained, columns, lobes, batch)
-            colors = trained.model.image_colors(inputs, batch.y, batch.x)
-            loss = (trained.exposure(colors, batch.view) - batch.color).abs().mean()
+            colors = trained.model.colors(*known.inputs(trained.model, batch))
+            drawn = trained.exposure(colors, batch.view)
+            loss = huber_loss(drawn, batch.color, delta=BEND) / BEND
             if not torch.isfinite(loss):
                 bar.write(f"{title}: the loss turned nan in step {step}; kept the last good state")
                 _restore(trained, kept)
@@ -165,37 +171,3 @@ def _state(trained: Trained) -> list[dict[str, Tensor]]:
 def _restore(trained: Trained, state: list[dict[str, Tensor]]) -> None:
     for module, kept in zip(trained.modules(), state):
         module.load_state_dict(kept)
-
-
-@torch.no_grad()
-def view_psnr(
-    trained: Trained, mesh: NeuralMesh, pixels: TrainingPixels, views: Sequence[int]
-) -> float:
-    """Mean PSNR of views in which the renderer isn't told the exposure: colours are aligned."""
-    columns, lobes, scores = mesh.table(trained.model.shape).columns, mesh.lobes(), []
-    for view in views:
-        own = pixels.of_views([view])
-        inputs = inputs_of(trained, columns, lobes, own)
-        colors = trained.model.image_colors(inputs, own.y, own.x)
-        drawn, photo = (x.cpu().numpy()[None] for x in (colors.clamp(0, 1), own.color))
-        region = torch.ones(1, len(own), dtype=torch.bool).numpy()
-        scores.append(psnr(align_colors(drawn, photo, region).apply(drawn), photo, region))
-    return sum(scores) / len(scores)
-
-
-def choose_strengths(
-    trained: Trained, mesh: NeuralMesh, pixels: TrainingPixels, views: Sequence[int]
-) -> list[dict[str, float]]:
-    """Set the strengths that are best in `views`, which the renderer was not trained on.
-
-    A stronger setting must be worth it. Returns every setting's PSNR, mesh shading first.
-    """
-    results, best = [], None
-    for static, residual in STRENGTHS:
-        trained.model.strengths.copy_(torch.tensor([static, residual]))
-        score = view_psnr(trained, mesh, pixels, views)
-        results.append({"static": static, "network": residual, "psnr": score})
-        if best is None or score > best["psnr"] + WORTH:
-            best = results[-1]
-    trained.model.strengths.copy_(torch.tensor([best["static"], best["network"]]))
-    return results

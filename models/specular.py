@@ -69,9 +69,14 @@ def _grazing(facing: Tensor) -> Tensor:
     return 1 + GRAZING * (1 - facing.clamp(0, 1)) ** GRAZING_POWER
 
 
-def _directions(like: Tensor) -> Tensor:
-    """Directions (LOBES, 3) of the lobes: Fibonacci's spiral."""
-    k = np.arange(LOBES) + 0.5
-    polar, around = np.arccos(1 - 2 * k / LOBES), np.pi * (1 + np.sqrt(5)) * k
+def spiral(count: int) -> Tensor:
+    """Unit vectors (count, 3) spread evenly over the sphere: Fibonacci's spiral."""
+    k = np.arange(count) + 0.5
+    polar, around = np.arccos(1 - 2 * k / count), np.pi * (1 + np.sqrt(5)) * k
     points = [np.cos(around) * np.sin(polar), np.sin(around) * np.sin(polar), np.cos(polar)]
-    return torch.from_numpy(np.stack(points, 1)).to(like)
+    return torch.from_numpy(np.stack(points, 1))
+
+
+def _directions(like: Tensor) -> Tensor:
+    """Directions (LOBES, 3) of the lobes."""
+    return spiral(LOBES).to(like)

@@ -16,9 +16,8 @@ from tests.ham_scenes import HamScene, hand_scene
 from utils.config import Config, load_config
 from utils.files import load_torch, save_mesh, save_torch
 from utils.photos import Photos, pack_photos
-from utils.render import Renderer
 
-SHORT = ["steps=40", "joint_steps=3", "finish_steps=10", "batch=1500"]
+SHORT = ["steps=40", "joint_steps=3", "finish_steps=10", "batch=1500", "feature_lr=0.005"]
 
 
 def short_config(*more: str) -> Config:
@@ -42,7 +41,7 @@ class NeuralScene:
     @property
     def pixels(self) -> TrainingPixels:
         """Of all views."""
-        return TrainingPixels.of(Renderer(self.start.faces), self.photos, self.start.verts)
+        return TrainingPixels.of(self.mesh, self.photos)
 
     def write(self, data: Path, out: Path) -> None:
         """Scan 1 in `data`, and in `out` what the stages before leave."""

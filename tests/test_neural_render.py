@@ -40,9 +40,10 @@ def arguments(folders, *more) -> list[str]:
 
 def refused(run_main, folders, *more) -> str:
     done = run_main("neural_render.py", *arguments(folders, *more))
-    assert done.returncode == 2 and done.stderr.startswith("error: ")
-    assert len(done.stderr.strip().splitlines()) == 1
-    return done.stderr
+    message = done.stderr.split("\r")[-1]  # after progress bars, which wipe themselves
+    assert done.returncode == 2 and message.startswith("error: ")
+    assert len(message.strip().splitlines()) == 1
+    return message
 
 
 def test_help_names_the_modes(run_script):
@@ -56,7 +57,7 @@ def test_training_writes_its_files_and_knows_when_it_is_done(trained, run_main):
     assert len(verts) == len(load_mesh(folder / "ori_1.obj")[0])
     torch.load(folder / "checkpoints" / "mlp_1.pth", weights_only=True)
     metrics = load_json(folder / "neural_metrics.json")
-    assert metrics["net_type"] == "mlp" and metrics["tried"][-1]["psnr"] > 0
+    assert metrics["net_type"] == "mlp" and len(metrics["tried"]["neural"]) == 3
     assert len(list((folder / "rerender").glob("nr_*.png"))) == 6
     assert not list(folder.glob(".neural_*"))
     again = run_main("neural_render.py", *arguments(trained))

@@ -84,3 +84,8 @@ def test_weights_of_another_network_are_refused(tmp_path):
     torch.save({"foreign": 1}, path)
     with pytest.raises(UserError, match=r"is no file of train_renderer\.py"):
         load_pretrained(str(path), "mlp", shape)
+
+
+def test_help_names_the_scans_and_no_single_one(run_script):
+    done = run_script("train_renderer.py", "--help")
+    assert done.returncode == 0 and "--scans" in done.stdout and "--scan_id" not in done.stdout

@@ -40,8 +40,8 @@ class Job:
         return self.data_path / self.scan_id
 
 
-def stage_parser(description: str, example: str) -> argparse.ArgumentParser:
-    """The arguments that every stage has."""
+def stage_parser(description: str, example: str, one_scan: bool = True) -> argparse.ArgumentParser:
+    """The arguments that every stage has; without --scan_id and --range where not `one_scan`."""
     parser = argparse.ArgumentParser(
         description=description,
         epilog=f"example:\n  {example}",
@@ -49,9 +49,12 @@ def stage_parser(description: str, example: str) -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--data_path", required=True, type=Path, metavar="D", help="folder of the scans")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--scan_id", default="1", metavar="S", help="the scan D/S (default 1)")
-    which.add_argument("--range", type=int, metavar="N", help="run scans 1..N one after another")
+    if one_scan:
+        which = parser.add_mutually_exclusive_group()
+        which.add_argument("--scan_id", default="1", metavar="S", help="the scan D/S (default 1)")
+        which.add_argument("--range", type=int, metavar="N", help="run scans 1..N in turn")
+    else:
+        parser.set_defaults(scan_id="all", range=None)
     add(
         "--out_path",
         type=Path,

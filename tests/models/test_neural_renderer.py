@@ -10,8 +10,9 @@ from models.neural_inputs import INPUTS, net_shape, pixel_inputs
 from models.neural_renderer import NeuralRenderer, Painter
 from models.renderer_unet import ImageUNet
 from models.rerender import render_mesh
-from models.specular import LOBES
+from models.specular import LOBES, Highlights
 from models.unseen_light import light_for_unseen
+from models.visibility import NUMBERS
 from tests.neural_scenes import neural_scene
 from utils.errors import UserError
 
@@ -21,39 +22,36 @@ def scene():
     return neural_scene(views=3)
 
 
-def inputs_at(normal, eye, front=True, names=("reflection",), lobes=None):
-    """Inputs of one pixel at the origin, seen from `eye`."""
-    surface = torch.tensor([[0.0, 0, 0, *normal, 0.2, 0.3, 0.4, 0.1, 0.1, 0.1]])
+def inputs_at(normal, eye, names=("reflection",), lobes=None, visibility=0.0):
+    """Inputs of one pixel at the origin, seen from `eye`; the sky is evenly `visibility` open."""
+    known = torch.tensor([[0.0, 0, 0, *normal, 0.2, 0.3, 0.4, 1, visibility]])
+    surface = torch.nn.functional.pad(known, (0, NUMBERS - 1))
     shape = net_shape("mlp", "small", names)
-    found = pixel_inputs(
-        *(shape, surface, torch.zeros(1, 3), torch.tensor([eye]), torch.tensor([front]), lobes)
-    )
+    highlights = None if lobes is None else Highlights(lobes)
+    found = pixel_inputs(shape, surface, torch.zeros(1, 3), torch.tensor([eye]), highlights)
     assert found.inputs.shape == (1, shape.size)
     return found
 
 
 def test_the_ray_is_mirrored_at_the_skin():
-    side, cosine, *mirrored = inputs_at((0, 0, 1.0), (3.0, 0, 4.0)).inputs[0, :5].tolist()
-    assert (side, round(cosine, 6)) == (1, 0.8)
+    cosine, *mirrored = inputs_at((0, 0, 1.0), (3.0, 0, 4.0)).inputs[0, :4].tolist()
+    assert cosine == pytest.approx(0.8)
     assert mirrored == pytest.approx([-0.6, 0, 0.8])
 
 
-def test_the_inner_side_is_seen_with_the_normal_turned():
-    side, cosine, *mirrored = inputs_at((0, 0, -1.0), (3.0, 0, 4.0), front=False).inputs[0, :5]
-    assert (side, cosine) == (-1, pytest.approx(0.8))
-    assert torch.stack(mirrored).tolist() == pytest.approx([-0.6, 0, 0.8])
-
-
-def test_the_inner_side_has_its_own_shading():
-    assert inputs_at((0, 0, -1.0), (0, 0, 4.0), front=False).base.tolist()[0] == pytest.approx(
-        [0.1, 0.1, 0.1]
-    )
+def test_shading_is_told_and_what_hides_it():
+    lobes, names = torch.ones(LOBES, 3), ("shading", "visibility")
+    told = inputs_at((0, 0, 1.0), (0, 0, 5.0), names, lobes, 0.25).inputs[0]
+    diffuse, shine, open_sky, hidden = told[:3], told[3:6], told[6:8], told[8:]
+    assert torch.allclose(diffuse, torch.tensor([-0.6, -0.4, -0.2]))
+    assert torch.allclose(open_sky, torch.tensor([0.25, 0.25]))  # mirrored and on the whole
+    assert (shine > 0).all() and torch.allclose(hidden, 0.25 * shine)
 
 
 def test_the_ray_does_not_depend_on_distance():
     near, far = (inputs_at((0, 0, 1.0), eye, names=("ray",)) for eye in ((0, 3.0, 4), (0, 6.0, 8)))
     assert torch.allclose(near.inputs, far.inputs)
-    assert near.inputs[0, 1:4].tolist() == pytest.approx([0, 0.6, 0.8])
+    assert near.inputs[0, :3].tolist() == pytest.approx([0, 0.6, 0.8])
 
 
 def test_highlights_belong_to_the_base():
@@ -81,8 +79,7 @@ def test_untrained_it_is_the_meshs_own_shading(scene, net_type, preset):
     drawn = Painter(model, mesh).render(camera)
     shaded = render_mesh(mesh.verts, mesh.faces, mesh.appearance, camera)[0]
     assert (drawn.covered == shaded.covered).all()
-    # Highlights are shaded at pixels here and at vertices there: on this coarse mesh they differ;
-    # the inner side shows through the wrist, and is shaded with the normal turned only here.
+    # Highlights are shaded at pixels here and at vertices there: on this coarse mesh they differ.
     assert np.median(abs(drawn.image - shaded.image)[drawn.covered]) < 0.01
 
 
@@ -97,3 +94,16 @@ def test_unknown_names_are_told():
         net_shape("mlp", "tiny")
     with pytest.raises(UserError, match=r"unknown noise; expected some of normal, albedo"):
         net_shape("mlp", "small", ["noise"])
+
+
+def test_nothing_is_added_to_the_caps_of_wrists(scene):
+    model = NeuralRenderer("mlp", net_shape("mlp", "small"), len(scene.start.verts))
+    with torch.no_grad():
+        model.features.fill_(0.3)
+        model.network.last.bias.fill_(0.3)
+    camera = scene.photos.cameras[0]
+    shaded = render_mesh(scene.mesh.verts, scene.mesh.faces, scene.mesh.appearance, camera)[0]
+    fragments, colors = Painter(model, scene.mesh).paint(camera)
+    same = (colors - torch.from_numpy(shaded.image[shaded.covered])).abs().amax(1) < 1e-3
+    at_caps = fragments.face >= len(scene.mesh.faces)
+    assert (same[at_caps]).all() and not same[~at_caps].any()

@@ -3,8 +3,15 @@
 import pytest
 import torch
 
-from models.neural_pixels import TrainingPixels, probe_views
-from models.neural_training import Exposure, choose_strengths, fresh, train, view_psnr
+from models.neural_pixels import TrainingPixels, folds
+from models.neural_strengths import (
+    STRENGTHS,
+    best_strengths,
+    strengths_report,
+    try_strengths,
+    view_psnr,
+)
+from models.neural_training import Exposure, fresh, train
 from tests.neural_scenes import neural_scene, short_config, small_shape
 from utils.errors import UserError
 from utils.render import Renderer
@@ -40,17 +47,22 @@ def test_values_at_training_pixels_are_those_of_the_renderer(scene):
     renderer, verts = Renderer(scene.start.faces), scene.start.verts
     fragments = renderer.rasterize(scene.photos.cameras, verts)
     expected = renderer.interpolate(fragments, verts)
-    pixels = TrainingPixels.from_fragments(fragments, scene.photos)
+    pixels = TrainingPixels.from_fragments(fragments, scene.photos, len(scene.start.faces))
     kept = scene.photos.at(fragments.view, fragments.y, fragments.x).photometric > 0
+    kept &= fragments.front_facing()
     assert len(pixels) == int(kept.sum())
     assert torch.allclose(pixels.interpolate(verts), expected[kept], atol=1e-5)
 
 
+def test_caps_of_wrists_are_no_skin_to_learn(scene):
+    assert int(scene.pixels.corners.max()) < len(scene.start.verts)
+
+
 def test_views_are_held_out_where_there_are_enough(scene):
     pixels = scene.pixels
-    assert probe_views(pixels) == [3]
-    assert probe_views(pixels.of_views([0, 2, 4])) == []
-    assert probe_views(pixels.of_views([0, 2, 4, 5])) == [4]
+    assert folds(pixels) == [[1], [3], [5]]
+    assert folds(pixels.of_views([0, 2, 4])) == []
+    assert folds(pixels.of_views([0, 2, 4, 5])) == [[0], [4], [5]]
 
 
 def test_photos_without_the_hands_are_refused(scene):
@@ -58,16 +70,24 @@ def test_photos_without_the_hands_are_refused(scene):
     table[:, 4] = 0
     nothing = type(scene.photos)(scene.photos.cameras, table, scene.photos.starts)
     with pytest.raises(UserError, match="show 0 comparable pixels of the hands"):
-        TrainingPixels.of(Renderer(scene.start.faces), nothing, scene.start.verts)
+        TrainingPixels.of(scene.mesh, nothing)
 
 
 def test_nothing_is_added_that_held_out_views_dislike(scene):
     trained = untrained(scene)
     with torch.no_grad():
         trained.model.features.copy_(torch.randn_like(trained.model.features))
-    tried = choose_strengths(trained, scene.mesh, scene.pixels, [1])
-    assert trained.model.strengths.tolist() == [0, 0]
-    assert tried[0]["psnr"] == max(each["psnr"] for each in tried)
+    scores = try_strengths(trained, scene.mesh, scene.pixels, [1, 4])
+    assert scores.shape == (2, len(STRENGTHS)) and best_strengths(scores) == 0
+    assert strengths_report(scores, [1, 4])["chosen"] == [0, 0]
+
+
+def test_a_view_that_gets_worse_weighs_more_than_one_that_gets_better():
+    scores = torch.full((2, len(STRENGTHS)), 30.0).numpy()
+    scores[:, 3] += [0.5, -0.1]  # 0.5 - 3 * 0.1 is still worth it
+    assert best_strengths(scores) == 3
+    scores[:, 3] += [0, -0.2]
+    assert best_strengths(scores) == 0
 
 
 def test_a_loss_that_turns_nan_leaves_the_last_good_state(scene):

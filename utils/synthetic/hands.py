@@ -87,16 +87,22 @@ def capped(verts: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def make_hands(
-    template: Template, sides: list[str], levels: int, rng: np.random.Generator
+    template: Template,
+    sides: list[str],
+    levels: int,
+    rng: np.random.Generator,
+    pose_seed: int | None = None,
 ) -> tuple[list[Hand], float]:
     """One person's open hands (left first), placed in the world, and the skin's melanin.
 
-    `levels` of Loop subdivision. Two hands half face each other, some 10 mm apart.
+    `levels` of Loop subdivision. Two hands half face each other, some 10 mm apart. `pose_seed`
+    gives the same hands another pose.
     """
+    pose_rng = None if pose_seed is None else np.random.default_rng(pose_seed)
     betas = rng.normal(0, 0.8, 10).clip(-1.6, 1.6)
     melanin = rng.uniform(0.05, 0.45)
     hands = [
-        build_hand(template, side, betas + rng.normal(0, 0.1, 10), melanin, levels, rng)
+        build_hand(template, side, betas + rng.normal(0, 0.1, 10), melanin, levels, rng, pose_rng)
         for side in sides
     ]
     if len(hands) == 2:
@@ -117,16 +123,20 @@ def build_hand(
     melanin: float,
     levels: int,
     rng: np.random.Generator,
+    pose_rng: np.random.Generator | None = None,
 ) -> Hand:
     """A hand with its fingers up (+z) and its back to +y, off the span of the hand model.
 
-    A left hand is built as a right one and mirrored.
+    A left hand is built as a right one and mirrored. With `pose_rng` it is the hand that `rng`
+    alone would give, in another pose.
     """
     verts = template.verts + template.shapedirs @ betas
     wrist = (template.joint_regressor @ verts)[0]
     verts, joints, proportions = _own_proportions(template, verts, rng)
     bones = measure_bones(verts, joints, template.weights)
-    pose = _clear_pose(template, verts, joints, bones, rng)
+    pose = _clear_pose(template, verts, joints, bones, rng)  # else `rng` would go on differently
+    if pose_rng is not None:
+        pose = _clear_pose(template, verts, joints, bones, pose_rng)
     posed, posed_joints = skin(verts, joints, template, pose)
     values = np.concatenate([verts, posed, template.weights], 1)
     dense, faces = loop_subdivided(values, template.faces, levels)

@@ -58,10 +58,14 @@ def plan_session(
     held: int,
     size: tuple[int, int],
     seed: int,
+    pose_seed: int | None = None,
 ) -> Session:
-    """Draw a session: hands of `levels` subdivisions, cameras of `size` (height, width)."""
+    """Draw a session: hands of `levels` subdivisions, cameras of `size` (height, width).
+
+    `pose_seed` gives the hands of `seed` another pose.
+    """
     rng = np.random.default_rng(seed)
-    hands, melanin = make_hands(template, sides, levels, rng)
+    hands, melanin = make_hands(template, sides, levels, rng, pose_seed)
     points, count = np.concatenate([hand.verts for hand in hands]), views + held
     cameras, world_from_norm = make_cameras(points, count, size, rng)
     lights = make_lights((points.min(0) + points.max(0)) / 2, rng)

@@ -73,6 +73,18 @@ def test_equal_seeds_give_equal_hands(template):
     assert (first.skin.albedo == second.skin.albedo).all()
 
 
+def test_the_same_hand_in_another_pose(template):
+    first, second = (
+        make_hands(template, ["right"], 0, np.random.default_rng(5), pose_seed)[0][0]
+        for pose_seed in (None, 1)
+    )
+    assert (first.betas == second.betas).all()
+    assert first.facts["finger_length"] == pytest.approx(second.facts["finger_length"])
+    assert np.abs(first.pose - second.pose).max() > 0.1
+    # Only what bending does to the skin's colour differs.
+    assert np.abs(first.skin.albedo - second.skin.albedo).mean() < 0.02
+
+
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_one_hand_comes_alone(template, side):
     (hand,), melanin = make_hands(template, [side], 0, np.random.default_rng(0))

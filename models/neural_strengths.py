@@ -1,0 +1,94 @@
+"""How much a neural renderer may add to the mesh's shading: what views held out of training say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from models.neural_pixels import TrainingPixels
+from models.neural_renderer import NeuralMesh
+from models.neural_training import MeshKnowledge, Trained
+from utils.metrics.image import align_colors, psnr
+
+# Strengths of the static colour and of the network, the weakest first.
+STRENGTHS = [
+    *((0.0, 0.0), (0.0, 0.5), (0.5, 0.5), (1.0, 0.5), (0.0, 0.75), (0.5, 0.75), (1.0, 0.75)),
+    *((0.0, 1.0), (0.5, 1.0), (1.0, 1.0)),
+]
+WORTH = 0.02  # dB that a stronger setting must gain
+LOSS_WEIGHT = 3.0  # a view that loses a decibel weighs as much as so many that gain one
+
+
+@torch.no_grad()
+def try_strengths(
+    trained: Trained, mesh: NeuralMesh, pixels: TrainingPixels, views: Sequence[int]
+) -> np.ndarray:
+    """PSNR (views, STRENGTHS) in `views`, none of which the renderer was trained on.
+
+    It isn't told their exposure: colours are aligned.
+    """
+    return np.array(
+        [
+            [_aligned_psnr(base + s * static + r * residual, photo) for s, r in STRENGTHS]
+            for base, static, residual, photo in _parts(trained, mesh, pixels, views)
+        ]
+    )
+
+
+@torch.no_grad()
+def view_psnr(
+    trained: Trained, mesh: NeuralMesh, pixels: TrainingPixels, views: Sequence[int]
+) -> float:
+    """The views' mean PSNR with the strengths that the renderer has; colours are aligned."""
+    static_strength, strength = trained.model.strengths
+    scores = [
+        _aligned_psnr(base + static_strength * static + strength * residual, photo)
+        for base, static, residual, photo in _parts(trained, mesh, pixels, views)
+    ]
+    return float(np.mean(scores))
+
+
+def best_strengths(scores: np.ndarray) -> int:
+    """The place in STRENGTHS that is best by PSNR (views, STRENGTHS), losses weighed heavily."""
+    gains = scores - scores[:, :1]
+    worth = (gains + (LOSS_WEIGHT - 1) * gains.clip(max=0)).mean(0)
+    best = 0
+    for place, value in enumerate(worth):
+        if value > worth[best] + WORTH:
+            best = place
+    return best
+
+
+def strengths_report(scores: np.ndarray, views: Sequence[int]) -> dict[str, Any]:
+    """What was tried in which views, as plain data; the mesh's own shading first."""
+    best = best_strengths(scores)
+    settings = [
+        {"static": s, "network": r, "psnr": float(column.mean())}
+        for (s, r), column in zip(STRENGTHS, scores.T)
+    ]
+    return {
+        "views": [int(view) for view in views],
+        "mesh": [float(x) for x in scores[:, 0]],
+        "neural": [float(x) for x in scores[:, best]],
+        "settings": settings,
+        "chosen": list(STRENGTHS[best]),
+    }
+
+
+def _parts(
+    trained: Trained, mesh: NeuralMesh, pixels: TrainingPixels, views: Sequence[int]
+) -> Iterator[tuple[torch.Tensor, ...]]:
+    """Shading, static colour, the network's part and the photo (N, 3) of one view after another."""
+    known = MeshKnowledge(mesh, trained.model.shape)
+    for view in views:
+        own = pixels.of_views([view])
+        yield *trained.model.parts(*known.inputs(trained.model, own)), own.color
+
+
+def _aligned_psnr(colors: torch.Tensor, photo: torch.Tensor) -> float:
+    drawn, seen = (x.clamp(0, 1).cpu().numpy()[None] for x in (colors, photo))
+    region = np.ones((1, len(colors)), bool)
+    return psnr(align_colors(drawn, seen, region).apply(drawn), seen, region)
