@@ -9,6 +9,7 @@ set of inputs and prints the PSNR in those cameras, which training does not see.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stages have it; read with torch
 import torch
 
 from evaluate import evaluate_reconstruction
