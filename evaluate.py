@@ -9,7 +9,7 @@ ground truth error.ply and error.png (the error drawn on the mesh), and metrics.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from utils.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
-    from models.evaluation import Evaluation, Truth
+    from models.evaluation import Truth
     from models.reconstruction import Reconstruction
     from utils.cameras import Cameras
     from utils.captures.evaluation_views import EvaluationViews
@@ -66,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def evaluate(job: Job) -> None:
     """Evaluate one scan and write the results."""
+    from models.evaluate_reconstruction import evaluate_reconstruction
     from models.evaluation_results import save_evaluation
     from models.reconstruction import load_reconstruction
 
@@ -126,45 +127,6 @@ def open_truth(mesh: Path | None, keypoints: Path | None) -> Truth | None:
     if keypoints is not None:
         points = present(load_keypoints(keypoints, "give the true keypoints, 42 rows x y z"))
     return Truth(load_mesh(mesh) if mesh is not None else None, points)
-
-
-def evaluate_reconstruction(
-    reconstruction: Reconstruction,
-    views: EvaluationViews,
-    truth: Truth | None = None,
-    renderers: Mapping[str, Callable[[Cameras], Sequence[np.ndarray]]] | None = None,
-    samples: int = 50_000,
-    seed: int = 0,
-) -> Evaluation:
-    """All scores of a reconstruction in `views` and against `truth`.
-
-    renderers: more ways to draw it than mesh shading, name -> function of a camera (world units)
-    to its images (H, W, 3) RGB in [0, 1]; they are scored where the mesh is seen. `samples` are
-    drawn from each surface. Raises UserError where no view shows the hands, and where the truth
-    is of another size or place.
-    """
-    from tqdm import tqdm
-
-    from models.evaluation import (
-        appearance_in_views,
-        check_visible,
-        judge_view,
-        score_truth,
-        summarise,
-    )
-    from models.forearm_direction import find_forearms
-    from utils.metrics.image import load_lpips
-
-    lpips = load_lpips()
-    appearances, light = appearance_in_views(reconstruction, views)
-    surface = score_truth(reconstruction, truth, samples, seed) if truth else None
-    forearms = find_forearms(reconstruction, views.cameras, views.masks())
-    results = [
-        judge_view(reconstruction, views, view, appearances[view], forearms, renderers or {}, lpips)
-        for view in tqdm(range(len(views)), desc="views", leave=False)
-    ]
-    check_visible(results, views, reconstruction)
-    return summarise(reconstruction, views, results, surface, light, lpips)
 
 
 def trained_renderers(

@@ -151,7 +151,8 @@ def turntable(job: Job) -> None:
 
 def evaluate(job: Job) -> None:
     """Scores in given cameras, beside the mesh's own shading, as evaluate.py has them."""
-    from evaluate import evaluate_reconstruction, result_name
+    from evaluate import result_name
+    from models.evaluate_reconstruction import evaluate_reconstruction
     from models.evaluation_results import save_evaluation
     from utils.captures.evaluation_views import load_views
 

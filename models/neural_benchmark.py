@@ -21,7 +21,7 @@ import numpy as np
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stages have it; read with torch
 import torch
 
-from evaluate import evaluate_reconstruction
+from models.evaluate_reconstruction import evaluate_reconstruction
 from models.neural_checkpoint import TrainedHands
 from models.neural_inputs import INPUTS, PRESETS, net_shape
 from models.neural_pixels import TrainingPixels

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import evaluate
+from models.evaluate_reconstruction import evaluate_reconstruction
 from models.reconstruction import load_reconstruction
 from tests.evaluation_scenes import metrics_of, results, run, write_reconstruction
 from tests.scenes import ring_of_cameras
@@ -201,7 +202,7 @@ def test_other_renderers_are_scored_beside_mesh_shading(folders, scene):
     reconstruction = load_reconstruction(folders[1] / "demo_sfs" / "1", "1")
     views = own_views(load_capture(folders[0], "1"), reconstruction.cameras)
     grey = {"nr": lambda cameras: [np.full((*cameras.sizes[0].tolist(), 3), 0.4, np.float32)]}
-    found = evaluate.evaluate_reconstruction(reconstruction, views, renderers=grey)
+    found = evaluate_reconstruction(reconstruction, views, renderers=grey)
     mean = found.metrics["mean"]
     assert mean["nr"]["psnr"] < 25 < mean["mesh"]["psnr"]
     save_evaluation(results(folders), reconstruction, views, found)
