@@ -128,7 +128,12 @@ def test_stopped_runs_leave_no_half_file(run, capture_dir, tmp_path, stop, statu
     for scan in range(2, 51):
         (capture_dir / str(scan)).symlink_to(capture_dir / "1")
     overlays = tmp_path / "o" / "keypoints3d" / "overlay_1"
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+
+    def heed_interrupts():  # a test run in the background of a shell ignores them
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    quiet = {"cwd": ROOT, "stdout": subprocess.DEVNULL, "preexec_fn": heed_interrupts}
+    with subprocess.Popen(command, **quiet) as process:
         while not overlays.exists() and process.poll() is None:
             time.sleep(0.002)
         process.send_signal(stop)
