@@ -146,7 +146,7 @@ def write_masks(job: Job, capture: Capture, own: OwnFiles, hands: HandKeypoints)
     import torch
 
     from models.detected_masks import make_masks
-    from models.hand_fitting import hands_in
+    from models.hand_fitting import fit_hands, hands_in
     from models.hand_model import load_hand_model
     from utils.detection.report import views_text
     from utils.files import save_image
@@ -162,7 +162,8 @@ def write_masks(job: Job, capture: Capture, own: OwnFiles, hands: HandKeypoints)
         for side in hands_in(hands.points)
     ]
     seen = hands.points, capture.cameras, *capture.keypoints, masks
-    made = make_masks(models, *seen, config.mano_optim, capture.image)
+    fit = fit_hands(models, *seen, config.mano_optim, photo=capture.image)
+    made = make_masks(fit, masks, capture.image)
     for view, mask in made.masks.items():
         own.write(paths[view], lambda path: save_image(path, mask))  # noqa: B023
     for view, reason in made.refused.items():

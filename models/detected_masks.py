@@ -1,19 +1,15 @@
-"""Masks of views that have none, from keypoints and photos: a hand is fitted and segmented."""
+"""Masks of views that have none: their photos are segmented about fitted hands."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from models.fitted_hand import FittedHand
-from models.hand_fitting import MADE_SIZE, Fit, fit_hands
-from models.hand_model import HandModel
+from models.hand_fitting import MADE_SIZE, Fit
 from models.hand_outlines import HandOutlines
 from models.mask_making import Photo
-from utils.cameras import Cameras
 from utils.masks import judge_mask
 from utils.segmentation import segment_hands
 
@@ -26,29 +22,12 @@ class MadeMasks:
     refused: dict[int, str]  # reason by view
 
 
-def make_masks(
-    models: Sequence[HandModel],
-    points: np.ndarray,
-    cameras: Cameras,
-    xy: np.ndarray,
-    confidence: np.ndarray,
-    masks: Sequence[np.ndarray | None],
-    options: Mapping[str, Any],
-    photo: Photo,
-    start: Sequence[FittedHand] | None = None,
-) -> MadeMasks:
-    """Masks of the views where `masks` is None; arguments as for `models.hand_fitting.fit_hands`.
+def make_masks(fit: Fit, masks: Sequence[np.ndarray | None], photo: Photo) -> MadeMasks:
+    """Masks of the views where `masks` is None, as `models.hand_fitting.fit_hands` was given them.
 
-    One fit to all views makes them consistent: mano_optim.py's, which makes masks of its own on
-    the way and corrects cameras. From where it ends, each photo is segmented once more. Masks
-    end at the wrist, and those that contradict the fit are not made.
+    One fit to all views makes them consistent; each photo is segmented about its hands. Masks end
+    at the wrist, and those that contradict the fit are not made.
     """
-    fit = fit_hands(models, points, cameras, xy, confidence, masks, options, start, photo)
-    return masks_of_fit(fit, masks, photo)
-
-
-def masks_of_fit(fit: Fit, masks: Sequence[np.ndarray | None], photo: Photo) -> MadeMasks:
-    """Segment the photos where `masks` is None about the fitted hands."""
     verts, models = [hand.verts() for hand in fit.hands], [hand.model for hand in fit.hands]
     drawing = HandOutlines(models, masks, fit.cameras, verts, MADE_SIZE)
     drawn, _ = drawing.draw(fit.cameras, verts)

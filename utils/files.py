@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -39,6 +40,15 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         ) from error
     finally:
         beside.unlink(missing_ok=True) if beside.parent.is_dir() else None
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make `target` a link to a file or folder, or a copy where the system grants no links."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.symlink(source.resolve(), target, target_is_directory=source.is_dir())
+    except OSError:  # Windows asks for a privilege
+        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
 
 
 def _require(path: Path, hint: str = "") -> Path:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from models.detected_masks import make_masks
+from models.hand_fitting import fit_hands
 from tests.hand_scenes import hand_scene
 from utils.config import load_config
 
@@ -27,7 +28,8 @@ def test_masks_are_the_hands():
     given = [None, None, scene.masks[2], None, None]
     xy = scene.xy + rng.normal(size=scene.xy.shape)
     seen = scene.points, scene.cameras, xy, scene.confidence, given
-    made = make_masks(scene.models, *seen, OPTIONS, photos.__getitem__)
+    fit = fit_hands(scene.models, *seen, OPTIONS, photo=photos.__getitem__)
+    made = make_masks(fit, seen[-1], photos.__getitem__)
     assert sorted(made.masks) == [0, 1, 3, 4] and not made.refused
     # The rim of a wrist seen from its open side is not told from the forearm: a few per cent.
     assert min(iou(mask, scene.masks[view]) for view, mask in made.masks.items()) > 0.93
@@ -39,6 +41,7 @@ def test_no_mask_where_the_photo_says_nothing():
     photos = [photo_of(mask, rng) for mask in scene.masks]
     photos[1] = photo_of(np.zeros_like(scene.masks[1]), rng)
     seen = scene.points, scene.cameras, scene.xy, scene.confidence, [None] * 4
-    made = make_masks(scene.models, *seen, OPTIONS, photos.__getitem__)
+    fit = fit_hands(scene.models, *seen, OPTIONS, photo=photos.__getitem__)
+    made = make_masks(fit, seen[-1], photos.__getitem__)
     assert 1 not in made.masks or iou(made.masks[1], scene.masks[1]) > 0.8
     assert set(made.masks) | set(made.refused) == {0, 1, 2, 3}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from utils.captures.demo import Capture, load_capture, save_cameras
 from utils.errors import UserError
-from utils.files import load_json, newest_change
+from utils.files import link_or_copy, load_json, newest_change
 
 LEAST_LEFT = 2  # views: fewer say nothing of depth
 
@@ -77,10 +76,5 @@ def _write_views(
 
 
 def _link(source: Path, target: Path) -> None:
-    if not source.exists():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.symlink(source.resolve(), target)
-    except OSError:  # Windows asks for a privilege
-        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
+    if source.exists():
+        link_or_copy(source, target)

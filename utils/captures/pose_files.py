@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.captures.demo import SIDES
 from utils.files import save_json
 from utils.keypoints import KEYPOINTS
 
-NAMES = ("Left", "Right")
 DIGITS = 7
 
 
@@ -27,9 +27,9 @@ def save_pose(
     captures; nothing here reads it).
     """
     height, width = size
-    z = np.zeros((len(NAMES), KEYPOINTS)) if z is None else z
+    z = np.zeros((len(SIDES), KEYPOINTS)) if z is None else z
     data = {}
-    for hand, name in enumerate(NAMES):
+    for hand, name in enumerate(SIDES):
         seen = np.isfinite(xy[hand]).all(1) & (confidence[hand] > 0)
         if not seen.any():
             data[name] = []

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from utils.errors import UserError
-from utils.files import load_json, save_json
+from utils.files import link_or_copy, load_json, save_json
 
 
 class OwnFiles:
@@ -61,11 +59,7 @@ def linked_capture(scan_dir: Path, into: Path) -> None:
             if link.resolve() != source and not _same_names(source, link):
                 raise UserError(f"--into: {link} is there and not of {scan_dir}; choose another")
             continue
-        into.mkdir(parents=True, exist_ok=True)
-        try:
-            os.symlink(source, link, target_is_directory=True)
-        except OSError:
-            shutil.copytree(source, link)
+        link_or_copy(source, link)
 
 
 def _same_names(a: Path, b: Path) -> bool:
