@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from models.encoding import encode, encoded_size
-from models.specular import Highlights
+from models.specular import Highlights, mirrored_at
 from models.visibility import NUMBERS, visible_along
 from utils.errors import UserError
 
@@ -86,12 +86,12 @@ class SurfaceTable:
     """What is known at vertices before training.
 
     columns (V, KNOWN + E): position (hand units), unit normal, colour of the mesh's diffuse
-    shading, 1 on the skin and 0 on the caps of open wrists, harmonics of visibility, and the
-    encoded inputs.
+    shading, 1 on the skin and 0 on the caps of open wrists, the encoded inputs, and, where it is
+    one of these, the harmonics of visibility.
     """
 
     columns: Tensor
-    KNOWN: ClassVar[int] = 10 + NUMBERS
+    KNOWN: ClassVar[int] = 10
 
     @staticmethod
     def of(
@@ -99,7 +99,7 @@ class SurfaceTable:
         normals: Tensor,
         shading: Tensor,
         is_skin: Tensor,
-        visibility: Tensor,
+        visibility: Tensor | None,
         albedo: Tensor,
         spots: Tensor,
         shape: NetShape,
@@ -107,7 +107,8 @@ class SurfaceTable:
         """From (V, n) each; `spots` (V, 3) name the spots of the skin: verts, unless reposed."""
         values = {"normal": normals, "albedo": 2 * albedo - 1, "position": spots}
         encoded = [encode(values[name], BANDS[name]) for name in shape.on_vertices]
-        return SurfaceTable(torch.cat([verts, normals, shading, is_skin, visibility, *encoded], -1))
+        harmonics = [] if visibility is None else [visibility]
+        return SurfaceTable(torch.cat([verts, normals, shading, is_skin, *encoded, *harmonics], -1))
 
 
 @dataclass(frozen=True)
@@ -135,15 +136,16 @@ def pixel_inputs(
     features; center (N or 1, 3) the camera's centre, hand units; highlights are those of the
     mesh's shading, if any, which the base holds too.
     """
-    position, normal, diffuse, is_skin = surface[:, :10].split([3, 3, 3, 1], 1)
-    harmonics = surface[:, 10 : SurfaceTable.KNOWN]
+    known, encoded = surface.tensor_split([SurfaceTable.KNOWN], 1)
+    position, normal, diffuse, is_skin = known.split([3, 3, 3, 1], 1)
     toward, normal = normalize(center - position, dim=1), normalize(normal, dim=1)
-    cosine = (normal * toward).sum(1, keepdim=True)
-    mirrored = 2 * cosine * normal - toward
+    cosine, mirrored = mirrored_at(normal, toward)
     shine = torch.zeros_like(diffuse)
     if highlights is not None:
         shine = highlights(normal, toward[None])[0]
-    parts = [surface[:, SurfaceTable.KNOWN :]]
+    if "visibility" in shape.inputs:
+        encoded, harmonics = encoded.tensor_split([-NUMBERS], 1)
+    parts = [encoded]
     if "ray" in shape.inputs:
         parts.append(encode(toward, BANDS["ray"]))
     if "reflection" in shape.inputs:

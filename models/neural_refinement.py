@@ -21,7 +21,6 @@ from models.neural_inputs import net_shape, pixel_inputs
 from models.neural_training import learning_rate
 from models.renderer_mlp import PixelMLP
 from models.specular import Highlights
-from models.visibility import visibility_harmonics
 from utils.config import Config
 from utils.losses import SurfaceTerms, photometric_loss, silhouette_loss
 from utils.mesh import vertex_normals
@@ -58,9 +57,8 @@ class GeometryTerms:
         self.network = PixelMLP(self.shape.size, self.shape.width, self.shape.depth)
         self.network.to(start.verts.device)
         self.masked = photos.masked(views)
-        lobes, normals = start.appearance.lobes, vertex_normals(start.verts, start.faces)
+        lobes = start.appearance.lobes
         self.highlights = None if lobes is None else Highlights(lobes.to(start.verts))
-        self.visibility = visibility_harmonics(start.verts, start.faces, normals)
 
     def __call__(self, verts: Tensor, appearance: Appearance) -> dict[str, Tensor]:
         """Every term times its weight."""
@@ -83,7 +81,7 @@ class GeometryTerms:
         """Colours of a random part of the fragments, and which these are."""
         normals = vertex_normals(verts, self.faces)
         shading = appearance.vertex_colors(normals)[self.views]  # (views, V, 3)
-        parts = (verts, normals, shading, torch.ones_like(verts[:, :1]), self.visibility)
+        parts = (verts, normals, shading, torch.ones_like(verts[:, :1]))
         known = [part.expand(len(shading), *part.shape[-2:]) for part in parts]
         values = self.renderer.interpolate(fragments, torch.cat(known, 2))
         chosen = torch.randint(len(values), (min(SHADED, len(values)),), device=values.device)

@@ -22,7 +22,7 @@ from models.renderer_unet import ImageUNet
 from models.rerender import Rendering
 from models.specular import Highlights
 from models.unseen_light import light_for_unseen
-from models.visibility import NUMBERS, visibility_harmonics
+from models.visibility import visibility_harmonics
 from models.wrist_caps import capped
 from utils.cameras import Cameras
 from utils.mesh import vertex_normals
@@ -77,7 +77,7 @@ class NeuralMesh:
         normals = vertex_normals(verts, faces)
         shading, is_skin = appearance.vertex_colors(normals)[0], torch.zeros_like(verts[:, :1])
         is_skin[: len(self.verts)] = 1
-        visibility = verts.new_zeros(len(verts), NUMBERS)
+        visibility = None
         if "visibility" in shape.inputs:
             visibility = visibility_harmonics(verts, faces, normals)
         spots = verts if self.skin is None else capped(self.skin, faces[: len(self.faces)], None)[0]

@@ -28,7 +28,7 @@ def towards_cameras(verts: Tensor, centers: Tensor) -> Tensor:
 
 def lobe_responses(normals: Tensor, towards: Tensor) -> Tensor:
     """What each lobe adds (V, LOBES) where unit normals (V, 3) are seen from `towards` (V, 3)."""
-    facing, mirrored = _mirrored(normals, towards)
+    facing, mirrored = mirrored_at(normals, towards)
     return torch.exp(SHARPNESS * (mirrored @ _directions(normals).T - 1)) * _grazing(facing)
 
 
@@ -45,7 +45,7 @@ class Highlights:
 
     def __call__(self, normals: Tensor, towards: Tensor) -> Tensor:
         """(views, V, 3) of unit normals (V, 3) seen from unit `towards` (views, V, 3)."""
-        facing, mirrored = _mirrored(normals, towards)
+        facing, mirrored = mirrored_at(normals, towards)
         where = mirrored[None, :, :, None].to(self.table)
         found = torch.nn.functional.grid_sample(self.table, where, align_corners=True)
         return found[0, ..., 0].movedim(0, -1).to(normals) * _grazing(facing)
@@ -59,7 +59,7 @@ def _lobes_on_grid(device: torch.device, dtype: torch.dtype) -> Tensor:
     return torch.exp(SHARPNESS * (points @ _directions(points).T - 1))
 
 
-def _mirrored(normals: Tensor, towards: Tensor) -> tuple[Tensor, Tensor]:
+def mirrored_at(normals: Tensor, towards: Tensor) -> tuple[Tensor, Tensor]:
     """Cosine (..., 1) of `towards` to the normal, and `towards` mirrored by the normal (..., 3)."""
     facing = (normals * towards).sum(-1, keepdim=True)
     return facing, 2 * facing * normals - towards

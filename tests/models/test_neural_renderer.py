@@ -24,8 +24,8 @@ def scene():
 
 def inputs_at(normal, eye, names=("reflection",), lobes=None, visibility=0.0):
     """Inputs of one pixel at the origin, seen from `eye`; the sky is evenly `visibility` open."""
-    known = torch.tensor([[0.0, 0, 0, *normal, 0.2, 0.3, 0.4, 1, visibility]])
-    surface = torch.nn.functional.pad(known, (0, NUMBERS - 1))
+    harmonics = [visibility, *[0] * (NUMBERS - 1)] if "visibility" in names else []
+    surface = torch.tensor([[0.0, 0, 0, *normal, 0.2, 0.3, 0.4, 1, *harmonics]])
     shape = net_shape("mlp", "small", names)
     highlights = None if lobes is None else Highlights(lobes)
     found = pixel_inputs(shape, surface, torch.zeros(1, 3), torch.tensor([eye]), highlights)
