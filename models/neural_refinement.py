@@ -28,6 +28,7 @@ from utils.photos import Photos
 from utils.render import Renderer
 
 SHADED = 200_000  # pixels a step whose colours are compared
+INPUTS = ("reflection", "shading")  # visibility costs too much to follow a mesh that moves
 
 
 @dataclass
@@ -53,7 +54,7 @@ class GeometryTerms:
         self.centers = self.cameras.centers().to(start.verts)
         self.faces, self.renderer = start.faces, Renderer(start.faces)
         self.surface = SurfaceTerms(start.reference, start.faces.cpu().numpy())
-        self.shape = net_shape("mlp", "small")
+        self.shape = net_shape("mlp", "small", INPUTS)
         self.network = PixelMLP(self.shape.size, self.shape.width, self.shape.depth)
         self.network.to(start.verts.device)
         self.masked = photos.masked(views)

@@ -10,6 +10,7 @@ the caps of open wrists; the two strengths are what views held out of training l
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -71,15 +72,19 @@ class NeuralMesh:
             return None
         return Highlights(found.to(self.verts) * self.appearance.gain[0])
 
+    @cached_property
+    def _visibility(self) -> Tensor:
+        """What the vertices of the closed mesh see of the world: seconds of work, done once."""
+        verts, faces, _ = self.closed()
+        return visibility_harmonics(verts, faces, vertex_normals(verts, faces))
+
     def table(self, shape: NetShape) -> SurfaceTable:
         """What a network of `shape` needs to know at the vertices of the closed mesh."""
         verts, faces, appearance = self.closed()
         normals = vertex_normals(verts, faces)
         shading, is_skin = appearance.vertex_colors(normals)[0], torch.zeros_like(verts[:, :1])
         is_skin[: len(self.verts)] = 1
-        visibility = None
-        if "visibility" in shape.inputs:
-            visibility = visibility_harmonics(verts, faces, normals)
+        visibility = self._visibility if "visibility" in shape.inputs else None
         spots = verts if self.skin is None else capped(self.skin, faces[: len(self.faces)], None)[0]
         return SurfaceTable.of(
             verts, normals, shading, is_skin, visibility, appearance.albedo, spots, shape

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import models.neural_renderer
 from models.neural_inputs import INPUTS, net_shape, pixel_inputs
 from models.neural_renderer import NeuralRenderer, Painter
 from models.renderer_unet import ImageUNet
@@ -107,3 +108,17 @@ def test_nothing_is_added_to_the_caps_of_wrists(scene):
     same = (colors - torch.from_numpy(shaded.image[shaded.covered])).abs().amax(1) < 1e-3
     at_caps = fragments.face >= len(scene.mesh.faces)
     assert (same[at_caps]).all() and not same[~at_caps].any()
+
+
+def test_visibility_is_worked_out_once_a_mesh(scene, monkeypatch):
+    calls, work_out = [], models.neural_renderer.visibility_harmonics
+    monkeypatch.setattr(
+        "models.neural_renderer.visibility_harmonics",
+        lambda *surface: calls.append(1) or work_out(*surface),
+    )
+    mesh = replace(scene.mesh)  # another object: nothing is worked out for it yet
+    tables = [mesh.table(net_shape("mlp", "small")).columns for _ in range(2)]
+    assert len(calls) == 1 and torch.equal(*tables)
+    moved = replace(mesh, verts=1.5 * mesh.verts)
+    moved.table(net_shape("mlp", "small"))
+    assert len(calls) == 2  # what was worked out for one mesh is not another's
