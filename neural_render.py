@@ -72,9 +72,10 @@ def neural_render(job: Job) -> None:
 def train(job: Job) -> None:
     """Both stages on one scan, and everything they write."""
     from models.neural_checkpoint import checkpoint_path, mesh_name, save_checkpoint
-    from models.neural_fit import FitProgress, fit_renderer
+    from models.neural_fit import fit_renderer
     from models.neural_inputs import net_shape
     from models.neural_pretraining import load_pretrained
+    from models.neural_progress import FitProgress
     from models.neural_results import (
         open_scan,
         save_refined_mesh,

@@ -119,7 +119,7 @@ def refine_level(
     if state.corrects_cameras:
         correction.requires_grad_(True)
         optimizers.append(torch.optim.Adam([correction], lr=config.camera_lr))
-    schedulers = [torch.optim.lr_scheduler.LambdaLR(o, _decay(level.steps)) for o in optimizers]
+    schedulers = [torch.optim.lr_scheduler.LambdaLR(o, decay(level.steps)) for o in optimizers]
     with tqdm(range(level.steps), desc=title, leave=False, dynamic_ncols=True) as bar:
         for step in bar:
             verts = surface.verts()
@@ -166,7 +166,9 @@ def _optimizers(
     ]
 
 
-def _decay(steps: int) -> Callable[[int], float]:
+def decay(steps: int) -> Callable[[int], float]:
+    """Factor of the step lengths: 1, and less and less in the last steps."""
+
     def factor(step: int) -> float:
         done = step / max(steps, 1)
         if done < DECAY_FROM:

@@ -24,8 +24,9 @@ import torch
 from models.evaluate_reconstruction import evaluate_reconstruction
 from models.neural_checkpoint import TrainedHands
 from models.neural_inputs import INPUTS, PRESETS, net_shape
+from models.neural_painter import Painter
 from models.neural_pixels import TrainingPixels
-from models.neural_renderer import NeuralMesh, NeuralRenderer, Painter
+from models.neural_renderer import NeuralMesh, NeuralRenderer
 from models.neural_results import TrainingScan, WorldPainter, open_scan
 from models.neural_training import fresh, train
 from utils.captures.evaluation_views import load_views

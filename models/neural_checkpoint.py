@@ -51,6 +51,7 @@ def save_checkpoint(
 ) -> None:
     """Write everything that drawing needs; loads with `weights_only=True`."""
     model, light = hands.trained.model, hands.mesh.appearance
+    optional = {"lobes": light.lobes, "cap_albedo": hands.mesh.cap_albedo}
     save_torch(
         path,
         {
@@ -67,7 +68,7 @@ def save_checkpoint(
                     "albedo": light.albedo,
                     "sh_coeff": light.sh_coeff,
                     "gain": light.gain,
-                    **({} if light.lobes is None else {"lobes": light.lobes}),
+                    **{name: value for name, value in optional.items() if value is not None},
                 }
             ),
             "facts": facts,
@@ -99,7 +100,9 @@ def load_checkpoint(
     appearance = Appearance(
         *(surface[name] for name in ("albedo", "sh_coeff", "gain")), surface.get("lobes")
     )
-    mesh = NeuralMesh(surface["verts"], reconstruction.faces, appearance)
+    mesh = NeuralMesh(
+        surface["verts"], reconstruction.faces, appearance, cap_albedo=surface.get("cap_albedo")
+    )
     return TrainedHands(Trained(model.to(device), exposure.to(device)), mesh)
 
 

@@ -1,31 +1,32 @@
 """Both stages of the neural renderer on one reconstruction, and what held-out views say of them.
 
-At first some of the fitted views are held out, three times others. They choose how much the
-renderer may add to the mesh's shading and whether the mesh of stage 2 stays; then all views train
-it.
+At first some of the views are held out, three times others, of the renderer as well as of the
+mesh's albedo and light. They choose how much the renderer may add to the mesh's shading and whether
+the mesh of stage 2 stays; then all views train it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from models.appearance import Appearance
+from models.appearance_refit import refit_appearance
+from models.neural_caps import with_cap_colors
 from models.neural_checkpoint import TrainedHands
 from models.neural_inputs import net_shape
 from models.neural_pixels import TrainingPixels, folds
+from models.neural_progress import FitProgress
 from models.neural_refinement import SurfaceStart, refine_surface, silhouette_agreement
 from models.neural_renderer import NeuralMesh
 from models.neural_strengths import strengths_report, try_strengths, view_psnr
 from models.neural_training import Trained, fresh, train
 from utils.config import Config
-from utils.errors import UserError
-from utils.files import load_torch, save_torch
 from utils.photos import Photos
 
 # What a new mesh may lose in views held out of it, which the one before was fitted to.
@@ -41,36 +42,9 @@ class NeuralFit:
     report: dict[str, Any]
 
 
-class FitProgress:
-    """Keeps what each part of a fit found in a file, from which an interrupted fit goes on.
-
-    path None keeps nothing; `made_with` (plain data) must be equal for a file to be used.
-    """
-
-    def __init__(self, path: Path | None = None, made_with: Any = None) -> None:
-        self.path, self.made_with = path, made_with
-        self._kept: dict[str, Any] = {}
-        if path is not None and path.is_file():
-            try:
-                kept = load_torch(path)
-            except UserError:
-                kept = None
-            if isinstance(kept, dict) and kept.get("made_with") == made_with:
-                self._kept = kept["parts"]
-                print(f"going on after {', '.join(self._kept)} of an interrupted run")
-
-    def part(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """What `make` returns (tensors and plain values), from the file where it is there."""
-        if name not in self._kept:
-            self._kept[name] = make()
-            if self.path is not None:
-                save_torch(self.path, {"made_with": self.made_with, "parts": self._kept})
-        return self._kept[name]
-
-    def forget(self) -> None:
-        """Remove the file: the fit is complete."""
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
+def drawn_mesh(verts: Tensor, faces: Tensor, appearance: Appearance, photos: Photos) -> NeuralMesh:
+    """The mesh as a renderer draws it: under the light of unseen views, with caps as in photos."""
+    return with_cap_colors(NeuralMesh.of(verts, faces.cpu().numpy(), appearance), photos)
 
 
 @dataclass
@@ -88,13 +62,13 @@ class _Fit:
         self.shape = net_shape(self.net_type, own.preset, own.inputs)
         self.device = str(self.start.verts.device)
         self.views = list(range(len(self.photos.starts)))
-        self.mesh = self.mesh_of(self.start.verts, self.start.appearance.albedo)
+        self.mesh = self.mesh_of(self.start, self.photos)
         self.pixels = TrainingPixels.of(self.mesh, self.photos)
         self.folds = folds(self.pixels)
 
-    def mesh_of(self, verts: Tensor, albedo: Tensor) -> NeuralMesh:
-        appearance = replace(self.start.appearance, albedo=albedo)
-        return NeuralMesh.of(verts, self.start.faces.cpu().numpy(), appearance)
+    @staticmethod
+    def mesh_of(start: SurfaceStart, photos: Photos) -> NeuralMesh:
+        return drawn_mesh(start.verts, start.faces, start.appearance, photos)
 
     def untrained(self) -> Trained:
         made = fresh(self.net_type, self.shape, len(self.start.verts), len(self.views), self.device)
@@ -115,39 +89,52 @@ class _Fit:
 
     def trial(self, fold: list[int], title: str) -> dict[str, Any]:
         """Stage 1 without the views of a fold, and what they say of every strength."""
-        own, rest = self.config.neural_render, self.pixels.of_views(self.without(fold))
-        trained = train(self.untrained(), self.mesh, rest, own, own.steps, title)
-        scores = try_strengths(trained, self.mesh, self.pixels, fold)
-        return {**_part(trained), "scores": scores.tolist()}
+        own, rest = self.config.neural_render, self.without(fold)
+        photos = self.photos.of_views(rest)
+        appearance = refit_appearance(self.start, photos, self.config, f"{title}, albedo")
+        mesh = self.mesh_of(replace(self.start, appearance=appearance), photos)
+        pixels = self.pixels.of_views(rest)
+        trained = train(self.untrained(), mesh, pixels, own, own.steps, title)
+        scores = try_strengths(trained, mesh, self.pixels, fold)
+        return {**_part(trained), "appearance": appearance.as_dict(), "scores": scores.tolist()}
 
     def surface(self, trial: dict[str, Any], strengths: Sequence[float]) -> dict[str, Any]:
         """Stage 2 without the views of the first fold, and whether they like its mesh."""
-        old = self.start.verts, self.start.appearance.albedo
-        rest = self.without(self.folds[0])
-        *new, history = refine_surface(self.start, self.photos, rest, self.config)
-        before, after = (self.judged(trial, strengths, *each) for each in (old, new))
+        photos = self.photos.of_views(self.without(self.folds[0]))
+        appearance = Appearance(**trial["appearance"]).to(self.device)
+        old = replace(self.start, appearance=appearance)
+        verts, albedo, history = refine_surface(old, photos, self.config)
+        new = replace(old, verts=verts, appearance=replace(appearance, albedo=albedo))
+        before, after = (self.judged(trial, strengths, each, photos) for each in (old, new))
         better = after["psnr"] > before["psnr"] - PSNR_SLACK
         if before["iou"] is not None:
             better = better and after["iou"] > before["iou"] - IOU_SLACK
         report = {"kept": better, "before": before, "after": after, "history": history}
-        verts, albedo = new if better else old
-        return {"verts": verts.cpu(), "albedo": albedo.cpu(), "report": report}
+        start = self.start
+        if better:
+            start = replace(start, verts=verts)
+            start.appearance = refit_appearance(start, self.photos, self.config, "stage 2, albedo")
+        return {
+            "verts": start.verts.cpu(),
+            "appearance": start.appearance.as_dict(),
+            "report": report,
+        }
 
     def judged(
-        self, trial: dict[str, Any], strengths: Sequence[float], verts: Tensor, albedo: Tensor
+        self, trial: dict[str, Any], strengths: Sequence[float], start: SurfaceStart, photos: Photos
     ) -> dict[str, Any]:
         """The first fold's PSNR after a little more training on a mesh, and its IoU with that."""
-        own, fold, mesh = self.config.neural_render, self.folds[0], self.mesh_of(verts, albedo)
+        own, fold, mesh = self.config.neural_render, self.folds[0], self.mesh_of(start, photos)
         pixels = TrainingPixels.of(mesh, self.photos)
         rest, trained = pixels.of_views(self.without(fold)), self.restored(trial)
         train(trained, mesh, rest, own, own.finish_steps, "stage 2, judged")
         trained.model.strengths.copy_(torch.tensor(strengths))
-        iou = silhouette_agreement(verts, self.start.faces, self.photos, fold)
+        iou = silhouette_agreement(start.verts, start.faces, self.photos.of_views(fold))
         return {"psnr": view_psnr(trained, mesh, pixels, fold), "iou": iou}
 
-    def final(self, verts: Tensor, albedo: Tensor, strengths: Sequence[float]) -> dict[str, Any]:
+    def final(self, start: SurfaceStart, strengths: Sequence[float]) -> dict[str, Any]:
         """Stage 1 on the mesh that stays, with all views."""
-        mesh, own = self.mesh_of(verts, albedo), self.config.neural_render
+        mesh, own = self.mesh_of(start, self.photos), self.config.neural_render
         pixels = TrainingPixels.of(mesh, self.photos)
         trained = train(self.untrained(), mesh, pixels, own, own.steps, "all views")
         trained.model.strengths.copy_(torch.tensor(strengths))
@@ -171,7 +158,7 @@ def fit_renderer(
     progress = progress or FitProgress()
     fit, own = _Fit(start, photos, config, net_type, pretrained), config.neural_render
     report: dict[str, Any] = {"tried": None, "stage_2": None, "strengths": [1.0, 1.0]}
-    verts, albedo, trials = start.verts, start.appearance.albedo, []
+    trials = []
     for number, fold in enumerate(fit.folds):
         title = f"trial {number + 1} of {len(fit.folds)}"
         trials.append(progress.part(title, lambda fold=fold, title=title: fit.trial(fold, title)))
@@ -182,11 +169,12 @@ def fit_renderer(
     strengths = report["strengths"]
     if own.joint_steps and trials:
         surface = progress.part("stage 2", lambda: fit.surface(trials[0], strengths))
-        verts, albedo = (surface[name].to(verts.device) for name in ("verts", "albedo"))
+        appearance = Appearance(**surface["appearance"]).to(fit.device)
+        start = replace(start, verts=surface["verts"].to(start.verts), appearance=appearance)
         report["stage_2"] = surface["report"]
-    last = progress.part("all views", lambda: fit.final(verts, albedo, strengths))
+    last = progress.part("all views", lambda: fit.final(start, strengths))
     report |= {"history": last["history"], "stopped": last["stopped"]}
-    return NeuralFit(TrainedHands(fit.restored(last), fit.mesh_of(verts, albedo)), report)
+    return NeuralFit(TrainedHands(fit.restored(last), fit.mesh_of(start, photos)), report)
 
 
 def _part(trained: Trained) -> dict[str, Any]:

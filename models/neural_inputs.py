@@ -115,12 +115,16 @@ class SurfaceTable:
 class PixelInputs:
     """N pixels as a network sees them: inputs (N, size); base (N, 3), the mesh's own shading.
 
-    is_skin (N, 1) is 0 on the caps of open wrists, where nothing is added.
+    is_skin (N, 1) is 0 on the caps of open wrists, which are matt and where nothing is added.
     """
 
     inputs: Tensor
     base: Tensor
     is_skin: Tensor
+
+    def first(self, count: int) -> PixelInputs:
+        """The first `count` of them."""
+        return PixelInputs(self.inputs[:count], self.base[:count], self.is_skin[:count])
 
 
 def pixel_inputs(
@@ -157,4 +161,4 @@ def pixel_inputs(
         parts += [open_sky, harmonics[:, :1], HIGHLIGHT_SCALE * open_sky * shine]
     if "features" in shape.inputs:
         parts.append(features)
-    return PixelInputs(torch.cat(parts, 1), diffuse + shine, is_skin)
+    return PixelInputs(torch.cat(parts, 1), torch.addcmul(diffuse, is_skin, shine), is_skin)

@@ -46,27 +46,26 @@ class SurfaceStart:
 
 
 class GeometryTerms:
-    """The weighted terms of stage 2 over some of the views."""
+    """The weighted terms of stage 2."""
 
-    def __init__(self, start: SurfaceStart, photos: Photos, views: list[int], config: Config):
-        self.config, self.views = config, torch.tensor(views).to(start.verts.device)
-        self.photos, self.cameras = photos, photos.cameras[views]
-        self.centers = self.cameras.centers().to(start.verts)
+    def __init__(self, start: SurfaceStart, photos: Photos, config: Config):
+        self.config, self.photos = config, photos
+        self.centers = photos.cameras.centers().to(start.verts)
         self.faces, self.renderer = start.faces, Renderer(start.faces)
         self.surface = SurfaceTerms(start.reference, start.faces.cpu().numpy())
         self.shape = net_shape("mlp", "small", INPUTS)
         self.network = PixelMLP(self.shape.size, self.shape.width, self.shape.depth)
         self.network.to(start.verts.device)
-        self.masked = photos.masked(views)
+        self.masked = photos.masked()
         lobes = start.appearance.lobes
         self.highlights = None if lobes is None else Highlights(lobes.to(start.verts))
 
     def __call__(self, verts: Tensor, appearance: Appearance) -> dict[str, Tensor]:
         """Every term times its weight."""
         config = self.config
-        fragments = self.renderer.rasterize(self.cameras, verts)
+        fragments = self.renderer.rasterize(self.photos.cameras, verts)
         rim = self.renderer.coverage(fragments)
-        pixels = self.photos.at(self.views[rim.view.long()], rim.y, rim.x)
+        pixels = self.photos.at(rim.view, rim.y, rim.x)
         covered = pixels.first(rim.covered)
         predicted, chosen = self._colors(verts, appearance, fragments)
         weight = (covered.photometric * fragments.front_facing())[chosen]
@@ -81,7 +80,7 @@ class GeometryTerms:
     def _colors(self, verts: Tensor, appearance: Appearance, fragments) -> tuple[Tensor, Tensor]:
         """Colours of a random part of the fragments, and which these are."""
         normals = vertex_normals(verts, self.faces)
-        shading = appearance.vertex_colors(normals)[self.views]  # (views, V, 3)
+        shading = appearance.vertex_colors(normals)  # (views, V, 3)
         parts = (verts, normals, shading, torch.ones_like(verts[:, :1]))
         known = [part.expand(len(shading), *part.shape[-2:]) for part in parts]
         values = self.renderer.interpolate(fragments, torch.cat(known, 2))
@@ -93,15 +92,15 @@ class GeometryTerms:
 
 
 def refine_surface(
-    start: SurfaceStart, photos: Photos, views: list[int], config: Config
+    start: SurfaceStart, photos: Photos, config: Config
 ) -> tuple[Tensor, Tensor, list[dict[str, float]]]:
-    """Vertices (V, 3), albedo (V, 3) and the terms of every step, from the photos of `views`.
+    """Vertices (V, 3), albedo (V, 3) and the terms of every step.
 
-    Folds and crossings that the steps left are mended. When the loss turns nan the last good
-    state is returned.
+    start.appearance is that in the views of `photos`. Folds and crossings that the steps left are
+    mended. When the loss turns nan the last good state is returned.
     """
     own = config.neural_render
-    terms = GeometryTerms(start, photos, views, config)
+    terms = GeometryTerms(start, photos, config)
     appearance = start.appearance.copy()
     appearance.albedo.requires_grad_(True)
     faces = start.faces.cpu().numpy()
@@ -141,17 +140,13 @@ def refine_surface(
 
 
 @torch.no_grad()
-def silhouette_agreement(
-    verts: Tensor, faces: Tensor, photos: Photos, views: list[int]
-) -> float | None:
-    """IoU of mesh and masks over the believed pixels of `views`; None where none is believed."""
-    mask = photos.rows(views)
-    masked = float((mask.mask * mask.silhouette).sum())
+def silhouette_agreement(verts: Tensor, faces: Tensor, photos: Photos) -> float | None:
+    """IoU of mesh and masks over the believed pixels; None where none is believed."""
+    masked = float((photos.rows().mask * photos.rows().silhouette).sum())
     if masked == 0:
         return None
-    fragments = Renderer(faces).rasterize(photos.cameras[views], verts)
-    view = torch.tensor(views).to(faces.device)[fragments.view.long()]
-    rows = photos.at(view, fragments.y, fragments.x)
+    fragments = Renderer(faces).rasterize(photos.cameras, verts)
+    rows = photos.at(fragments.view, fragments.y, fragments.x)
     both = float((rows.mask * rows.silhouette).sum())
     covered = float(rows.silhouette.sum())
     return both / max(masked + covered - both, 1.0)

@@ -2,9 +2,9 @@
 
 color = shading(x) + static * features(x)[:3] + residual * network(inputs(x, view))
 
-Shading is the mesh's own with its highlights, under the light of unseen views, and all there is on
-the caps of open wrists; the two strengths are what views held out of training liked best
-(`models.neural_strengths`).
+Shading is the mesh's own with its highlights, under the light of unseen views. It is all there is
+on the caps of open wrists (`models.neural_caps`). The two strengths are what views held out of
+training liked best (`models.neural_strengths`).
 """
 
 from __future__ import annotations
@@ -17,18 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from models.appearance import Appearance
-from models.neural_inputs import COLOR, NetShape, PixelInputs, SurfaceTable, pixel_inputs
+from models.neural_inputs import COLOR, NetShape, PixelInputs, SurfaceTable
 from models.renderer_mlp import PixelMLP
 from models.renderer_unet import ImageUNet
-from models.rerender import Rendering
 from models.specular import Highlights
 from models.unseen_light import light_for_unseen
 from models.visibility import visibility_harmonics
 from models.wrist_caps import capped
-from utils.cameras import Cameras
 from utils.mesh import vertex_normals
-from utils.render import Renderer
-from utils.render.fragments import Fragments
 
 FEATURE_START = 0.01  # spread of the features that a network sees
 
@@ -45,13 +41,14 @@ class NeuralMesh:
     """The mesh that is rendered: verts (V, 3) in hand units, faces (F, 3), albedo and light.
 
     appearance holds one light and gain, those of unseen views. skin (V, 3) names the spots of
-    the skin where verts were reposed.
+    the skin where verts were reposed; cap_albedo (caps, 3), see `models.wrist_caps`.
     """
 
     verts: Tensor
     faces: np.ndarray
     appearance: Appearance
     skin: Tensor | None = None
+    cap_albedo: Tensor | None = None
 
     @staticmethod
     def of(verts: Tensor, faces: np.ndarray, fitted: Appearance) -> NeuralMesh:
@@ -61,7 +58,7 @@ class NeuralMesh:
     def closed(self) -> tuple[Tensor, Tensor, Appearance]:
         """Vertices, faces and appearance with caps on the open wrists, after everything else."""
         faces = torch.from_numpy(self.faces).to(self.verts.device)
-        verts, faces, appearance = capped(self.verts, faces, self.appearance)
+        verts, faces, appearance = capped(self.verts, faces, self.appearance, self.cap_albedo)
         assert appearance is not None
         return verts, faces, appearance
 
@@ -112,47 +109,29 @@ class NeuralRenderer(nn.Module):
         pixels of one image.
         """
         static = pixels.is_skin * features[:, :COLOR]
-        if self.net_type == "mlp" or len(y) == 0:
-            return pixels.base, static, pixels.is_skin * self.network(pixels.inputs)
-        y, x = y.long() - y.min(), x.long() - x.min()
-        image = pixels.inputs.new_zeros(int(y.max()) + 1, int(x.max()) + 1, self.shape.size)
-        image = image.index_put((y, x), pixels.inputs)
-        drawn = self.network(image.movedim(-1, 0)[None])[0]
-        return pixels.base, static, pixels.is_skin * drawn[:, y, x].T
+        return pixels.base, static, pixels.is_skin * self._network(pixels.inputs, y, x)
 
     def colors(self, pixels: PixelInputs, features: Tensor, y: Tensor, x: Tensor) -> Tensor:
         """Colours (N, 3) of the same; not clipped."""
-        if not self.strengths.any():
-            return pixels.base
-        base, static, residual = self.parts(pixels, features, y, x)
-        return base + self.strengths[0] * static + self.strengths[1] * residual
+        return self.own_colors(pixels, features) + self.image_colors(pixels, y, x)
 
+    def own_colors(self, pixels: PixelInputs, features: Tensor) -> Tensor:
+        """Of the colours, what depends on no other pixel."""
+        added = self.strengths[0] * features[:, :COLOR]
+        if self.net_type == "mlp" and self.strengths[1]:
+            added = added + self.strengths[1] * self.network(pixels.inputs)
+        return torch.addcmul(pixels.base, pixels.is_skin, added)
 
-class Painter:
-    """Draws one mesh with a trained renderer: everything that no camera changes is made once."""
+    def image_colors(self, pixels: PixelInputs, y: Tensor, x: Tensor) -> Tensor | float:
+        """Of the colours, what a network of images adds; 0 where there is none."""
+        if self.net_type == "mlp" or not self.strengths[1]:
+            return 0.0
+        return self.strengths[1] * pixels.is_skin * self._network(pixels.inputs, y, x)
 
-    def __init__(self, model: NeuralRenderer, mesh: NeuralMesh) -> None:
-        self.model, self.highlights = model.eval(), mesh.highlights()
-        self.verts, faces, _ = mesh.closed()
-        self.renderer = Renderer(faces)
-        with torch.no_grad():
-            columns = mesh.table(model.shape).columns
-            features = columns.new_zeros(len(columns), model.shape.features)
-            features[: len(mesh.verts)] = model.features
-            self.known = columns.shape[1]
-            self.attributes = torch.cat([columns, features], 1).contiguous()
-
-    @torch.no_grad()
-    def paint(self, camera: Cameras) -> tuple[Fragments, Tensor]:
-        """The covered pixels of one camera (hand units) and their colours (N, 3) in [0, 1]."""
-        fragments = self.renderer.rasterize(camera, self.verts)
-        values = self.renderer.interpolate(fragments, self.attributes)
-        surface, features = values[:, : self.known], values[:, self.known :]
-        center = camera.centers().to(values)
-        pixels = pixel_inputs(self.model.shape, surface, features, center, self.highlights)
-        colors = self.model.colors(pixels, features, fragments.y, fragments.x)
-        return fragments, colors.clamp(0, 1)
-
-    def render(self, camera: Cameras, background: float = 0.0) -> Rendering:
-        """The picture of one camera (hand units), RGB in [0, 1]."""
-        return Rendering.of(*self.paint(camera), camera, background)
+    def _network(self, inputs: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        if self.net_type == "mlp" or len(y) == 0:
+            return self.network(inputs)
+        y, x = y.long() - y.min(), x.long() - x.min()
+        image = inputs.new_zeros(int(y.max()) + 1, int(x.max()) + 1, self.shape.size)
+        image = image.index_put((y, x), inputs)
+        return self.network(image.movedim(-1, 0)[None])[0][:, y, x].T

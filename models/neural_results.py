@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from models.neural_checkpoint import TrainedHands
+from models.neural_painter import Painter
 from models.neural_refinement import SurfaceStart
-from models.neural_renderer import Painter
 from models.reconstruction import Reconstruction, load_reconstruction
 from models.rerender import Rendering
 from utils.cameras import Cameras

@@ -16,7 +16,8 @@ from torch import Tensor
 
 LOBES = 64  # spread evenly over the sphere
 SHARPNESS = 10.0  # of a lobe: half as bright 21 degrees off, as wide as skin's highlights are
-GRID = 48  # points along an axis of the table of `Highlights`
+SIDE = 96  # points along a side of each of the two maps of `Highlights`
+RADIUS = 0.95  # of a hemisphere in its map, whose half side is 1
 GRAZING = 3.0  # how much brighter a highlight is at a grazing angle
 GRAZING_POWER = 1.5  # of 1 - cosine: roughness and sRGB's curve leave little of Schlick's steep 5
 
@@ -35,27 +36,34 @@ def lobe_responses(normals: Tensor, towards: Tensor) -> Tensor:
 class Highlights:
     """Highlights of given lobes, tabulated: quick, and differentiable in normals and places.
 
-    lobes (LOBES, 3). The sum of lobes is smooth, so that a grid over the cube of directions'
-    coordinates and trilinear interpolation give it to 2 %.
+    lobes (LOBES, 3). The sum of lobes is smooth, so that bilinear interpolation in two maps of
+    hemispheres gives it to 1 %. The maps are paraboloids' mirror images (Heidrich and Seidel 1998),
+    side by side, each with a margin beyond its hemisphere.
     """
 
     def __init__(self, lobes: Tensor):
-        values = _lobes_on_grid(lobes.device, lobes.dtype) @ lobes
-        self.table = values.movedim(-1, 0)[None]  # (1, 3, GRID, GRID, GRID): z, y, x
+        values = _lobes_on_maps(lobes.device, lobes.dtype) @ lobes
+        self.table = values.movedim(-1, 0)[None]  # (1, 3, SIDE, 2 SIDE): y, then x
 
     def __call__(self, normals: Tensor, towards: Tensor) -> Tensor:
         """(views, V, 3) of unit normals (V, 3) seen from unit `towards` (views, V, 3)."""
         facing, mirrored = mirrored_at(normals, towards)
-        where = mirrored[None, :, :, None].to(self.table)
-        found = torch.nn.functional.grid_sample(self.table, where, align_corners=True)
-        return found[0, ..., 0].movedim(0, -1).to(normals) * _grazing(facing)
+        x, y, z = mirrored.to(self.table).unbind(-1)
+        scale = RADIUS / (1 + z.abs())
+        where = torch.stack([(x * scale + torch.where(z < 0, -1, 1)) / 2, y * scale], -1)
+        found = torch.nn.functional.grid_sample(self.table, where[None], align_corners=True)
+        return found[0].movedim(0, -1).to(normals) * _grazing(facing)
 
 
 @lru_cache(maxsize=2)
-def _lobes_on_grid(device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Every lobe (GRID, GRID, GRID, LOBES) at the grid's points z, y, x: the same in all steps."""
-    axis = torch.linspace(-1, 1, GRID, device=device, dtype=dtype)
-    points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")[::-1], -1)  # x first
+def _lobes_on_maps(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Every lobe (SIDE, 2 SIDE, LOBES) at the maps' points: the same in all steps."""
+    y, x = (torch.linspace(-1, 1, n, device=device, dtype=dtype) for n in (SIDE, 2 * SIDE))
+    y, x = torch.meshgrid(y, x, indexing="ij")
+    up = torch.where(x < 0, -1, 1).to(x)
+    u, v = (2 * x - up) / RADIUS, y / RADIUS
+    squared = u * u + v * v
+    points = torch.stack([2 * u, 2 * v, (1 - squared) * up], -1) / (1 + squared)[..., None]
     return torch.exp(SHARPNESS * (points @ _directions(points).T - 1))
 
 

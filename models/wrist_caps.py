@@ -14,31 +14,44 @@ from models.forearm import open_edges
 
 
 def capped(
-    verts: Tensor, faces: Tensor, appearance: Appearance | None
+    verts: Tensor,
+    faces: Tensor,
+    appearance: Appearance | None,
+    cap_albedo: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Appearance | None]:
-    """The mesh with a fan over each loop of open edges, in the median albedo of its hand.
+    """The mesh with a fan over each loop of open edges.
 
-    verts (V, 3), faces (F, 3). Caps have vertices of their own, after the others, so that they are
-    shaded by their own normals; faces, too, are appended.
+    verts (V, 3), faces (F, 3); cap_albedo (caps, 3), in `rims`' order, is the median albedo of
+    each cap's hand unless given. Caps have vertices of their own, after the others, so that they
+    are shaded by their own normals; faces, too, are appended.
     """
-    rim = open_edges(faces)
-    if len(rim) == 0:
+    found = rims(faces, len(verts))
+    if not found:
         return verts, faces, appearance
-    hand_of = _parts(faces, len(verts)).to(verts.device)
     corners, cap_faces, colors, count = [verts], [faces], [], len(verts)
-    for hand in hand_of[rim[:, 0]].unique():
-        start, end = verts[rim[hand_of[rim[:, 0]] == hand]].unbind(1)  # (E, 3) each
+    for number, (hand, rim) in enumerate(found):
+        start, end = verts[rim].unbind(1)  # (E, 3) each
         middle = start.mean(0, keepdim=True)
         own = torch.stack([end, start, middle.expand_as(start)], 1).reshape(-1, 3)
         corners.append(own)
         cap_faces.append(count + torch.arange(len(own), device=faces.device).view(-1, 3).to(faces))
         count += len(own)
         if appearance is not None:
-            albedo = appearance.albedo[hand_of == hand].median(0).values
-            colors.append(albedo.expand(len(own), 3))
+            albedo = appearance.albedo
+            color = albedo[hand].median(0).values if cap_albedo is None else cap_albedo[number]
+            colors.append(color.to(albedo).expand(len(own), 3))
     if appearance is not None:
         appearance = replace(appearance, albedo=torch.cat([appearance.albedo, *colors]))
     return torch.cat(corners), torch.cat(cap_faces), appearance
+
+
+def rims(faces: Tensor, num_verts: int) -> list[tuple[Tensor, Tensor]]:
+    """For each cap its hand's vertices (num_verts,) bool and its rim's edges (E, 2)."""
+    rim = open_edges(faces)
+    if len(rim) == 0:
+        return []
+    part = _parts(faces, num_verts).to(faces.device)
+    return [(part == k, rim[part[rim[:, 0]] == k]) for k in part[rim[:, 0]].unique()]
 
 
 def _parts(faces: Tensor, count: int) -> Tensor:

@@ -51,17 +51,23 @@ class Photos:
         widths = self.cameras.sizes[:, 1].to(view.device)
         return PixelRows(self.table[self.starts[view] + y * widths[view] + x])
 
-    def rows(self, views: Sequence[int] | None = None) -> PixelRows:
-        """All rows of some views; of all views by default."""
-        if views is None:
-            return PixelRows(self.table)
-        counts = self.cameras.sizes.prod(1)
-        spans = [slice(int(self.starts[v]), int(self.starts[v] + counts[v])) for v in views]
-        return PixelRows(torch.cat([self.table[span] for span in spans]))
+    def rows(self) -> PixelRows:
+        """All rows."""
+        return PixelRows(self.table)
 
-    def masked(self, views: Sequence[int] | None = None) -> float:
-        """Sum of squared mask over the pixels whose mask is believed, of some views or all."""
-        rows = self.rows(views)
+    def of_views(self, views: Sequence[int]) -> Photos:
+        """Some of the views, in the order given."""
+        counts = self.cameras.sizes.prod(1)[list(views)]
+        first = self.starts[list(views)].tolist()
+        spans = [slice(start, start + count) for start, count in zip(first, counts.tolist())]
+        starts = (torch.cumsum(counts, 0) - counts).to(self.starts)
+        return Photos(
+            self.cameras[list(views)], torch.cat([self.table[span] for span in spans]), starts
+        )
+
+    def masked(self) -> float:
+        """Sum of squared mask over the pixels whose mask is believed."""
+        rows = self.rows()
         return float((rows.mask.square() * rows.silhouette).sum())
 
 

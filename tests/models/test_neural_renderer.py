@@ -8,7 +8,8 @@ import torch
 
 import models.neural_renderer
 from models.neural_inputs import INPUTS, net_shape, pixel_inputs
-from models.neural_renderer import NeuralRenderer, Painter
+from models.neural_painter import Painter
+from models.neural_renderer import NeuralRenderer
 from models.renderer_unet import ImageUNet
 from models.rerender import render_mesh
 from models.specular import LOBES, Highlights

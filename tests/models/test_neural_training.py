@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from models import neural_training
+from models.neural_inputs import net_shape
 from models.neural_pixels import TrainingPixels, folds
 from models.neural_strengths import (
     STRENGTHS,
@@ -82,11 +84,14 @@ def test_nothing_is_added_that_held_out_views_dislike(scene):
     assert strengths_report(scores, [1, 4])["chosen"] == [0, 0]
 
 
-def test_a_view_that_gets_worse_weighs_more_than_one_that_gets_better():
+def test_what_spoils_a_view_is_passed_over():
+    """A smaller gain in both views is better than a larger one that a view pays for."""
     scores = torch.full((2, len(STRENGTHS)), 30.0).numpy()
-    scores[:, 3] += [0.5, -0.1]  # 0.5 - 3 * 0.1 is still worth it
+    scores[:, 3] += [1.5, 0.1]
     assert best_strengths(scores) == 3
-    scores[:, 3] += [0, -0.2]
+    scores[:, 5] += [0.3, 0.2]
+    assert best_strengths(scores) == 5
+    scores[:, [3, 5]] -= 1
     assert best_strengths(scores) == 0
 
 
@@ -105,6 +110,22 @@ def test_a_loss_that_turns_nan_leaves_the_last_good_state(scene):
     assert trained.stopped == 31
     assert torch.equal(trained.model.features, kept[0])
     assert all(value.isfinite().all() for value in trained.model.state_dict().values())
+
+
+@pytest.mark.parametrize(("preset", "half"), [("small", False), ("paper", True)])
+def test_wide_networks_learn_in_bfloat16_where_the_processor_has_it(
+    scene, monkeypatch, preset, half
+):
+    monkeypatch.setattr(neural_training, "cpu_has_bfloat16", lambda: True)
+    shape, views = net_shape("mlp", preset), len(scene.photos.starts)
+    trained = fresh("mlp", shape, len(scene.start.verts), views, "cpu")
+    seen, layer = [], trained.model.network.hidden[0]
+    layer.register_forward_hook(lambda _, __, output: seen.append(output.dtype))
+    config = short_config("batch=300").neural_render
+    train(trained, scene.mesh, scene.pixels, config, 12)
+    assert set(seen) == {torch.bfloat16 if half else torch.float32}
+    assert trained.history[-1] < trained.history[0]
+    assert all(value.dtype == torch.float32 for value in trained.model.parameters())
 
 
 def test_exposures_are_neutral_on_average():

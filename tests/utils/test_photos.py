@@ -110,3 +110,14 @@ def test_masked_counts_believed_mask_pixels(scale):
 def test_a_crop_of_one_pixel_survives_shrinking():
     photos = pack_photos([crop((99, 99, 100, 100))], ring_of_cameras(1, (100, 100)), 0.25)
     assert photos.table.shape == (1, 6) and photos.cameras.sizes.tolist() == [[1, 1]]
+
+
+def test_some_views_are_as_in_all():
+    """Photos of different sizes, taken in another order."""
+    crops = [crop((0, 0, 8, 8)), crop((2, 1, 8, 8)), crop((0, 3, 5, 7))]
+    photos = pack_photos(crops, ring_of_cameras(3, (8, 8)), 1.0)
+    some = photos.of_views([2, 0])
+    assert torch.equal(some.cameras.t, photos.cameras.t[[2, 0]])
+    assert len(some.table) == 4 * 5 + 8 * 8
+    view, y, x = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 3, 0, 7]), torch.tensor([4, 2, 0, 5])
+    assert torch.equal(some.at(view, y, x).rows, photos.at(2 - 2 * view, y, x).rows)

@@ -22,12 +22,21 @@ from utils.render import kernels_fragments as kf
 from utils.render import kernels_interpolate as ki
 from utils.render import kernels_pairs as kp
 from utils.render import kernels_raster as kr
+from utils.render import kernels_samples as ks
 from utils.render import kernels_transform as kt
 from utils.render.cpu_functions import FEW, Geometry, as_array, interpolate, transform
 from utils.render.fragments import Fragments, Pairs
+from utils.render.samples import Samples, nearest_of, numbered
 from utils.render.threads import Scratch, deal, keep_memory, run, split, thread_count
 
-__all__ = ["boundary_gradient", "interpolate", "rasterize", "surface_pairs", "transform"]
+__all__ = [
+    "boundary_gradient",
+    "interpolate",
+    "rasterize",
+    "samples",
+    "surface_pairs",
+    "transform",
+]
 
 
 @dataclass
@@ -61,7 +70,7 @@ def prepare_kernels() -> None:
     Numba itself looks at a kernel's own file only, not at those it takes functions and constants
     from.
     """
-    modules = (fragments_module, simd, kernels_fill, kr, kf, kp, ki, kt)
+    modules = (fragments_module, simd, kernels_fill, kr, kf, kp, ki, kt, ks)
     sources = [Path(module.__file__) for module in modules]
     newest = max(source.stat().st_mtime for source in sources)
     cached = [
@@ -203,3 +212,29 @@ def surface_pairs(fragments: Fragments) -> Pairs:
     )
     own = [slice(first, first + n) for first, n in zip(rooms.tolist(), found.tolist())]
     return Pairs(*(torch.from_numpy(np.concatenate([a[s] for s in own])) for a in pairs))
+
+
+def samples(fragments: Fragments, chosen: Tensor, side: int, near: float) -> Samples:
+    """Samples of chosen (E,) fragments; see `Renderer.samples`. Each thread draws some faces."""
+    verts, faces = as_array(fragments.verts_px), fragments.faces.numpy()
+    number = numbered(fragments, chosen).numpy()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        xy = verts[..., :2] / verts[..., 2:]
+    shape = len(chosen), side * side
+    cuts = split(0, len(faces), thread_count() if len(faces) > FEW else 1)
+    parts = [
+        (np.zeros(shape), np.full(shape, -1, np.int32), np.empty((*shape, 3), np.float32))
+        for _ in cuts
+    ]
+
+    def draw_part(cut: tuple[int, int], part: tuple[np.ndarray, ...]) -> None:
+        for view in range(len(verts)):
+            ks.draw_samples(
+                verts[view], faces, *cut, near, xy[view], number[view], side, *part
+            )  # fmt: skip
+
+    run(draw_part, list(zip(cuts, parts)))
+    _, face, bary = nearest_of(parts)
+    pixel, place = np.nonzero(face >= 0)
+    corners = faces[face[pixel, place]].astype(np.int64)
+    return Samples(*map(torch.from_numpy, (pixel, corners, bary[pixel, place])))

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from utils.cameras import Cameras
 from utils.errors import UserError
-from utils.render.fragments import Fragments, PixelValues
+from utils.render.fragments import Fragments, Pairs, PixelValues
+from utils.render.samples import Samples, samples_of_drawing
 from utils.render.silhouette import BoundaryGradient
 
 BACKENDS = ("auto", "cpu", "nvdiffrast", "pytorch3d")
@@ -122,13 +123,37 @@ class Renderer:
             values = torch.cat([values, background.expand(R, values.shape[1])])
         return self._boundary_values(fragments, values, surface=True)
 
+    @torch.no_grad()
+    def occlusions(self, fragments: Fragments) -> Tensor:
+        """The fragments (E,) int64, in order, beside which one part of the surface hides another.
+
+        Both pixels of such a pair are among them.
+        """
+        pairs = self._surface_pairs(fragments)
+        beside = torch.zeros(len(fragments), dtype=torch.bool, device=fragments.face.device)
+        for slots in (pairs.p, pairs.q):
+            beside[slots.long()] = True
+        return beside.nonzero()[:, 0]
+
+    @torch.no_grad()
+    def samples(self, fragments: Fragments, chosen: Tensor, side: int) -> Samples:
+        """What is seen at side x side points, evenly spread, of chosen (E,) int64 fragments."""
+        backend = self._backend(fragments.verts_px)
+        own = getattr(backend, "samples", None)
+        if own is None:
+            return samples_of_drawing(backend, fragments, chosen, side, self.near)
+        return own(fragments, chosen, side, self.near)
+
+    def _surface_pairs(self, fragments: Fragments) -> Pairs:
+        if fragments.surface_pairs is None:
+            fragments.surface_pairs = self._backend(fragments.verts_px).surface_pairs(fragments)
+        return fragments.surface_pairs
+
     def _boundary_values(self, fragments: Fragments, image: Tensor, surface: bool) -> PixelValues:
         backend = self._backend(fragments.verts_px)
         pairs = [fragments.rim_pairs]
         if surface:
-            if fragments.surface_pairs is None:
-                fragments.surface_pairs = backend.surface_pairs(fragments)
-            pairs.append(fragments.surface_pairs)
+            pairs.append(self._surface_pairs(fragments))
         value = BoundaryGradient.apply(
             fragments.verts_px, image.float(), fragments, pairs, backend.boundary_gradient
         )

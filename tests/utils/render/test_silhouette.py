@@ -173,7 +173,18 @@ def test_a_crease_is_no_occlusion():
     renderer = Renderer(faces, backend="cpu")
     fragments = renderer.rasterize_px(verts_px[None], torch.tensor([[8, 11]]), torch.tensor([50.0]))
     renderer.edge_gradient(fragments, fragments.bary)
-    assert len(fragments.surface_pairs.p) == 0
+    assert len(fragments.surface_pairs.p) == 0 and len(renderer.occlusions(fragments)) == 0
+
+
+def test_both_sides_of_an_occlusion_are_named():
+    """A near box of 4 x 3 pixels in a far one: its own border and the pixels beside it."""
+    renderer, fragments, _ = draw(box(2.5, 2.5, 6.5, 5.5, 2.0), box(-1, -1, 20, 20, 3.0))
+    found = {(int(fragments.y[k]), int(fragments.x[k])) for k in renderer.occlusions(fragments)}
+    near = {(y, x) for y in range(3, 6) for x in range(3, 7)} - {(4, 4), (4, 5)}
+    beside = {(y, x) for y in (2, 6) for x in range(3, 7)} | {
+        (y, x) for y in (3, 4, 5) for x in (2, 7)
+    }
+    assert found == near | beside
 
 
 def test_the_cpu_kernel_equals_the_formula():
