@@ -218,8 +218,6 @@ def samples(fragments: Fragments, chosen: Tensor, side: int, near: float) -> Sam
     """Samples of chosen (E,) fragments; see `Renderer.samples`. Each thread draws some faces."""
     verts, faces = as_array(fragments.verts_px), fragments.faces.numpy()
     number = numbered(fragments, chosen).numpy()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        xy = verts[..., :2] / verts[..., 2:]
     shape = len(chosen), side * side
     cuts = split(0, len(faces), thread_count() if len(faces) > FEW else 1)
     parts = [
@@ -229,9 +227,7 @@ def samples(fragments: Fragments, chosen: Tensor, side: int, near: float) -> Sam
 
     def draw_part(cut: tuple[int, int], part: tuple[np.ndarray, ...]) -> None:
         for view in range(len(verts)):
-            ks.draw_samples(
-                verts[view], faces, *cut, near, xy[view], number[view], side, *part
-            )  # fmt: skip
+            ks.draw_samples(verts[view], faces, *cut, near, number[view], side, *part)
 
     run(draw_part, list(zip(cuts, parts)))
     _, face, bary = nearest_of(parts)
