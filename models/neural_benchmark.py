@@ -23,12 +23,14 @@ import torch
 
 from models.evaluate_reconstruction import evaluate_reconstruction
 from models.neural_checkpoint import TrainedHands
+from models.neural_fit import drawn_mesh
 from models.neural_inputs import INPUTS, PRESETS, net_shape
+from models.neural_learning import learn
 from models.neural_painter import Painter
 from models.neural_pixels import TrainingPixels
 from models.neural_renderer import NeuralMesh, NeuralRenderer
 from models.neural_results import TrainingScan, WorldPainter, open_scan
-from models.neural_training import fresh, train
+from models.neural_training import fresh
 from utils.captures.evaluation_views import load_views
 from utils.cli import default_out_path, seed_everything
 from utils.config import load_config
@@ -69,11 +71,12 @@ def frames_per_second(scan: TrainingScan, net_type: str, preset: str) -> float:
 def held_out_psnr(scan: TrainingScan, views, config, inputs: Sequence[str]) -> np.ndarray:
     """Gains (views,) in dB over mesh shading, colours aligned; everything is added in full."""
     shape = replace(PRESETS["mlp", "small"], inputs=tuple(inputs))
-    mesh = NeuralMesh.of(scan.start.verts, scan.found.faces, scan.start.appearance)
+    start = scan.start
+    mesh = drawn_mesh(start.verts, start.faces, start.appearance, scan.photos)
     pixels, own = TrainingPixels.of(mesh, scan.photos), config.neural_render
     device = str(mesh.verts.device)
     trained = fresh("mlp", shape, len(mesh.verts), len(pixels.centers), device)
-    train(trained, mesh, pixels, own, own.steps, ", ".join(inputs))
+    learn(trained, mesh, pixels, own, ", ".join(inputs))
     painter = WorldPainter(TrainedHands(trained, mesh), scan.found)
     judged = evaluate_reconstruction(scan.found, views, renderers={"nr": painter.extended})
     scored = [view for view in judged.metrics["views"] if "nr" in view]

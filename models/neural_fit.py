@@ -20,6 +20,7 @@ from models.appearance_refit import refit_appearance
 from models.neural_caps import with_cap_colors
 from models.neural_checkpoint import TrainedHands
 from models.neural_inputs import net_shape
+from models.neural_learning import learn, settle_static
 from models.neural_pixels import TrainingPixels, folds
 from models.neural_progress import FitProgress
 from models.neural_refinement import SurfaceStart, refine_surface, silhouette_agreement
@@ -94,7 +95,7 @@ class _Fit:
         appearance = refit_appearance(self.start, photos, self.config, f"{title}, albedo")
         mesh = self.mesh_of(replace(self.start, appearance=appearance), photos)
         pixels = self.pixels.of_views(rest)
-        trained = train(self.untrained(), mesh, pixels, own, own.steps, title)
+        trained = learn(self.untrained(), mesh, pixels, own, title)
         scores = try_strengths(trained, mesh, self.pixels, fold)
         return {**_part(trained), "appearance": appearance.as_dict(), "scores": scores.tolist()}
 
@@ -128,6 +129,7 @@ class _Fit:
         pixels = TrainingPixels.of(mesh, self.photos)
         rest, trained = pixels.of_views(self.without(fold)), self.restored(trial)
         train(trained, mesh, rest, own, own.finish_steps, "stage 2, judged")
+        settle_static(trained, mesh, rest)
         trained.model.strengths.copy_(torch.tensor(strengths))
         iou = silhouette_agreement(start.verts, start.faces, self.photos.of_views(fold))
         return {"psnr": view_psnr(trained, mesh, pixels, fold), "iou": iou}
@@ -136,7 +138,7 @@ class _Fit:
         """Stage 1 on the mesh that stays, with all views."""
         mesh, own = self.mesh_of(start, self.photos), self.config.neural_render
         pixels = TrainingPixels.of(mesh, self.photos)
-        trained = train(self.untrained(), mesh, pixels, own, own.steps, "all views")
+        trained = learn(self.untrained(), mesh, pixels, own, "all views")
         trained.model.strengths.copy_(torch.tensor(strengths))
         return _part(trained)
 

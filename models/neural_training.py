@@ -1,4 +1,4 @@
-"""Stage 1 of the neural renderer: features and network from the photos, the mesh as it is."""
+"""Training of the neural renderer: features and network from the photos, the mesh as it is."""
 
 from __future__ import annotations
 
@@ -13,35 +13,18 @@ from torch import Tensor, nn
 from torch.nn.functional import huber_loss
 from tqdm import tqdm
 
+from models.neural_exposure import Exposure
 from models.neural_inputs import NetShape, PixelInputs, pixel_inputs
 from models.neural_pixels import TrainingPixels
 from models.neural_renderer import NeuralMesh, NeuralRenderer
 from utils.config import Config
 
-WARM_UP = 20  # steps
+WARM_UP = 0.06  # of all steps, until the learning rate is full
 LAST_LR = 0.02  # share of the learning rate that is left at the end
 KEEP_EVERY = 25  # steps between copies to which a loss that turns nan falls back
 PATCH = 160  # pixels: side of a U-Net's training crops
 WIDE_MLP, WIDE_UNET = 128, 32  # widths from which bfloat16 pays
 BEND = 0.01  # of 1: colour errors beyond it pull no harder (Huber)
-
-
-class Exposure(nn.Module):
-    """A gain and an offset a view and channel, 1 and 0 on average: cameras differ in both.
-
-    Unseen views get none.
-    """
-
-    def __init__(self, views: int) -> None:
-        super().__init__()
-        self.log_gain = nn.Parameter(torch.zeros(views, 3))
-        self.offset = nn.Parameter(torch.zeros(views, 3))
-
-    def forward(self, colors: Tensor, view: Tensor) -> Tensor:
-        """Colours (N, 3) as the camera of `view` (N,) would show them."""
-        gain = (self.log_gain - self.log_gain.mean(0)).exp()
-        offset = self.offset - self.offset.mean(0)
-        return colors * gain[view] + offset[view]
 
 
 @dataclass
@@ -158,9 +141,11 @@ def make_optimizer(trained: Trained, config: Config) -> torch.optim.Optimizer:
 def learning_rate(steps: int) -> Callable[[int], float]:
     """Factor of the learning rate: a short rise, then half a cosine."""
 
+    steps = max(steps, 1)
+
     def factor(step: int) -> float:
-        wave = 0.5 * (1 + math.cos(math.pi * step / max(steps, 1)))
-        return min(1.0, (step + 1) / WARM_UP) * (LAST_LR + (1 - LAST_LR) * wave)
+        wave = 0.5 * (1 + math.cos(math.pi * step / steps))
+        return min(1.0, (step + 1) / (WARM_UP * steps)) * (LAST_LR + (1 - LAST_LR) * wave)
 
     return factor
 

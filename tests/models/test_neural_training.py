@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from models import neural_training
+from models.neural_exposure import Exposure
 from models.neural_inputs import net_shape
+from models.neural_learning import settle_static
 from models.neural_pixels import TrainingPixels, folds
 from models.neural_strengths import (
     STRENGTHS,
@@ -13,7 +15,7 @@ from models.neural_strengths import (
     try_strengths,
     view_psnr,
 )
-from models.neural_training import Exposure, fresh, train
+from models.neural_training import fresh, train
 from tests.neural_scenes import neural_scene, short_config, small_shape
 from utils.errors import UserError
 from utils.render import Renderer
@@ -136,3 +138,32 @@ def test_exposures_are_neutral_on_average():
     black, white = (exposure(torch.full((4, 3), value), views) for value in (0.0, 1.0))
     assert torch.allclose(black.mean(0), torch.zeros(3), atol=1e-6)
     assert torch.allclose((white - black).log().mean(0), torch.zeros(3), atol=1e-6)
+
+
+def test_an_exposure_starts_as_the_line_between_colours():
+    """Where a tenth of the pixels show something else."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.rand(4000, 3, generator=generator)
+    gain, offset = torch.tensor([1.2, 1.0, 0.8]), torch.tensor([0.03, 0.0, -0.02])
+    seen = drawn * gain + offset
+    seen[:400] = 0.9
+    exposure = Exposure(2)
+    exposure.fit(1, drawn, seen)
+    assert torch.allclose(exposure.log_gain[1].exp(), gain, atol=0.01)
+    assert torch.allclose(exposure.offset[1], offset, atol=0.01)
+    assert not exposure.log_gain[0].any()
+    view = torch.tensor([0, 1, 1])
+    assert torch.allclose(exposure.undo(exposure(drawn[:3], view), view), drawn[:3], atol=1e-5)
+
+
+def test_static_colours_are_what_photos_show_beyond_the_rest(scene):
+    """The mesh is grey, the photos' colours are its albedo's: the difference is found."""
+    trained = untrained(scene)
+    with torch.no_grad():
+        trained.model.features[:, :3] = 9.0  # whatever it was
+    settle_static(trained, scene.mesh, scene.pixels)
+    assert trained.model.strengths.tolist() == [1, 1]
+    seen = torch.bincount(scene.pixels.corners.flatten(), minlength=len(scene.start.verts))
+    assert not trained.model.features[seen == 0, :3].any()
+    before = view_psnr(untrained(scene), scene.mesh, scene.pixels, [2])
+    assert view_psnr(trained, scene.mesh, scene.pixels, [2]) > before + 3
