@@ -137,8 +137,8 @@ def trained_renderers(
     Named nr, or nr_mlp and nr_unet where both were trained. One that was trained on another mesh
     is left out, and that is said.
     """
-    from models.neural_checkpoint import checkpoint_path, load_checkpoint
-    from models.neural_results import WorldPainter
+    from models.neural.checkpoint import checkpoint_path, load_checkpoint
+    from models.neural.results import WorldPainter
 
     found = {}
     for net_type in NET_TYPES:

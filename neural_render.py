@@ -16,7 +16,7 @@ from utils.cli import Job, StageRecord, run_stage, stage_parser
 from utils.errors import UserError
 
 if TYPE_CHECKING:
-    from models.neural_results import WorldPainter
+    from models.neural.results import WorldPainter
     from models.reconstruction import Reconstruction
 
 CONFIG_KEYS = [
@@ -71,12 +71,12 @@ def neural_render(job: Job) -> None:
 
 def train(job: Job) -> None:
     """Both stages on one scan, and everything they write."""
-    from models.neural_checkpoint import checkpoint_path, mesh_name, save_checkpoint
-    from models.neural_fit import fit_renderer
-    from models.neural_inputs import net_shape
-    from models.neural_pretraining import load_pretrained
-    from models.neural_progress import FitProgress
-    from models.neural_results import (
+    from models.neural.checkpoint import checkpoint_path, mesh_name, save_checkpoint
+    from models.neural.fit import fit_renderer
+    from models.neural.inputs import net_shape
+    from models.neural.pretraining import load_pretrained
+    from models.neural.progress import FitProgress
+    from models.neural.results import (
         open_scan,
         save_refined_mesh,
         save_training_pictures,
@@ -114,7 +114,7 @@ def render(job: Job) -> None:
     """Draw any cameras."""
     from tqdm import tqdm
 
-    from models.neural_results import save_pictures
+    from models.neural.results import save_pictures
     from utils.captures.evaluation_views import load_views
 
     found, painter = open_painter(job)
@@ -175,8 +175,8 @@ def evaluate(job: Job) -> None:
 
 def open_painter(job: Job) -> tuple[Reconstruction, WorldPainter]:
     """The reconstruction and what was trained on it."""
-    from models.neural_checkpoint import checkpoint_path, load_checkpoint
-    from models.neural_results import WorldPainter
+    from models.neural.checkpoint import checkpoint_path, load_checkpoint
+    from models.neural.results import WorldPainter
     from models.reconstruction import load_reconstruction
 
     folder, net_type = results_folder(job), job.args.net_type

@@ -97,8 +97,8 @@ def open_renderer(
 
     import torch
 
-    from models.neural_checkpoint import checkpoint_path, load_checkpoint, reposed
-    from models.neural_results import WorldPainter
+    from models.neural.checkpoint import checkpoint_path, load_checkpoint, reposed
+    from models.neural.results import WorldPainter
     from models.unseen_light import light_for_unseen
 
     net_type = job.args.renderer

@@ -33,11 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def train_renderer(job: Job) -> None:
     """Open all scans, train on them in turn, write the weights."""
-    from models.neural_inputs import net_shape
-    from models.neural_pixels import TrainingPixels
-    from models.neural_pretraining import Example, pretrain, save_pretrained
-    from models.neural_renderer import NeuralMesh
-    from models.neural_results import open_scan
+    from models.neural.inputs import net_shape
+    from models.neural.pixels import TrainingPixels
+    from models.neural.pretraining import Example, pretrain, save_pretrained
+    from models.neural.renderer import NeuralMesh
+    from models.neural.results import open_scan
 
     args, config = job.args, job.config
     if min(args.rounds, args.steps) < 1:

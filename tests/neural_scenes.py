@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from models.neural_inputs import NetShape, net_shape
-from models.neural_pixels import TrainingPixels
-from models.neural_refinement import SurfaceStart
-from models.neural_renderer import NeuralMesh
+from models.neural.inputs import NetShape, net_shape
+from models.neural.pixels import TrainingPixels
+from models.neural.refinement import SurfaceStart
+from models.neural.renderer import NeuralMesh
 from tests.evaluation_scenes import FRAME, write_reconstruction
 from tests.ham_scenes import HamScene, hand_scene
 from utils.config import Config, load_config

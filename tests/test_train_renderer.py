@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models.neural_inputs import net_shape
-from models.neural_pretraining import Example, load_pretrained, pretrain, save_pretrained
-from models.neural_training import fresh, train
+from models.neural.inputs import net_shape
+from models.neural.pretraining import Example, load_pretrained, pretrain, save_pretrained
+from models.neural.training import fresh, train
 from models.specular import LOBES, lobe_responses, towards_cameras
 from tests.neural_scenes import SHORT, neural_scene, short_config, small_shape
 from utils.errors import UserError

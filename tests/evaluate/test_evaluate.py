@@ -211,7 +211,8 @@ def test_other_renderers_are_scored_beside_mesh_shading(folders, scene):
 
 def test_a_neural_renderer_that_was_trained_is_scored(folders, scene, capsys, monkeypatch):
     """One that can't be read, or is of another mesh, is left out and that is said."""
-    from models import neural_checkpoint, neural_results
+    from models.neural import checkpoint
+    from models.neural import results as neural_results
 
     path = folders[1] / "demo_sfs" / "1" / "checkpoints" / "unet_1.pth"
     path.parent.mkdir()
@@ -226,7 +227,7 @@ def test_a_neural_renderer_that_was_trained_is_scored(folders, scene, capsys, mo
         def extended(self, camera):
             return [np.full((*camera.sizes[0].tolist(), 3), 0.4, np.float32)]
 
-    monkeypatch.setattr(neural_checkpoint, "load_checkpoint", lambda *args: None)
+    monkeypatch.setattr(checkpoint, "load_checkpoint", lambda *args: None)
     monkeypatch.setattr(neural_results, "WorldPainter", Grey)
     path.touch()
     assert metrics_of(folders, "--overwrite")["mean"]["nr"]["psnr"] < 25

@@ -1,7 +1,7 @@
 import pytest
 
-from models.neural_benchmark import frames_per_second, input_sets, main
-from models.neural_results import open_scan
+from models.neural.benchmark import frames_per_second, input_sets, main
+from models.neural.results import open_scan
 from tests.neural_scenes import neural_scene
 from utils.config import load_config
 
@@ -18,7 +18,7 @@ def test_every_input_is_taken_away_or_added_once():
 
 def test_frames_are_counted(tmp_path, monkeypatch):
     neural_scene().write(tmp_path / "data", tmp_path / "out")
-    monkeypatch.setattr("models.neural_benchmark.LONGEST", 0.2)
+    monkeypatch.setattr("models.neural.benchmark.LONGEST", 0.2)
     scan = open_scan(tmp_path / "data", tmp_path / "out", "1", load_config(), "cpu")
     assert frames_per_second(scan, "mlp", "small") > 0
 

@@ -17,8 +17,8 @@ from tqdm import tqdm
 from models.appearance import Appearance
 from models.detail import PreconditionedVertices, UniformAdam
 from models.mending import mend
-from models.neural_inputs import net_shape, pixel_inputs
-from models.neural_training import learning_rate
+from models.neural.inputs import net_shape, pixel_inputs
+from models.neural.training import learning_rate
 from models.renderer_mlp import PixelMLP
 from models.specular import Highlights
 from utils.config import Config

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.neural_checkpoint import TrainedHands
-from models.neural_painter import Painter
-from models.neural_refinement import SurfaceStart
+from models.neural.checkpoint import TrainedHands
+from models.neural.painter import Painter
+from models.neural.refinement import SurfaceStart
 from models.reconstruction import Reconstruction, load_reconstruction
 from models.rerender import Rendering
 from utils.cameras import Cameras

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from models.neural_inputs import NetShape
-from models.neural_pixels import TrainingPixels
-from models.neural_renderer import NeuralMesh, make_network
-from models.neural_training import fresh, train
+from models.neural.inputs import NetShape
+from models.neural.pixels import TrainingPixels
+from models.neural.renderer import NeuralMesh, make_network
+from models.neural.training import fresh, train
 from utils.config import Config
 from utils.errors import UserError
 from utils.files import load_torch, save_torch

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from models.neural_renderer import NeuralMesh
+from models.neural.renderer import NeuralMesh
 from models.wrist_caps import rims
 from utils.mesh import vertex_normals
 from utils.photos import Photos

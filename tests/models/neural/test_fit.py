@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from models import neural_fit
-from models.neural_checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
-from models.neural_fit import fit_renderer
-from models.neural_painter import Painter
-from models.neural_progress import FitProgress
-from models.neural_refinement import refine_surface, silhouette_agreement
+from models.neural import fit as fit_module
+from models.neural.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
+from models.neural.fit import fit_renderer
+from models.neural.painter import Painter
+from models.neural.progress import FitProgress
+from models.neural.refinement import refine_surface, silhouette_agreement
 from models.reconstruction import load_reconstruction
 from tests.neural_scenes import neural_scene, short_config
 from utils.errors import UserError
@@ -73,7 +73,7 @@ def test_a_mesh_that_held_out_views_dislike_is_not_kept(scene, monkeypatch):
         noise = 0.03 * torch.randn(start.verts.shape, generator=torch.Generator().manual_seed(0))
         return start.verts + noise, start.appearance.albedo, []
 
-    monkeypatch.setattr(neural_fit, "refine_surface", spoilt)
+    monkeypatch.setattr(fit_module, "refine_surface", spoilt)
     fit = fit_renderer(scene.start, scene.photos, short_config())
     assert not fit.report["stage_2"]["kept"]
     assert torch.equal(fit.hands.mesh.verts, scene.start.verts)
@@ -92,7 +92,7 @@ def test_few_views_hold_none_out(scene):
 def test_an_interrupted_fit_goes_on(scene, tmp_path, monkeypatch, capsys):
     path, config = tmp_path / "progress.pt", short_config()
     with monkeypatch.context() as patch:
-        patch.setattr(neural_fit, "refine_surface", interrupt)
+        patch.setattr(fit_module, "refine_surface", interrupt)
         with pytest.raises(KeyboardInterrupt):
             fit_renderer(scene.start, scene.photos, config, progress=FitProgress(path, "same"))
     kept = load_torch(path)["parts"]

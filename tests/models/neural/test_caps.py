@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from models.neural_caps import with_cap_colors
+from models.neural.caps import with_cap_colors
 from tests.neural_scenes import neural_scene
 
 

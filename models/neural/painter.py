@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models.neural_inputs import pixel_inputs
-from models.neural_renderer import NeuralMesh, NeuralRenderer
+from models.neural.inputs import pixel_inputs
+from models.neural.renderer import NeuralMesh, NeuralRenderer
 from models.rerender import Rendering
 from utils.cameras import Cameras
 from utils.render import Renderer

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.neural_pixels import TrainingPixels
-from models.neural_renderer import NeuralMesh
-from models.neural_training import MeshKnowledge, Trained
+from models.neural.pixels import TrainingPixels
+from models.neural.renderer import NeuralMesh
+from models.neural.training import MeshKnowledge, Trained
 from utils.metrics.image import align_colors, psnr
 
 # Strengths of the static colour and of the network, the weakest first.

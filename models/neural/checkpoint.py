@@ -10,10 +10,10 @@ from typing import Any
 from torch import Tensor
 
 from models.appearance import Appearance
-from models.neural_exposure import Exposure
-from models.neural_inputs import NetShape
-from models.neural_renderer import NeuralMesh, NeuralRenderer
-from models.neural_training import Trained
+from models.neural.exposure import Exposure
+from models.neural.inputs import NetShape
+from models.neural.renderer import NeuralMesh, NeuralRenderer
+from models.neural.training import Trained
 from models.reconstruction import Reconstruction
 from utils.errors import UserError
 from utils.files import load_torch, save_torch

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from models.neural_inputs import net_shape
-from models.neural_painter import Painter
-from models.neural_renderer import NeuralRenderer
+from models.neural.inputs import net_shape
+from models.neural.painter import Painter
+from models.neural.renderer import NeuralRenderer
 from tests.neural_scenes import neural_scene
 
 FINE = 8  # samples along each side of a pixel that stand for all of it

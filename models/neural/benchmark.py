@@ -1,6 +1,6 @@
 """How fast the neural renderer draws, and what each input is worth: two questions, one command.
 
-`python -m models.neural_benchmark --data_path D --scan_id S` draws a scan that went through
+`python -m models.neural.benchmark --data_path D --scan_id S` draws a scan that went through
 mesh_sfs_optim.py, 512 x 334 and everything included (rasterise, encode, network), untrained, since
 that costs the same. With `--inputs --cameras F.npz --images DIR --masks DIR` it trains with each
 set of inputs and prints the PSNR in those cameras, which training does not see.
@@ -22,15 +22,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stages have it; re
 import torch
 
 from models.evaluate_reconstruction import evaluate_reconstruction
-from models.neural_checkpoint import TrainedHands
-from models.neural_fit import drawn_mesh
-from models.neural_inputs import INPUTS, PRESETS, net_shape
-from models.neural_learning import learn
-from models.neural_painter import Painter
-from models.neural_pixels import TrainingPixels
-from models.neural_renderer import NeuralMesh, NeuralRenderer
-from models.neural_results import TrainingScan, WorldPainter, open_scan
-from models.neural_training import fresh
+from models.neural.checkpoint import TrainedHands
+from models.neural.fit import drawn_mesh
+from models.neural.inputs import INPUTS, PRESETS, net_shape
+from models.neural.learning import learn
+from models.neural.painter import Painter
+from models.neural.pixels import TrainingPixels
+from models.neural.renderer import NeuralMesh, NeuralRenderer
+from models.neural.results import TrainingScan, WorldPainter, open_scan
+from models.neural.training import fresh
 from utils.captures.evaluation_views import load_views
 from utils.cli import default_out_path, seed_everything
 from utils.config import load_config

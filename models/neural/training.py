@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn.functional import huber_loss
 from tqdm import tqdm
 
-from models.neural_exposure import Exposure
-from models.neural_inputs import NetShape, PixelInputs, pixel_inputs
-from models.neural_pixels import TrainingPixels
-from models.neural_renderer import NeuralMesh, NeuralRenderer
+from models.neural.exposure import Exposure
+from models.neural.inputs import NetShape, PixelInputs, pixel_inputs
+from models.neural.pixels import TrainingPixels
+from models.neural.renderer import NeuralMesh, NeuralRenderer
 from utils.config import Config
 
 WARM_UP = 0.06  # of all steps, until the learning rate is full

@@ -16,17 +16,17 @@ import torch
 from torch import Tensor
 
 from models.appearance import Appearance
-from models.appearance_refit import refit_appearance
-from models.neural_caps import with_cap_colors
-from models.neural_checkpoint import TrainedHands
-from models.neural_inputs import net_shape
-from models.neural_learning import learn, settle_static
-from models.neural_pixels import TrainingPixels, folds
-from models.neural_progress import FitProgress
-from models.neural_refinement import SurfaceStart, refine_surface, silhouette_agreement
-from models.neural_renderer import NeuralMesh
-from models.neural_strengths import strengths_report, try_strengths, view_psnr
-from models.neural_training import Trained, fresh, train
+from models.neural.caps import with_cap_colors
+from models.neural.checkpoint import TrainedHands
+from models.neural.inputs import net_shape
+from models.neural.learning import learn, settle_static
+from models.neural.pixels import TrainingPixels, folds
+from models.neural.progress import FitProgress
+from models.neural.refinement import SurfaceStart, refine_surface, silhouette_agreement
+from models.neural.refit import refit_appearance
+from models.neural.renderer import NeuralMesh
+from models.neural.strengths import strengths_report, try_strengths, view_psnr
+from models.neural.training import Trained, fresh, train
 from utils.config import Config
 from utils.photos import Photos
 

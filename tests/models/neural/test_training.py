@@ -3,19 +3,19 @@
 import pytest
 import torch
 
-from models import neural_training
-from models.neural_exposure import Exposure
-from models.neural_inputs import net_shape
-from models.neural_learning import settle_static
-from models.neural_pixels import TrainingPixels, folds
-from models.neural_strengths import (
+from models.neural import training
+from models.neural.exposure import Exposure
+from models.neural.inputs import net_shape
+from models.neural.learning import settle_static
+from models.neural.pixels import TrainingPixels, folds
+from models.neural.strengths import (
     STRENGTHS,
     best_strengths,
     strengths_report,
     try_strengths,
     view_psnr,
 )
-from models.neural_training import fresh, train
+from models.neural.training import fresh, train
 from tests.neural_scenes import neural_scene, short_config, small_shape
 from utils.errors import UserError
 from utils.render import Renderer
@@ -118,7 +118,7 @@ def test_a_loss_that_turns_nan_leaves_the_last_good_state(scene):
 def test_wide_networks_learn_in_bfloat16_where_the_processor_has_it(
     scene, monkeypatch, preset, half
 ):
-    monkeypatch.setattr(neural_training, "cpu_has_bfloat16", lambda: True)
+    monkeypatch.setattr(training, "cpu_has_bfloat16", lambda: True)
     shape, views = net_shape("mlp", preset), len(scene.photos.starts)
     trained = fresh("mlp", shape, len(scene.start.verts), views, "cpu")
     seen, layer = [], trained.model.network.hidden[0]

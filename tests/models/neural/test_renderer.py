@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-import models.neural_renderer
-from models.neural_inputs import INPUTS, net_shape, pixel_inputs
-from models.neural_painter import Painter
-from models.neural_renderer import NeuralRenderer
+import models.neural.renderer
+from models.neural.inputs import INPUTS, net_shape, pixel_inputs
+from models.neural.painter import Painter
+from models.neural.renderer import NeuralRenderer
 from models.renderer_unet import ImageUNet
 from models.rerender import render_mesh
 from models.specular import LOBES, Highlights
@@ -112,9 +112,9 @@ def test_nothing_is_added_to_the_caps_of_wrists(scene):
 
 
 def test_visibility_is_worked_out_once_a_mesh(scene, monkeypatch):
-    calls, work_out = [], models.neural_renderer.visibility_harmonics
+    calls, work_out = [], models.neural.renderer.visibility_harmonics
     monkeypatch.setattr(
-        "models.neural_renderer.visibility_harmonics",
+        "models.neural.renderer.visibility_harmonics",
         lambda *surface: calls.append(1) or work_out(*surface),
     )
     mesh = replace(scene.mesh)  # another object: nothing is worked out for it yet

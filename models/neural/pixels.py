@@ -15,7 +15,7 @@ from utils.render import Renderer
 from utils.render.fragments import Fragments
 
 if TYPE_CHECKING:
-    from models.neural_renderer import NeuralMesh
+    from models.neural.renderer import NeuralMesh
 
 FEWEST_PIXELS = 256  # fewer comparable pixels of the hands are no capture of hands
 PROBE_SHARE = 6  # one view of so many is held out at once

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models.appearance_refit import refit_appearance
+from models.neural.refit import refit_appearance
 from tests.neural_scenes import neural_scene, short_config
 from utils.mesh import vertex_normals
 

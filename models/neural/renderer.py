@@ -3,8 +3,8 @@
 color = shading(x) + static * features(x)[:3] + residual * network(inputs(x, view))
 
 Shading is the mesh's own with its highlights, under the light of unseen views. It is all there is
-on the caps of open wrists (`models.neural_caps`). The two strengths are what views held out of
-training liked best (`models.neural_strengths`).
+on the caps of open wrists (`models.neural.caps`). The two strengths are what views held out of
+training liked best (`models.neural.strengths`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from models.appearance import Appearance
-from models.neural_inputs import COLOR, NetShape, PixelInputs, SurfaceTable
+from models.neural.inputs import COLOR, NetShape, PixelInputs, SurfaceTable
 from models.renderer_mlp import PixelMLP
 from models.renderer_unet import ImageUNet
 from models.specular import Highlights

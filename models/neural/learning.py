@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from models.neural_inputs import COLOR
-from models.neural_pixels import TrainingPixels
-from models.neural_renderer import NeuralMesh
-from models.neural_training import MeshKnowledge, Trained, train
+from models.neural.inputs import COLOR
+from models.neural.pixels import TrainingPixels
+from models.neural.renderer import NeuralMesh
+from models.neural.training import MeshKnowledge, Trained, train
 from utils.config import Config
 
 ROUNDS = 3  # of the weights' renewal

@@ -13,7 +13,7 @@ from models.appearance import Appearance
 from models.ham import Terms, decay
 from models.ham_state import HamState
 from models.lighting import light_spread
-from models.neural_refinement import SurfaceStart
+from models.neural.refinement import SurfaceStart
 from utils.camera_correction import SIZE
 from utils.config import Config
 from utils.mesh import vertex_normals

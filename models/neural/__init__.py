@@ -1,0 +1,1 @@
+"""The neural renderer: a mesh's shading, and what photos show beyond it."""
