@@ -89,8 +89,9 @@ def train(
     with tqdm(range(steps), desc=title, leave=False, dynamic_ncols=True) as bar:
         for step in bar:
             batch = draw()
+            inputs = known.inputs(trained.model, batch)
             with half_precision(trained.model):
-                colors = trained.model.colors(*known.inputs(trained.model, batch))
+                colors = trained.model.colors(*inputs)
             drawn = trained.exposure(colors, batch.view)
             loss = huber_loss(drawn, batch.color, delta=BEND) / BEND
             if not torch.isfinite(loss):
