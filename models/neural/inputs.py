@@ -54,7 +54,7 @@ class NetShape:
         return encoded + plain + (self.features if "features" in self.inputs else 0)
 
 
-SMALL_INPUTS = ("reflection", "shading", "visibility")
+SMALL_INPUTS = ("reflection", "visibility")
 PAPER_INPUTS = ("normal", "albedo", "position", "ray", "features")
 PRESETS = {
     ("mlp", "small"): NetShape(SMALL_INPUTS, 32, 3),
