@@ -152,18 +152,20 @@ def refine_level(
 def _optimizers(
     surface: PreconditionedVertices, appearance: Appearance, config: Config, level: Config
 ) -> list[torch.optim.Optimizer]:
+    return [UniformAdam([surface.u], lr=level.lr), appearance_optimizer(appearance, config)]
+
+
+def appearance_optimizer(appearance: Appearance, config: Config) -> torch.optim.Optimizer:
+    """Adam on albedo, light and gain, which get gradients."""
     for tensor in appearance.parameters():
         tensor.requires_grad_(True)
     light = [appearance.sh_coeff, appearance.gain]
-    return [
-        UniformAdam([surface.u], lr=level.lr),
-        torch.optim.Adam(
-            [
-                {"params": [appearance.albedo], "lr": config.albedo_lr},
-                {"params": light, "lr": config.sh_lr},
-            ]
-        ),
-    ]
+    return torch.optim.Adam(
+        [
+            {"params": [appearance.albedo], "lr": config.albedo_lr},
+            {"params": light, "lr": config.sh_lr},
+        ]
+    )
 
 
 def decay(steps: int) -> Callable[[int], float]:

@@ -71,8 +71,7 @@ def frames_per_second(scan: TrainingScan, net_type: str, preset: str) -> float:
 def held_out_psnr(scan: TrainingScan, views, config, inputs: Sequence[str]) -> np.ndarray:
     """Gains (views,) in dB over mesh shading, colours aligned; everything is added in full."""
     shape = replace(PRESETS["mlp", "small"], inputs=tuple(inputs))
-    start = scan.start
-    mesh = drawn_mesh(start.verts, start.faces, start.appearance, scan.photos)
+    mesh = drawn_mesh(scan.start, scan.photos)
     pixels, own = TrainingPixels.of(mesh, scan.photos), config.neural_render
     device = str(mesh.verts.device)
     trained = fresh("mlp", shape, len(mesh.verts), len(pixels.centers), device)

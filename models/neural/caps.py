@@ -32,12 +32,12 @@ def with_cap_colors(mesh: NeuralMesh, photos: Photos) -> NeuralMesh:
     shading = appearance.vertex_colors(vertex_normals(verts, faces))[0]
     factor = rows.color / renderer.interpolate(fragments, shading).clamp(min=DARK)
     usable = (rows.photometric > 0) & fragments.front_facing()
-    albedo, first, corner = [], len(mesh.faces), len(mesh.verts)
+    albedo, first = [], len(mesh.faces)
     for _, rim in found:
         own = usable & (fragments.face >= first) & (fragments.face < first + len(rim))
-        color = appearance.albedo[corner]
+        color = appearance.albedo[faces[first, 0]]
         if own.sum() >= FEWEST_PIXELS:
             color = (color * factor[own].median(0).values).clamp(0, 1)
         albedo.append(color)
-        first, corner = first + len(rim), corner + 3 * len(rim)
+        first += len(rim)
     return replace(mesh, cap_albedo=torch.stack(albedo))

@@ -43,9 +43,10 @@ class NeuralFit:
     report: dict[str, Any]
 
 
-def drawn_mesh(verts: Tensor, faces: Tensor, appearance: Appearance, photos: Photos) -> NeuralMesh:
+def drawn_mesh(start: SurfaceStart, photos: Photos) -> NeuralMesh:
     """The mesh as a renderer draws it: under the light of unseen views, with caps as in photos."""
-    return with_cap_colors(NeuralMesh.of(verts, faces.cpu().numpy(), appearance), photos)
+    mesh = NeuralMesh.of(start.verts, start.faces.cpu().numpy(), start.appearance)
+    return with_cap_colors(mesh, photos)
 
 
 @dataclass
@@ -63,13 +64,8 @@ class _Fit:
         self.shape = net_shape(self.net_type, own.preset, own.inputs)
         self.device = str(self.start.verts.device)
         self.views = list(range(len(self.photos.starts)))
-        self.mesh = self.mesh_of(self.start, self.photos)
-        self.pixels = TrainingPixels.of(self.mesh, self.photos)
+        self.pixels = TrainingPixels.of(drawn_mesh(self.start, self.photos), self.photos)
         self.folds = folds(self.pixels)
-
-    @staticmethod
-    def mesh_of(start: SurfaceStart, photos: Photos) -> NeuralMesh:
-        return drawn_mesh(start.verts, start.faces, start.appearance, photos)
 
     def untrained(self) -> Trained:
         made = fresh(self.net_type, self.shape, len(self.start.verts), len(self.views), self.device)
@@ -93,7 +89,7 @@ class _Fit:
         own, rest = self.config.neural_render, self.without(fold)
         photos = self.photos.of_views(rest)
         appearance = refit_appearance(self.start, photos, self.config, f"{title}, albedo")
-        mesh = self.mesh_of(replace(self.start, appearance=appearance), photos)
+        mesh = drawn_mesh(replace(self.start, appearance=appearance), photos)
         pixels = self.pixels.of_views(rest)
         trained = learn(self.untrained(), mesh, pixels, own, title)
         scores = try_strengths(trained, mesh, self.pixels, fold)
@@ -125,7 +121,7 @@ class _Fit:
         self, trial: dict[str, Any], strengths: Sequence[float], start: SurfaceStart, photos: Photos
     ) -> dict[str, Any]:
         """The first fold's PSNR after a little more training on a mesh, and its IoU with that."""
-        own, fold, mesh = self.config.neural_render, self.folds[0], self.mesh_of(start, photos)
+        own, fold, mesh = self.config.neural_render, self.folds[0], drawn_mesh(start, photos)
         pixels = TrainingPixels.of(mesh, self.photos)
         rest, trained = pixels.of_views(self.without(fold)), self.restored(trial)
         train(trained, mesh, rest, own, own.finish_steps, "stage 2, judged")
@@ -134,9 +130,9 @@ class _Fit:
         iou = silhouette_agreement(start.verts, start.faces, self.photos.of_views(fold))
         return {"psnr": view_psnr(trained, mesh, pixels, fold), "iou": iou}
 
-    def final(self, start: SurfaceStart, strengths: Sequence[float]) -> dict[str, Any]:
+    def final(self, mesh: NeuralMesh, strengths: Sequence[float]) -> dict[str, Any]:
         """Stage 1 on the mesh that stays, with all views."""
-        mesh, own = self.mesh_of(start, self.photos), self.config.neural_render
+        own = self.config.neural_render
         pixels = TrainingPixels.of(mesh, self.photos)
         trained = learn(self.untrained(), mesh, pixels, own, "all views")
         trained.model.strengths.copy_(torch.tensor(strengths))
@@ -174,9 +170,10 @@ def fit_renderer(
         appearance = Appearance(**surface["appearance"]).to(fit.device)
         start = replace(start, verts=surface["verts"].to(start.verts), appearance=appearance)
         report["stage_2"] = surface["report"]
-    last = progress.part("all views", lambda: fit.final(start, strengths))
+    mesh = drawn_mesh(start, photos)
+    last = progress.part("all views", lambda: fit.final(mesh, strengths))
     report |= {"history": last["history"], "stopped": last["stopped"]}
-    return NeuralFit(TrainedHands(fit.restored(last), fit.mesh_of(start, photos)), report)
+    return NeuralFit(TrainedHands(fit.restored(last), mesh), report)
 
 
 def _part(trained: Trained) -> dict[str, Any]:

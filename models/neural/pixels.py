@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from utils.errors import UserError
 from utils.photos import Photos
 from utils.render import Renderer
 from utils.render.fragments import Fragments
+from utils.render.samples import interpolate_at
 
 if TYPE_CHECKING:
     from models.neural.renderer import NeuralMesh
@@ -84,9 +84,7 @@ class TrainingPixels:
 
     def interpolate(self, values: Tensor) -> Tensor:
         """Values (V, C) of vertices at the pixels (N, C), differentiable in the values."""
-        return functional.embedding_bag(
-            self.corners, values, per_sample_weights=self.bary, mode="sum"
-        )
+        return interpolate_at(self.corners, self.bary, values)
 
 
 def folds(pixels: TrainingPixels) -> list[list[int]]:

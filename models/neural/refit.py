@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 from models.appearance import Appearance
-from models.ham import Terms, decay
+from models.ham import Terms, appearance_optimizer, decay
 from models.ham_state import HamState
 from models.lighting import light_spread
 from models.neural.refinement import SurfaceStart
@@ -36,14 +36,7 @@ def refit_appearance(
     with torch.no_grad():
         fragments = terms.render(start.verts, photos.cameras)
         pixels = photos.at(fragments.view, fragments.y, fragments.x)
-    for tensor in appearance.parameters():
-        tensor.requires_grad_(True)
-    optimizer = torch.optim.Adam(
-        [
-            {"params": [appearance.albedo], "lr": config.albedo_lr},
-            {"params": [appearance.sh_coeff, appearance.gain], "lr": config.sh_lr},
-        ]
-    )
+    optimizer = appearance_optimizer(appearance, config)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, decay(STEPS))
     for _ in tqdm(range(STEPS), desc=title, leave=False, dynamic_ncols=True):
         colors = appearance.colors_in(photos.cameras, start.verts, normals)

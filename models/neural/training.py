@@ -85,12 +85,12 @@ def train(
     optimizer = make_optimizer(trained, config)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate(steps))
     draw = _patches(pixels) if trained.model.net_type == "unet" else _batches(pixels, config.batch)
-    kept = _state(trained)
+    kept, arithmetic = _state(trained), half_precision(trained.model)
     with tqdm(range(steps), desc=title, leave=False, dynamic_ncols=True) as bar:
         for step in bar:
             batch = draw()
             inputs = known.inputs(trained.model, batch)
-            with half_precision(trained.model):
+            with arithmetic:
                 colors = trained.model.colors(*inputs)
             drawn = trained.exposure(colors, batch.view)
             loss = huber_loss(drawn, batch.color, delta=BEND) / BEND

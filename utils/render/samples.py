@@ -25,15 +25,18 @@ class Samples:
 
     def interpolate(self, attributes: Tensor) -> Tensor:
         """Vertex attributes (V, C) at the points (S, C)."""
-        return functional.embedding_bag(
-            self.corners, attributes, per_sample_weights=self.bary, mode="sum"
-        )
+        return interpolate_at(self.corners, self.bary, attributes)
 
     def mean_of(self, values: Tensor, otherwise: Tensor) -> Tensor:
         """Means (E, C) over each pixel's points of values (S, C); without any, `otherwise`."""
         summed = torch.zeros_like(otherwise).index_add_(0, self.pixel, values)
         count = torch.bincount(self.pixel, minlength=len(otherwise))[:, None]
         return torch.where(count > 0, summed / count.clamp(min=1), otherwise)
+
+
+def interpolate_at(corners: Tensor, bary: Tensor, attributes: Tensor) -> Tensor:
+    """Attributes (V, C) at points (N, C) with corners and bary (N, 3), differentiable in both."""
+    return functional.embedding_bag(corners, attributes, per_sample_weights=bary, mode="sum")
 
 
 def samples_of_drawing(
