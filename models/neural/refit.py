@@ -38,6 +38,7 @@ def refit_appearance(
         pixels = photos.at(fragments.view, fragments.y, fragments.x)
     optimizer = appearance_optimizer(appearance, config)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, decay(STEPS))
+    fitted = appearance.copy()
     for _ in tqdm(range(STEPS), desc=title, leave=False, dynamic_ncols=True):
         colors = appearance.colors_in(photos.cameras, start.verts, normals)
         loss = (
@@ -45,12 +46,12 @@ def refit_appearance(
             + config.albedo_weight * terms.surface.albedo(appearance.albedo)
             + config.light_weight * light_spread(appearance.sh_coeff)
         )
-        if not torch.isfinite(loss):  # kept: the step before
-            break
+        if not torch.isfinite(loss):
+            break  # what the step before had is kept
+        fitted = appearance.copy()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-    fitted = appearance.copy()
     fitted.normalise_()
     return fitted
