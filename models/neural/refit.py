@@ -53,5 +53,7 @@ def refit_appearance(
         loss.backward()
         optimizer.step()
         schedule.step()
+    else:
+        fitted = appearance.copy()
     fitted.normalise_()
     return fitted
