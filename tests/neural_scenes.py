@@ -54,16 +54,16 @@ class NeuralScene:
         save_mesh(folder / "ori_1.obj", self.scene.smooth.numpy(), self.scene.faces)
 
 
-def neural_scene(views: int = 6, pixels: int = 72) -> NeuralScene:
+def neural_scene(views: int = 6, pixels: int = 72, device: str = "cpu") -> NeuralScene:
     """A right hand in `views` photos."""
     scene = hand_scene(("right",), views, pixels)
     cameras = scene.cameras.normalised(FRAME)
     true, smooth = (FRAME.inverse().apply(x) for x in (scene.true, scene.smooth))
     appearance = scene.appearance.copy()
     appearance.albedo = torch.full_like(appearance.albedo, 0.5)
-    faces = torch.from_numpy(scene.faces)
-    start = SurfaceStart(true.float(), smooth.float(), faces, appearance)
-    return NeuralScene(scene, start, pack_photos(scene.crops(), cameras, 1.0))
+    parts = (true.float(), smooth.float(), torch.from_numpy(scene.faces), appearance)
+    start = SurfaceStart(*(part.to(device) for part in parts))
+    return NeuralScene(scene, start, pack_photos(scene.crops(), cameras, 1.0, device))
 
 
 def small_shape(net_type: str = "mlp") -> NetShape:

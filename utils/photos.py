@@ -65,6 +65,13 @@ class Photos:
             self.cameras[list(views)], torch.cat([self.table[span] for span in spans]), starts
         )
 
+    def without_colors(self, views: Sequence[int]) -> Photos:
+        """The same, but no pixel of these views may be compared with a rendering."""
+        table, counts = self.table.clone(), self.cameras.sizes.prod(1)
+        for view in views:
+            table[self.starts[view] : self.starts[view] + counts[view], 4] = 0
+        return Photos(self.cameras, table, self.starts)
+
     def masked(self) -> float:
         """Sum of squared mask over the pixels whose mask is believed."""
         rows = self.rows()

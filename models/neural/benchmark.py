@@ -32,7 +32,7 @@ from models.neural.renderer import NeuralMesh, NeuralRenderer
 from models.neural.results import TrainingScan, WorldPainter, open_scan
 from models.neural.training import fresh
 from utils.captures.evaluation_views import load_views
-from utils.cli import default_out_path, seed_everything
+from utils.cli import default_out_path, resolve_device, seed_everything
 from utils.config import load_config
 from utils.errors import UserError
 from utils.orbit import orbit_cameras
@@ -92,6 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--scan_id", default="1", metavar="S", help="the scan D/S (default 1)")
     add("--out_path", type=Path, metavar="O", help="folder of the results (default as the stages')")
     add("--inputs", action="store_true", help="instead of speed: what each input is worth")
+    add("--device", choices=["auto", "cpu", "cuda"], default="cpu", help="default: %(default)s")
     for name, what in (("cameras", "param.npz"), ("images", "photos"), ("masks", "masks")):
         add(f"--{name}", type=Path, help=f"--inputs: {what} that training does not see")
     args = parser.parse_args(argv)
@@ -108,7 +109,7 @@ def _measure(args: argparse.Namespace) -> None:
         raise UserError("--inputs needs --cameras and --images; --masks are welcome")
     config = load_config()
     out = args.out_path or default_out_path(args.data_path)
-    scan = open_scan(args.data_path, out, args.scan_id, config, "cpu")
+    scan = open_scan(args.data_path, out, args.scan_id, config, resolve_device(args.device))
     if not args.inputs:
         for net_type, preset in PRESETS:
             speed = frames_per_second(scan, net_type, preset)

@@ -18,7 +18,7 @@ from torch import Tensor
 from models.appearance import Appearance
 from models.neural.caps import with_cap_colors
 from models.neural.checkpoint import TrainedHands
-from models.neural.inputs import net_shape
+from models.neural.inputs import PRESETS, net_shape
 from models.neural.learning import learn, settle_static
 from models.neural.pixels import TrainingPixels, folds
 from models.neural.progress import FitProgress
@@ -30,9 +30,8 @@ from models.neural.training import Trained, fresh, train
 from utils.config import Config
 from utils.photos import Photos
 
-# What a new mesh may lose in views held out of it, which the one before was fitted to.
-PSNR_SLACK = 0.02  # dB
-IOU_SLACK = 0.0015
+IOU_SLACK = 0.0015  # a new mesh may agree so much less with the masks if colours agree better
+GUIDE = PRESETS["mlp", "small"]  # stage 2 goes by such a renderer, whatever is trained
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,7 @@ class _Fit:
     def __post_init__(self) -> None:
         own = self.config.neural_render
         self.shape = net_shape(self.net_type, own.preset, own.inputs)
+        self.guides = self.net_type == "mlp" and self.shape == GUIDE  # what is trained may do it
         self.device = str(self.start.verts.device)
         self.views = list(range(len(self.photos.starts)))
         self.pixels = TrainingPixels.of(drawn_mesh(self.start, self.photos), self.photos)
@@ -95,33 +95,45 @@ class _Fit:
         scores = try_strengths(trained, mesh, self.pixels, fold)
         return {**_part(trained), "appearance": appearance.as_dict(), "scores": scores.tolist()}
 
-    def surface(self, trial: dict[str, Any], strengths: Sequence[float]) -> dict[str, Any]:
-        """Stage 2 without the views of the first fold, and whether they like its mesh."""
-        photos = self.photos.of_views(self.without(self.folds[0]))
-        appearance = Appearance(**trial["appearance"]).to(self.device)
-        old = replace(self.start, appearance=appearance)
-        verts, albedo, history = refine_surface(old, photos, self.config)
-        new = replace(old, verts=verts, appearance=replace(appearance, albedo=albedo))
-        before, after = (self.judged(trial, strengths, each, photos) for each in (old, new))
-        better = after["psnr"] > before["psnr"] - PSNR_SLACK
+    def try_surface(self, trial: dict[str, Any], strengths: Sequence[float]) -> dict[str, Any]:
+        """Stage 2 without the colours of the first fold, and whether these like its mesh."""
+        fold = self.folds[0]
+        old = replace(self.start, appearance=Appearance(**trial["appearance"]).to(self.device))
+        mesh = drawn_mesh(old, self.photos.of_views(self.without(fold)))
+        guide = self.restored(trial) if self.guides else self.guide(mesh, self.without(fold))
+        photos = self.photos.without_colors(fold)
+        verts, history = refine_surface(old, guide, mesh, photos, self.config)
+        new = replace(old, verts=verts)
+        before, after = (self.judged(trial, strengths, each) for each in (old, new))
+        better = after["psnr"] > before["psnr"]
         if before["iou"] is not None:
             better = better and after["iou"] > before["iou"] - IOU_SLACK
-        report = {"kept": better, "before": before, "after": after, "history": history}
-        start = self.start
-        if better:
-            start = replace(start, verts=verts)
-            start.appearance = refit_appearance(start, self.photos, self.config, "stage 2, albedo")
-        return {
-            "verts": start.verts.cpu(),
-            "appearance": start.appearance.as_dict(),
-            "report": report,
-        }
+        return {"kept": better, "before": before, "after": after, "history": history}
+
+    def surface(self) -> dict[str, Any]:
+        """Stage 2 with all views."""
+        mesh = drawn_mesh(self.start, self.photos)
+        verts, history = refine_surface(
+            self.start, self.guide(mesh, self.views), mesh, self.photos, self.config
+        )
+        return {"verts": verts.cpu(), "history": history}
+
+    def guide(self, mesh: NeuralMesh, views: list[int]) -> Trained:
+        """The renderer that stage 2 goes by: a small MLP trained in some views."""
+        made = (
+            self.untrained()
+            if self.guides
+            else fresh("mlp", GUIDE, len(mesh.verts), len(self.views), self.device)
+        )
+        pixels = TrainingPixels.of(mesh, self.photos).of_views(views)
+        return learn(made, mesh, pixels, self.config.neural_render, "stage 2, its renderer")
 
     def judged(
-        self, trial: dict[str, Any], strengths: Sequence[float], start: SurfaceStart, photos: Photos
+        self, trial: dict[str, Any], strengths: Sequence[float], start: SurfaceStart
     ) -> dict[str, Any]:
         """The first fold's PSNR after a little more training on a mesh, and its IoU with that."""
-        own, fold, mesh = self.config.neural_render, self.folds[0], drawn_mesh(start, photos)
+        own, fold = self.config.neural_render, self.folds[0]
+        mesh = drawn_mesh(start, self.photos.of_views(self.without(fold)))
         pixels = TrainingPixels.of(mesh, self.photos)
         rest, trained = pixels.of_views(self.without(fold)), self.restored(trial)
         train(trained, mesh, rest, own, own.finish_steps, "stage 2, judged")
@@ -166,10 +178,12 @@ def fit_renderer(
         report["strengths"] = report["tried"]["chosen"]
     strengths = report["strengths"]
     if own.joint_steps and trials:
-        surface = progress.part("stage 2", lambda: fit.surface(trials[0], strengths))
-        appearance = Appearance(**surface["appearance"]).to(fit.device)
-        start = replace(start, verts=surface["verts"].to(start.verts), appearance=appearance)
-        report["stage_2"] = surface["report"]
+        tried = progress.part("stage 2, tried", lambda: fit.try_surface(trials[0], strengths))
+        report["stage_2"] = tried
+        if tried["kept"]:
+            surface = progress.part("stage 2", fit.surface)
+            start = replace(start, verts=surface["verts"].to(start.verts))
+            tried["history"] = surface["history"]
     mesh = drawn_mesh(start, photos)
     last = progress.part("all views", lambda: fit.final(mesh, strengths))
     report |= {"history": last["history"], "stopped": last["stopped"]}

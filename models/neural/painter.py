@@ -12,7 +12,7 @@ from utils.cameras import Cameras
 from utils.render import Renderer
 from utils.render.fragments import Fragments
 
-FINER = 2  # samples along each side of a pixel in which one part hides another
+FINER = 4  # samples along each side of a pixel in which one part hides another
 
 
 class Painter:
@@ -39,8 +39,8 @@ class Painter:
         fragments = self.renderer.rasterize(camera, self.verts)
         values, number = self.renderer.interpolate(fragments, self.attributes), len(fragments)
         mixed = self.renderer.occlusions(fragments)
-        samples = self.renderer.samples(fragments, mixed, FINER)
-        values = torch.cat([values, samples.interpolate(self.attributes)])
+        surfaces = self.renderer.samples(fragments, mixed, FINER).surfaces()
+        values = torch.cat([values, surfaces.interpolate(self.attributes)])
         surface, features = values.tensor_split([self.known], 1)
         center = camera.centers().to(values)
         pixels = pixel_inputs(self.model.shape, surface, features, center, self.highlights)
@@ -48,7 +48,7 @@ class Painter:
         first = pixels.first(number)
         colors = own[:number] + self.model.image_colors(first, fragments.y, fragments.x)
         centers = own[mixed]
-        colors[mixed] += samples.mean_of(own[number:], centers) - centers
+        colors[mixed] += surfaces.blend(own[number:], centers) - centers
         return fragments, colors.clamp(0, 1)
 
     def render(self, camera: Cameras, background: float = 0.0) -> Rendering:

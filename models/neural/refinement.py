@@ -1,9 +1,10 @@
-"""Stage 2 of the neural renderer: the mesh once more, by the photos and a network of its own.
+"""Stage 2 of the neural renderer: the mesh once more, by what a trained renderer says of it.
 
-Vertices and albedo move under the geometric terms of HAM. What is compared with the photos is the
-mesh's shading under each view's light plus a small network that knows normals and mirrored rays
-but no vertex: features could explain a wrong surface away, this network cannot. In turn the
-renderer with features is trained on the new mesh, and held-out views decide whether it stays.
+Vertices move under the geometric terms of HAM so that the renderer's colours lie where the photos
+have them. The renderer is held still meanwhile, so that it cannot explain a wrong surface away, as
+features that are trained along would: its colours on the skin are what the views agree on, and a
+surface that is too far out or in shows them shifted. Where one finger hides another, the photos
+say where the border is.
 """
 
 from __future__ import annotations
@@ -17,18 +18,17 @@ from tqdm import tqdm
 from models.appearance import Appearance
 from models.detail import PreconditionedVertices, UniformAdam
 from models.mending import mend
-from models.neural.inputs import net_shape, pixel_inputs
-from models.neural.training import learning_rate
-from models.renderer_mlp import PixelMLP
-from models.specular import Highlights
+from models.neural.inputs import SurfaceTable, pixel_inputs
+from models.neural.renderer import NeuralMesh
+from models.neural.training import Trained, learning_rate
 from utils.config import Config
 from utils.losses import SurfaceTerms, photometric_loss, silhouette_loss
 from utils.mesh import vertex_normals
-from utils.photos import Photos
-from utils.render import Renderer
+from utils.photos import Photos, PixelRows
+from utils.render import Fragments, Renderer
 
 SHADED = 200_000  # pixels a step whose colours are compared
-INPUTS = ("reflection", "shading")  # visibility costs too much to follow a mesh that moves
+FARTHEST = 0.3  # of 1: larger colour errors at an occlusion pull no harder
 
 
 @dataclass
@@ -46,97 +46,128 @@ class SurfaceStart:
 
 
 class GeometryTerms:
-    """The weighted terms of stage 2."""
+    """The weighted terms of stage 2, by a renderer ('mlp') trained on `mesh`."""
 
-    def __init__(self, start: SurfaceStart, photos: Photos, config: Config):
-        self.config, self.photos = config, photos
+    def __init__(
+        self,
+        start: SurfaceStart,
+        trained: Trained,
+        mesh: NeuralMesh,
+        photos: Photos,
+        config: Config,
+    ) -> None:
+        self.config, self.photos, self.mesh = config, photos, mesh
+        self.model = trained.model
+        self.exposure = [part.detach() for part in trained.exposure.factors()]
         self.centers = photos.cameras.centers().to(start.verts)
         self.faces, self.renderer = start.faces, Renderer(start.faces)
         self.surface = SurfaceTerms(start.reference, start.faces.cpu().numpy())
-        self.shape = net_shape("mlp", "small", INPUTS)
-        self.network = PixelMLP(self.shape.size, self.shape.width, self.shape.depth)
-        self.network.to(start.verts.device)
-        self.masked = photos.masked()
-        lobes = start.appearance.lobes
-        self.highlights = None if lobes is None else Highlights(lobes.to(start.verts))
+        self.masked, self.highlights = photos.masked(), mesh.highlights()
+        self.features = self.model.features.detach()
 
-    def __call__(self, verts: Tensor, appearance: Appearance) -> dict[str, Tensor]:
+    def __call__(self, verts: Tensor) -> dict[str, Tensor]:
         """Every term times its weight."""
-        config = self.config
+        config, own = self.config, self.config.neural_render
         fragments = self.renderer.rasterize(self.photos.cameras, verts)
         rim = self.renderer.coverage(fragments)
         pixels = self.photos.at(rim.view, rim.y, rim.x)
         covered = pixels.first(rim.covered)
-        predicted, chosen = self._colors(verts, appearance, fragments)
-        weight = (covered.photometric * fragments.front_facing())[chosen]
+        values = self.renderer.interpolate(fragments, self._columns(verts))
+        terms = self.surface.weighted(config, verts, self.mesh.appearance.albedo)
+        del terms["albedo"]  # it stays
         return {
-            "sfs": config.sfs_weight
-            * photometric_loss(predicted, covered.color[chosen], weight, config.outlier_residual),
+            "sfs": own.photometric_factor * self._photometric(fragments, values, covered),
+            "occlusion": own.occlusion_weight * self._occlusion(fragments, values, covered),
             "mask": config.mask_weight
             * silhouette_loss(rim.value, pixels.mask, pixels.silhouette, self.masked),
-            **self.surface.weighted(config, verts, appearance.albedo),
+            **terms,
         }
 
-    def _colors(self, verts: Tensor, appearance: Appearance, fragments) -> tuple[Tensor, Tensor]:
-        """Colours of a random part of the fragments, and which these are."""
-        normals = vertex_normals(verts, self.faces)
-        shading = appearance.vertex_colors(normals)  # (views, V, 3)
-        parts = (verts, normals, shading, torch.ones_like(verts[:, :1]))
-        known = [part.expand(len(shading), *part.shape[-2:]) for part in parts]
-        values = self.renderer.interpolate(fragments, torch.cat(known, 2))
-        chosen = torch.randint(len(values), (min(SHADED, len(values)),), device=values.device)
-        chosen = chosen.sort().values
-        values, center = values[chosen], self.centers[fragments.view.long()[chosen]]
-        pixels = pixel_inputs(self.shape, values, values[:, :0], center, self.highlights)
-        return pixels.base + self.network(pixels.inputs), chosen
+    def _columns(self, verts: Tensor) -> Tensor:
+        """What the renderer is told at the vertices, and the features."""
+        normals, appearance = vertex_normals(verts, self.faces), self.mesh.appearance
+        visibility, skin = None, self.mesh.verts
+        if "visibility" in self.model.shape.inputs:
+            visibility = self.mesh.visibility[: len(verts)]  # follows a small motion
+        table = SurfaceTable.of(
+            verts,
+            normals,
+            appearance.vertex_colors(normals)[0],
+            torch.ones_like(verts[:, :1]),
+            visibility,
+            appearance.albedo,
+            skin,
+            self.model.shape,
+        )
+        return torch.cat([table.columns, self.features], 1)
+
+    def _colors(self, fragments: Fragments, values: Tensor, chosen: Tensor) -> Tensor:
+        """Colours of the chosen fragments in the exposure of their views."""
+        surface, features = values[chosen].tensor_split([-self.features.shape[1]], 1)
+        view = fragments.view.long()[chosen]
+        pixels = pixel_inputs(
+            self.model.shape, surface, features, self.centers[view], self.highlights
+        )
+        gain, offset = self.exposure
+        return self.model.own_colors(pixels, features) * gain[view] + offset[view]
+
+    def _photometric(self, fragments: Fragments, values: Tensor, pixels: PixelRows) -> Tensor:
+        """That of a random part of the fragments."""
+        count = len(values)
+        chosen = torch.randint(count, (min(SHADED, count),), device=values.device).sort().values
+        weight = (pixels.photometric * fragments.front_facing())[chosen]
+        predicted = self._colors(fragments, values, chosen)
+        return self.config.sfs_weight * photometric_loss(
+            predicted, pixels.color[chosen], weight, self.config.outlier_residual
+        )
+
+    def _occlusion(self, fragments: Fragments, values: Tensor, pixels: PixelRows) -> Tensor:
+        """Squared colour error beside occlusions, as a share of the masks' area.
+
+        It moves the border of the nearer surface, nothing else.
+        """
+        beside = self.renderer.occlusions(fragments)
+        with torch.no_grad():
+            image = values.new_zeros(len(values), 3)
+            image[beside] = self._colors(fragments, values, beside).clamp(0, 1)
+        drawn = self.renderer.occlusion_gradient(fragments, image)[beside]
+        error = (drawn - pixels.color[beside]).clamp(-FARTHEST, FARTHEST).square().mean(1)
+        return (error * pixels.photometric[beside]).sum() / max(self.masked, 1.0)
 
 
 def refine_surface(
-    start: SurfaceStart, photos: Photos, config: Config
-) -> tuple[Tensor, Tensor, list[dict[str, float]]]:
-    """Vertices (V, 3), albedo (V, 3) and the terms of every step.
+    start: SurfaceStart, trained: Trained, mesh: NeuralMesh, photos: Photos, config: Config
+) -> tuple[Tensor, list[dict[str, float]]]:
+    """Vertices (V, 3) and the terms of every step.
 
-    start.appearance is that in the views of `photos`. Folds and crossings that the steps left are
-    mended. When the loss turns nan the last good state is returned.
+    `trained` is an MLP renderer of `mesh`, the start as it is drawn; it stays as it is. Folds and
+    crossings that the steps left are mended. When the loss turns nan the last good state is
+    returned.
     """
-    own = config.neural_render
-    terms = GeometryTerms(start, photos, config)
-    appearance = start.appearance.copy()
-    appearance.albedo.requires_grad_(True)
-    faces = start.faces.cpu().numpy()
+    own, faces = config.neural_render, start.faces.cpu().numpy()
+    terms = GeometryTerms(start, trained, mesh, photos, config)
     surface = PreconditionedVertices(start.verts, faces, own.smoothness)
-    optimizers = [
-        UniformAdam([surface.u], lr=own.vertex_lr),
-        torch.optim.Adam(
-            [
-                {"params": [appearance.albedo], "lr": config.albedo_lr},
-                {"params": terms.network.parameters(), "lr": own.lr},
-            ]
-        ),
-    ]
-    steps, history = own.joint_steps, []
-    schedules = [torch.optim.lr_scheduler.LambdaLR(o, learning_rate(steps)) for o in optimizers]
-    best = start.verts, appearance.albedo.detach().clone()
-    with tqdm(range(steps), desc="stage 2", leave=False, dynamic_ncols=True) as bar:
+    optimizer = UniformAdam([surface.u], lr=own.vertex_lr)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate(own.joint_steps))
+    best, history = start.verts, []
+    with tqdm(range(own.joint_steps), desc="stage 2", leave=False, dynamic_ncols=True) as bar:
         for step in bar:
             verts = surface.verts()
-            losses = terms(verts, appearance)
+            losses = terms(verts)
             total = torch.stack(list(losses.values())).sum()
             if not torch.isfinite(total):
                 bar.write(f"stage 2: the loss turned nan in step {step}; kept the step before")
                 break
-            best = verts.detach(), appearance.albedo.detach().clone()
-            for optimizer in optimizers:
-                optimizer.zero_grad()
+            best = verts.detach()
+            optimizer.zero_grad()
             total.backward()
-            for optimizer, schedule in zip(optimizers, schedules):
-                optimizer.step()
-                schedule.step()
+            optimizer.step()
+            schedule.step()
             history.append({name: value.item() for name, value in losses.items()})
             history[-1]["total"] = total.item()
             bar.set_postfix(sfs=f"{history[-1]['sfs']:.4f}", mask=f"{history[-1]['mask']:.4f}")
-    mended, _ = mend(best[0].cpu().double().numpy(), start.reference.cpu().double().numpy(), faces)
-    return torch.from_numpy(mended).to(start.verts), best[1].clamp(0, 1), history
+    mended, _ = mend(best.cpu().double().numpy(), start.reference.cpu().double().numpy(), faces)
+    return torch.from_numpy(mended).to(start.verts), history
 
 
 @torch.no_grad()

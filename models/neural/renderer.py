@@ -70,8 +70,8 @@ class NeuralMesh:
         return Highlights(found.to(self.verts) * self.appearance.gain[0])
 
     @cached_property
-    def _visibility(self) -> Tensor:
-        """What the vertices of the closed mesh see of the world: seconds of work, done once."""
+    def visibility(self) -> Tensor:
+        """Harmonics (V + caps, 9) of what the closed mesh sees of the world, worked out once."""
         verts, faces, _ = self.closed()
         return visibility_harmonics(verts, faces, vertex_normals(verts, faces))
 
@@ -81,7 +81,7 @@ class NeuralMesh:
         normals = vertex_normals(verts, faces)
         shading, is_skin = appearance.vertex_colors(normals)[0], torch.zeros_like(verts[:, :1])
         is_skin[: len(self.verts)] = 1
-        visibility = self._visibility if "visibility" in shape.inputs else None
+        visibility = self.visibility if "visibility" in shape.inputs else None
         spots = verts if self.skin is None else capped(self.skin, faces[: len(self.faces)], None)[0]
         return SurfaceTable.of(
             verts, normals, shading, is_skin, visibility, appearance.albedo, spots, shape

@@ -15,6 +15,7 @@ from utils.metrics.image import align_colors, psnr
 
 # Strengths of the static colour and of the network, the weakest first.
 STATIC, NETWORK = (0.0, 0.25, 0.5, 0.75, 1.0), (0.0, 0.5, 0.75, 1.0)
+CAUTION = 0.5
 STRENGTHS = sorted(((s, n) for s in STATIC for n in NETWORK), key=sum)
 
 
@@ -50,11 +51,11 @@ def view_psnr(
 def best_strengths(scores: np.ndarray) -> int:
     """The place in STRENGTHS that is best by PSNR (views, STRENGTHS).
 
-    That which gains most over the mesh's own shading in all but one of six views: the mean gain
-    less a standard deviation. So a setting that helps most views and spoils a few is passed over.
+    That which gains most over the mesh's own shading, by the mean less CAUTION standard deviations:
+    a setting that helps most views and spoils a few is passed over.
     """
     gains = scores - scores[:, :1]
-    return int(np.argmax(gains.mean(0) - gains.std(0)))
+    return int(np.argmax(gains.mean(0) - CAUTION * gains.std(0)))
 
 
 def strengths_report(scores: np.ndarray, views: Sequence[int]) -> dict[str, Any]:

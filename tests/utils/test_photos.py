@@ -121,3 +121,14 @@ def test_some_views_are_as_in_all():
     assert len(some.table) == 4 * 5 + 8 * 8
     view, y, x = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 3, 0, 7]), torch.tensor([4, 2, 0, 5])
     assert torch.equal(some.at(view, y, x).rows, photos.at(2 - 2 * view, y, x).rows)
+
+
+def test_the_colours_of_a_view_can_be_left_out():
+    crops = [crop((0, 0, 8, 8)), crop((2, 1, 8, 8)), crop((0, 3, 5, 7))]
+    photos = pack_photos(crops, ring_of_cameras(3, (8, 8)), 1.0)
+    without = photos.without_colors([1])
+    view, y, x = torch.arange(3), torch.tensor([1, 1, 1]), torch.tensor([2, 3, 4])
+    assert photos.at(view, y, x).photometric.tolist() == [1, 1, 1]
+    assert without.at(view, y, x).photometric.tolist() == [1, 0, 1]
+    changed = (without.table != photos.table).any(1)
+    assert changed.sum() == 6 * 7 and without.masked() == photos.masked()

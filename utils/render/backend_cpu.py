@@ -217,7 +217,10 @@ def surface_pairs(fragments: Fragments) -> Pairs:
 def samples(fragments: Fragments, chosen: Tensor, side: int, near: float) -> Samples:
     """Samples of chosen (E,) fragments; see `Renderer.samples`. Each thread draws some faces."""
     verts, faces = as_array(fragments.verts_px), fragments.faces.numpy()
+    points = ks.points_of(verts, near, side)
     number = numbered(fragments, chosen).numpy()
+    places = (i[chosen].numpy() for i in (fragments.view, fragments.y, fragments.x))
+    tiles = ks.tiles_about(*places, number.shape)
     shape = len(chosen), side * side
     cuts = split(0, len(faces), thread_count() if len(faces) > FEW else 1)
     parts = [
@@ -227,10 +230,12 @@ def samples(fragments: Fragments, chosen: Tensor, side: int, near: float) -> Sam
 
     def draw_part(cut: tuple[int, int], part: tuple[np.ndarray, ...]) -> None:
         for view in range(len(verts)):
-            ks.draw_samples(verts[view], faces, *cut, near, number[view], side, *part)
+            own = verts[view], points[view], faces
+            ks.draw_samples(*own, *cut, near, number[view], tiles[view], side, *part)
 
     run(draw_part, list(zip(cuts, parts)))
-    _, face, bary = nearest_of(parts)
+    inv_z, face, bary = nearest_of(parts)
     pixel, place = np.nonzero(face >= 0)
     corners = faces[face[pixel, place]].astype(np.int64)
-    return Samples(*map(torch.from_numpy, (pixel, corners, bary[pixel, place])))
+    depth = (1 / inv_z[pixel, place]).astype(np.float32)
+    return Samples(*map(torch.from_numpy, (pixel, corners, bary[pixel, place], depth)))

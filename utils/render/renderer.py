@@ -121,7 +121,15 @@ class Renderer:
         if len(values) == N:
             background = torch.as_tensor(background, dtype=values.dtype, device=values.device)
             values = torch.cat([values, background.expand(R, values.shape[1])])
-        return self._boundary_values(fragments, values, surface=True)
+        return self._boundary_values(fragments, values)
+
+    def occlusion_gradient(self, fragments: Fragments, values: Tensor) -> Tensor:
+        """The same for values (N, C) on the fragments alone: boundaries between parts of the
+        surface move, those against the background do not. Returns (N, C).
+        """
+        image = values.new_zeros(len(fragments.pixel_x), values.shape[1])
+        image[: len(fragments)] = values
+        return self._boundary_values(fragments, image, rim=False).value[: len(fragments)]
 
     @torch.no_grad()
     def occlusions(self, fragments: Fragments) -> Tensor:
@@ -149,9 +157,11 @@ class Renderer:
             fragments.surface_pairs = self._backend(fragments.verts_px).surface_pairs(fragments)
         return fragments.surface_pairs
 
-    def _boundary_values(self, fragments: Fragments, image: Tensor, surface: bool) -> PixelValues:
+    def _boundary_values(
+        self, fragments: Fragments, image: Tensor, surface: bool = True, rim: bool = True
+    ) -> PixelValues:
         backend = self._backend(fragments.verts_px)
-        pairs = [fragments.rim_pairs]
+        pairs = [fragments.rim_pairs] if rim else []
         if surface:
             pairs.append(self._surface_pairs(fragments))
         value = BoundaryGradient.apply(

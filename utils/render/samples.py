@@ -16,22 +16,61 @@ from utils.render.fragments import Fragments
 @dataclass(frozen=True)
 class Samples:
     """S covered points of some pixels: pixel (S,) int64 which of these, corners (S, 3) int64
-    vertices and bary (S, 3) perspective-correct barycentrics of the face that is seen.
+    vertices and bary (S, 3) perspective-correct barycentrics of the face that is seen, depth (S,).
     """
 
     pixel: Tensor
     corners: Tensor
     bary: Tensor
+    depth: Tensor
+
+    def surfaces(self) -> Surfaces:
+        """The points of each pixel, nearer and farther than the middle of their depths."""
+        if len(self.pixel) == 0:
+            return Surfaces(self.pixel, self.depth, self.corners, self.bary, self.pixel)
+        pixels = int(self.pixel.max()) + 1
+        nearest, farthest = (
+            self.depth.new_zeros(pixels).scatter_reduce_(
+                0, self.pixel, self.depth, reduce, include_self=False
+            )
+            for reduce in ("amin", "amax")
+        )
+        behind = self.depth > ((nearest + farthest) / 2)[self.pixel]
+        surface = 2 * self.pixel + behind
+        order, count = surface.argsort(), torch.bincount(surface, minlength=2 * pixels)
+        found = count.nonzero()[:, 0]
+        pixel, count = found // 2, count[found]
+        share = count / torch.bincount(self.pixel, minlength=pixels)[pixel]
+        weights = self.bary[order] / count.repeat_interleave(count)[:, None]
+        return Surfaces(pixel, share, self.corners[order], weights, count.cumsum(0) - count)
+
+
+@dataclass(frozen=True)
+class Surfaces:
+    """The one or two surfaces that each of some pixels shows, L in all.
+
+    pixel (L,) int64 which of the pixels, share (L,) of it that shows the surface. Surface l is the
+    mean of some points: from first[l] on, corners (S, 3) with barycentrics by their number (S, 3).
+    """
+
+    pixel: Tensor
+    share: Tensor
+    corners: Tensor
+    weights: Tensor
+    first: Tensor
 
     def interpolate(self, attributes: Tensor) -> Tensor:
-        """Vertex attributes (V, C) at the points (S, C)."""
-        return interpolate_at(self.corners, self.bary, attributes)
+        """Mean vertex attributes (V, C) of each surface (L, C)."""
+        return functional.embedding_bag(
+            self.corners.flatten(), attributes, 3 * self.first,
+            per_sample_weights=self.weights.flatten(), mode="sum",
+        )  # fmt: skip
 
-    def mean_of(self, values: Tensor, otherwise: Tensor) -> Tensor:
-        """Means (E, C) over each pixel's points of values (S, C); without any, `otherwise`."""
-        summed = torch.zeros_like(otherwise).index_add_(0, self.pixel, values)
-        count = torch.bincount(self.pixel, minlength=len(otherwise))[:, None]
-        return torch.where(count > 0, summed / count.clamp(min=1), otherwise)
+    def blend(self, values: Tensor, otherwise: Tensor) -> Tensor:
+        """Pixels (E, C) as the mix of their surfaces' values (L, C); without any, `otherwise`."""
+        mixed = torch.zeros_like(otherwise).index_add_(0, self.pixel, self.share[:, None] * values)
+        shown = torch.bincount(self.pixel, minlength=len(otherwise))[:, None] > 0
+        return torch.where(shown, mixed, otherwise)
 
 
 def interpolate_at(corners: Tensor, bary: Tensor, attributes: Tensor) -> Tensor:
@@ -53,7 +92,7 @@ def samples_of_drawing(
     pixel = number[fine.view.long(), fine.y.long() // side, fine.x.long() // side].long()
     kept = torch.nonzero(pixel >= 0)[:, 0]
     corners = fragments.faces[fine.face[kept].long()].long()
-    return Samples(pixel[kept], corners, fine.bary[kept])
+    return Samples(pixel[kept], corners, fine.bary.detach()[kept], fine.depth.detach()[kept])
 
 
 def numbered(fragments: Fragments, chosen: Tensor) -> Tensor:

@@ -12,8 +12,10 @@ from models.neural.fit import fit_renderer
 from models.neural.painter import Painter
 from models.neural.progress import FitProgress
 from models.neural.refinement import refine_surface, silhouette_agreement
+from models.neural.renderer import NeuralMesh
+from models.neural.training import fresh
 from models.reconstruction import load_reconstruction
-from tests.neural_scenes import neural_scene, short_config
+from tests.neural_scenes import neural_scene, short_config, small_shape
 from utils.errors import UserError
 from utils.files import load_torch, save_torch
 from utils.mesh import vertex_normals
@@ -43,7 +45,9 @@ def test_stage_2_moves_a_smooth_hand_to_the_true_one(scene):
     start = replace(scene.start, verts=scene.start.reference)
     start = replace(start, appearance=scene.scene.appearance)
     config = short_config("joint_steps=40", "vertex_lr=0.01")
-    verts, _, history = refine_surface(start, scene.photos, config)
+    mesh = NeuralMesh.of(start.verts, scene.scene.faces, start.appearance)
+    shading = fresh("mlp", small_shape(), len(start.verts), len(scene.photos.starts), "cpu")
+    verts, history = refine_surface(start, shading, mesh, scene.photos, config)
     normals = vertex_normals(scene.start.verts, scene.start.faces)
     before, after = (
         ((x - scene.start.verts) * normals).sum(1).abs().mean() for x in (start.verts, verts)
@@ -71,12 +75,33 @@ def test_a_fit_says_what_views_held_out_said(fit):
 def test_a_mesh_that_held_out_views_dislike_is_not_kept(scene, monkeypatch):
     def spoilt(start, *rest):
         noise = 0.03 * torch.randn(start.verts.shape, generator=torch.Generator().manual_seed(0))
-        return start.verts + noise, start.appearance.albedo, []
+        return start.verts + noise, []
 
     monkeypatch.setattr(fit_module, "refine_surface", spoilt)
     fit = fit_renderer(scene.start, scene.photos, short_config())
     assert not fit.report["stage_2"]["kept"]
     assert torch.equal(fit.hands.mesh.verts, scene.start.verts)
+
+
+@pytest.mark.parametrize("net_type", ["mlp", "unet"])
+def test_a_mesh_that_held_out_views_like_stays(scene, monkeypatch, net_type):
+    """A rough start, which stage 2 makes the true one; whatever is trained, an MLP is its guide."""
+    true, guides = scene.start.verts, []
+
+    def mend(start, trained, mesh, photos, config):
+        guides.append(trained.model)
+        seen = [bool(photos.of_views([view]).rows().photometric.any()) for view in range(6)]
+        assert seen == [view not in hidden.pop() for view in range(6)]
+        return true, []
+
+    hidden = [[] for _ in range(6)] + [[1]] * 6  # first the trial, then all views
+    monkeypatch.setattr(fit_module, "refine_surface", mend)
+    noise = 0.03 * torch.randn(true.shape, generator=torch.Generator().manual_seed(0))
+    rough = replace(scene.start, verts=true + noise)
+    fit = fit_renderer(rough, scene.photos, short_config(), net_type)
+    assert fit.report["stage_2"]["kept"] and torch.equal(fit.hands.mesh.verts, true)
+    assert [model.net_type for model in guides] == ["mlp", "mlp"]
+    assert fit.hands.trained.model.net_type == net_type
 
 
 def test_few_views_hold_none_out(scene):

@@ -89,7 +89,7 @@ def test_nothing_is_added_that_held_out_views_dislike(scene):
 def test_what_spoils_a_view_is_passed_over():
     """A smaller gain in both views is better than a larger one that a view pays for."""
     scores = torch.full((2, len(STRENGTHS)), 30.0).numpy()
-    scores[:, 3] += [1.5, 0.1]
+    scores[:, 3] += [1.5, -0.3]
     assert best_strengths(scores) == 3
     scores[:, 5] += [0.3, 0.2]
     assert best_strengths(scores) == 5

@@ -163,6 +163,18 @@ def test_occlusion_moves_the_nearer_surface(near_first):
     assert shift_gradient(verts_px, other).abs().max() < 1e-3
 
 
+def test_an_occlusion_alone():
+    """A near box that juts out of a far one: its border against the far one moves, no other."""
+    renderer, fragments, verts_px = draw(box(2.5, 2.5, 6.5, 5.5, 2.0), box(-1, -1, 4.5, 20, 3.0))
+    values = renderer.interpolate(fragments, torch.tensor([1.0] * 4 + [0.25] * 4)[:, None])
+    image = renderer.occlusion_gradient(fragments, values)
+    assert torch.equal(image, values)
+    image.sum().backward()
+    # To the right: a column of 3 pixels turns dark; up and down: rows of 2 pixels even out.
+    assert shift_gradient(verts_px, slice(0, 4)).tolist() == pytest.approx([-0.75 * 3, 0], abs=1e-5)
+    assert not verts_px.grad[0, 4:].any()
+
+
 def test_a_crease_is_no_occlusion():
     """Two faces that meet at an edge, one steep: no boundary between them."""
     verts_px = torch.tensor(
