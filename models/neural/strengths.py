@@ -15,7 +15,7 @@ from utils.metrics.image import align_colors, psnr
 
 # Strengths of the static colour and of the network, the weakest first.
 STATIC, NETWORK = (0.0, 0.25, 0.5, 0.75, 1.0), (0.0, 0.5, 0.75, 1.0)
-CAUTION = 0.5
+CAUTION = 0.5  # standard deviations of the views' gains
 STRENGTHS = sorted(((s, n) for s in STATIC for n in NETWORK), key=sum)
 
 
