@@ -9,7 +9,7 @@ ground truth error.ply and error.png (the error drawn on the mesh), and metrics.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +17,9 @@ from utils.cli import Job, StageRecord, run_stage, stage_parser
 from utils.errors import UserError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from models.evaluation import Truth
+    from models.neural.results import WorldPainter
     from models.reconstruction import Reconstruction
-    from utils.cameras import Cameras
     from utils.captures.evaluation_views import EvaluationViews
 
 CONFIG_KEYS = ["out_mesh_dire"]
@@ -54,7 +52,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add("--images", type=Path, metavar="DIR", help="photos %%02d.png, one a camera")
     add("--masks", type=Path, metavar="DIR", help="masks %%02d.png, one a camera")
-    add("--gt_mesh", type=Path, metavar="F.ply", help="the true surface, world units")
+    add(
+        "--gt_mesh",
+        type=Path,
+        metavar="F.ply",
+        help="the true surface, world units (final_S.obj is judged beside S.obj)",
+    )
     add("--gt_keypoints", type=Path, metavar="F.xyz", help="42 true keypoints, left hand first")
     add(
         "--ablation",
@@ -82,8 +85,12 @@ def evaluate(job: Job) -> None:
     if record.is_current(inputs):
         print((folder / "eval" / name / "table.txt").read_text(encoding="utf-8"), end="")
         return
-    renderers = trained_renderers(folder, job.scan_id, reconstruction, job.device)
-    evaluation = evaluate_reconstruction(reconstruction, views, truth, renderers, seed=job.seed)
+    painters = trained_painters(folder, job.scan_id, reconstruction, job.device)
+    renderers = {name: painter.extended for name, painter in painters.items()}
+    meshes = {f"{name}'s mesh": painter.verts for name, painter in painters.items()}
+    evaluation = evaluate_reconstruction(
+        reconstruction, views, truth, renderers, seed=job.seed, meshes=meshes
+    )
     outputs = save_evaluation(folder / "eval" / name, reconstruction, views, evaluation)
     record.finish(outputs)
     print(f"look at {folder / 'eval' / name}")
@@ -129,10 +136,10 @@ def open_truth(mesh: Path | None, keypoints: Path | None) -> Truth | None:
     return Truth(load_mesh(mesh) if mesh is not None else None, points)
 
 
-def trained_renderers(
+def trained_painters(
     folder: Path, scan_id: str, reconstruction: Reconstruction, device: str
-) -> dict[str, Callable[[Cameras], Sequence[np.ndarray]]]:
-    """What neural_render.py trained on this very mesh, as `evaluate_reconstruction` takes it.
+) -> dict[str, WorldPainter]:
+    """What neural_render.py trained on this very mesh.
 
     Named nr, or nr_mlp and nr_unet where both were trained. One that was trained on another mesh
     is left out, and that is said.
@@ -150,7 +157,7 @@ def trained_renderers(
         except UserError as error:
             print(f"neural renderer left out: {error}")
             continue
-        found[f"nr_{net_type}"] = WorldPainter(hands, reconstruction).extended
+        found[f"nr_{net_type}"] = WorldPainter(hands, reconstruction)
     return {"nr": next(iter(found.values()))} if len(found) == 1 else found
 
 

@@ -51,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--render_path", type=Path, metavar="DIR", help="render: where %%02d.png go")
     add("--images", type=Path, metavar="DIR", help="eval: photos %%02d.png, one a camera")
     add("--masks", type=Path, metavar="DIR", help="eval: masks %%02d.png, one a camera")
+    add("--gt_mesh", type=Path, metavar="F.ply", help="eval: the true surface, world units")
     add("--name", metavar="NAME", help="eval: name of the results (default: the cameras')")
     add("--video", type=Path, metavar="F.mp4", help="turntable: the film, .mp4 or .gif")
     add("--frames", type=int, default=72, help="turntable: pictures in a turn (default 72)")
@@ -152,7 +153,7 @@ def turntable(job: Job) -> None:
 
 def evaluate(job: Job) -> None:
     """Scores in given cameras, beside the mesh's own shading, as evaluate.py has them."""
-    from evaluate import result_name
+    from evaluate import open_truth, result_name
     from models.evaluate_reconstruction import evaluate_reconstruction
     from models.evaluation_results import save_evaluation
     from utils.captures.evaluation_views import load_views
@@ -161,7 +162,10 @@ def evaluate(job: Job) -> None:
     size = tuple(found.cameras.sizes[0].tolist())
     views = load_views(args.cameras, args.images, args.masks, size)
     folder = results_folder(job) / "eval" / result_name(args.name, args.cameras)
-    evaluation = evaluate_reconstruction(found, views, renderers={"nr": painter.extended})
+    evaluation = evaluate_reconstruction(
+        *(found, views, open_truth(args.gt_mesh, None), {"nr": painter.extended}),
+        meshes={"nr's mesh": painter.verts},
+    )
     save_evaluation(folder, found, views, evaluation)
     for view in evaluation.metrics["views"]:
         if "nr" in view:

@@ -30,17 +30,19 @@ def evaluate_reconstruction(
     renderers: Mapping[str, Callable[[Cameras], Sequence[np.ndarray]]] | None = None,
     samples: int = 50_000,
     seed: int = 0,
+    meshes: Mapping[str, np.ndarray] | None = None,
 ) -> Evaluation:
     """All scores of a reconstruction in `views` and against `truth`.
 
     renderers: more ways to draw it than mesh shading, name -> function of a camera (world units)
     to its images (H, W, 3) RGB in [0, 1]; they are scored where the mesh is seen. `samples` are
-    drawn from each surface. Raises UserError where no view shows the hands, and where the truth
-    is of another size or place.
+    drawn from each surface. meshes: name -> vertices (V, 3), world units, of further meshes of the
+    same faces that are held against the truth. Raises UserError where no view shows the hands, and
+    where the truth is of another size or place.
     """
     lpips = load_lpips()
     appearances, light = appearance_in_views(reconstruction, views)
-    surface = score_truth(reconstruction, truth, samples, seed) if truth else None
+    surface = score_truth(reconstruction, truth, samples, seed, meshes or {}) if truth else None
     forearms = find_forearms(reconstruction, views.cameras, views.masks())
     results = [
         judge_view(reconstruction, views, view, appearances[view], forearms, renderers or {}, lpips)

@@ -191,22 +191,27 @@ def check_visible(
 
 
 def score_truth(
-    reconstruction: Reconstruction, truth: Truth, samples: int, seed: int
+    reconstruction: Reconstruction,
+    truth: Truth,
+    samples: int,
+    seed: int,
+    others: Mapping[str, np.ndarray],
 ) -> tuple[dict[str, Any], Comparison | None]:
     """Scores against the truth as plain data, and the surfaces' comparison if there is one.
 
-    Raises UserError where the truth is of another size or elsewhere.
+    others: vertices (V, 3), world units, of further meshes of the same faces; their scores follow
+    under their names. Raises UserError where the truth is of another size or elsewhere.
     """
     unit = world_unit(reconstruction.scale)
     scores: dict[str, Any] = {"unit_note": unit.note, "unit": unit.name}
     scores["mm_per_unit"] = unit.mm
     surface = None
     if truth.mesh is not None:
-        surface = compare_surfaces(
-            *(reconstruction.verts, reconstruction.faces, truth.mesh, unit.mm),
-            *(reconstruction.sides, samples, seed),
-        )
+        rest = truth.mesh, unit.mm, reconstruction.sides, samples, seed
+        surface = compare_surfaces(reconstruction.verts, reconstruction.faces, *rest)
         scores["surface"] = {"all": surface.scores, **surface.hands}
+        for name, verts in others.items():
+            scores["surface"][name] = compare_surfaces(verts, reconstruction.faces, *rest).scores
     if truth.keypoints is not None:
         scores["keypoints"] = _keypoint_scores(reconstruction, truth.keypoints, unit.mm)
     return scores, surface

@@ -43,7 +43,7 @@ def _save_renderings(folder: Path, result: ViewResult) -> list[Path]:
     number = f"{result.view:02d}.png"
     paths = [folder / f"{name}_{number}" for name in result.renderings]
     for path, rendering in zip(paths, result.renderings.values()):
-        save_image(path, rendering.image)
+        save_image(path, np.where(rendering.covered[..., None], rendering.image, 0))
     paths.append(folder / f"mesh_mask_{number}")
     save_image(paths[-1], result.shape.covered)
     return paths

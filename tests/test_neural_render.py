@@ -82,11 +82,15 @@ def test_render_any_cameras(trained, scene, run_main, tmp_path):
 def test_eval_is_better_than_the_meshs_own_shading(trained, run_main):
     capture = trained[0] / "1"
     options = ("--mode", "eval", "--cameras", capture / "camera" / "param.npz")
+    results = trained[1] / "demo_sfs" / "1"
     options += ("--images", capture / "img", "--masks", capture / "mask", "--name", "own")
+    options += ("--gt_mesh", results / "final_1.obj")
     done = run_main("neural_render.py", *arguments(trained, *options))
     assert done.returncode == 0, done.stderr
-    folder = trained[1] / "demo_sfs" / "1" / "eval" / "own"
-    mean = load_json(folder / "metrics.json")["mean"]
+    folder = results / "eval" / "own"
+    metrics = load_json(folder / "metrics.json")
+    mean, surface = metrics["mean"], metrics["truth"]["surface"]
+    assert surface["nr's mesh"]["to_truth"]["mean_mm"] < 1e-3 and "nr's mesh" in done.stdout
     assert mean["nr"]["psnr_aligned"] > mean["mesh"]["psnr_aligned"] + 1  # the mesh is grey
     assert (folder / "nr_00.png").is_file() and "neural renderer" in done.stdout
 

@@ -88,6 +88,10 @@ class PixelRows:
         """The first `count` rows."""
         return PixelRows(self.rows[:count])
 
+    def part(self, chosen: Tensor) -> PixelRows:
+        """The rows chosen (n,) by number or mask."""
+        return PixelRows(self.rows[chosen])
+
     @property
     def color(self) -> Tensor:
         """(N, 3) RGB in [0, 1]."""

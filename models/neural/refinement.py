@@ -3,13 +3,14 @@
 Vertices move under the geometric terms of HAM so that the renderer's colours lie where the photos
 have them. The renderer is held still meanwhile, so that it cannot explain a wrong surface away, as
 features that are trained along would: its colours on the skin are what the views agree on, and a
-surface that is too far out or in shows them shifted. Where one finger hides another, the photos
+surface that is too far out or in shows them shifted. From time to time its static colours, which
+are cheap to solve, are found again on the mesh so far. Where one finger hides another, the photos
 say where the border is.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,6 +20,8 @@ from models.appearance import Appearance
 from models.detail import PreconditionedVertices, UniformAdam
 from models.mending import mend
 from models.neural.inputs import SurfaceTable, pixel_inputs
+from models.neural.learning import settle_static
+from models.neural.pixels import TrainingPixels
 from models.neural.renderer import NeuralMesh
 from models.neural.training import Trained, learning_rate
 from utils.config import Config
@@ -28,6 +31,7 @@ from utils.photos import Photos, PixelRows
 from utils.render import Fragments, Renderer
 
 SHADED = 200_000  # pixels a step whose colours are compared
+RENEWAL = 20  # steps between which static colours are solved again
 FARTHEST = 0.3  # of 1: larger colour errors at an occlusion pull no harder
 
 
@@ -57,13 +61,18 @@ class GeometryTerms:
         config: Config,
     ) -> None:
         self.config, self.photos, self.mesh = config, photos, mesh
-        self.model = trained.model
+        self.trained, self.model = trained, trained.model
         self.exposure = [part.detach() for part in trained.exposure.factors()]
         self.centers = photos.cameras.centers().to(start.verts)
         self.faces, self.renderer = start.faces, Renderer(start.faces)
         self.surface = SurfaceTerms(start.reference, start.faces.cpu().numpy())
         self.masked, self.highlights = photos.masked(), mesh.highlights()
         self.features = self.model.features.detach()
+
+    def renew(self, verts: Tensor) -> None:
+        """Solve the renderer's static colours again on the mesh, whose vertices have moved."""
+        self.mesh = replace(self.mesh, verts=verts.detach())
+        settle_static(self.trained, self.mesh, TrainingPixels.of(self.mesh, self.photos))
 
     def __call__(self, verts: Tensor) -> dict[str, Tensor]:
         """Every term times its weight."""
@@ -72,12 +81,12 @@ class GeometryTerms:
         rim = self.renderer.coverage(fragments)
         pixels = self.photos.at(rim.view, rim.y, rim.x)
         covered = pixels.first(rim.covered)
-        values = self.renderer.interpolate(fragments, self._columns(verts))
+        columns = self._columns(verts)
         terms = self.surface.weighted(config, verts, self.mesh.appearance.albedo)
         del terms["albedo"]  # it stays
         return {
-            "sfs": own.photometric_factor * self._photometric(fragments, values, covered),
-            "occlusion": own.occlusion_weight * self._occlusion(fragments, values, covered),
+            "sfs": own.photometric_factor * self._photometric(fragments, columns, covered),
+            "occlusion": own.occlusion_weight * self._occlusion(fragments, columns, covered),
             "mask": config.mask_weight
             * silhouette_loss(rim.value, pixels.mask, pixels.silhouette, self.masked),
             **terms,
@@ -101,38 +110,42 @@ class GeometryTerms:
         )
         return torch.cat([table.columns, self.features], 1)
 
-    def _colors(self, fragments: Fragments, values: Tensor, chosen: Tensor) -> Tensor:
-        """Colours of the chosen fragments in the exposure of their views."""
-        surface, features = values[chosen].tensor_split([-self.features.shape[1]], 1)
-        view = fragments.view.long()[chosen]
+    def _colors(self, fragments: Fragments, columns: Tensor) -> Tensor:
+        """Colours (N, 3) of the fragments in the exposure of their views."""
+        values = self.renderer.interpolate(fragments, columns)
+        surface, features = values.tensor_split([-self.features.shape[1]], 1)
+        view = fragments.view.long()
         pixels = pixel_inputs(
             self.model.shape, surface, features, self.centers[view], self.highlights
         )
         gain, offset = self.exposure
         return self.model.own_colors(pixels, features) * gain[view] + offset[view]
 
-    def _photometric(self, fragments: Fragments, values: Tensor, pixels: PixelRows) -> Tensor:
+    def _photometric(self, fragments: Fragments, columns: Tensor, pixels: PixelRows) -> Tensor:
         """That of a random part of the fragments."""
-        count = len(values)
-        chosen = torch.randint(count, (min(SHADED, count),), device=values.device).sort().values
-        weight = (pixels.photometric * fragments.front_facing())[chosen]
-        predicted = self._colors(fragments, values, chosen)
+        count = len(fragments)
+        chosen = torch.randint(count, (min(SHADED, count),), device=columns.device).sort().values
+        part, pixels = fragments.part(chosen), pixels.part(chosen)
         return self.config.sfs_weight * photometric_loss(
-            predicted, pixels.color[chosen], weight, self.config.outlier_residual
+            self._colors(part, columns),
+            pixels.color,
+            pixels.photometric * part.front_facing(),
+            self.config.outlier_residual,
         )
 
-    def _occlusion(self, fragments: Fragments, values: Tensor, pixels: PixelRows) -> Tensor:
+    def _occlusion(self, fragments: Fragments, columns: Tensor, pixels: PixelRows) -> Tensor:
         """Squared colour error beside occlusions, as a share of the masks' area.
 
         It moves the border of the nearer surface, nothing else.
         """
         beside = self.renderer.occlusions(fragments)
+        pixels = pixels.part(beside)
         with torch.no_grad():
-            image = values.new_zeros(len(values), 3)
-            image[beside] = self._colors(fragments, values, beside).clamp(0, 1)
+            image = columns.new_zeros(len(fragments), 3)
+            image[beside] = self._colors(fragments.part(beside), columns).clamp(0, 1)
         drawn = self.renderer.occlusion_gradient(fragments, image)[beside]
-        error = (drawn - pixels.color[beside]).clamp(-FARTHEST, FARTHEST).square().mean(1)
-        return (error * pixels.photometric[beside]).sum() / max(self.masked, 1.0)
+        error = (drawn - pixels.color).clamp(-FARTHEST, FARTHEST).square().mean(1)
+        return (error * pixels.photometric).sum() / max(self.masked, 1.0)
 
 
 def refine_surface(
@@ -140,9 +153,9 @@ def refine_surface(
 ) -> tuple[Tensor, list[dict[str, float]]]:
     """Vertices (V, 3) and the terms of every step.
 
-    `trained` is an MLP renderer of `mesh`, the start as it is drawn; it stays as it is. Folds and
-    crossings that the steps left are mended. When the loss turns nan the last good state is
-    returned.
+    `trained` is an MLP renderer of `mesh`, the start as it is drawn; only its static colours
+    change. Folds and crossings that the steps left are mended. When the loss turns nan the last
+    good state is returned.
     """
     own, faces = config.neural_render, start.faces.cpu().numpy()
     terms = GeometryTerms(start, trained, mesh, photos, config)
@@ -153,6 +166,8 @@ def refine_surface(
     with tqdm(range(own.joint_steps), desc="stage 2", leave=False, dynamic_ncols=True) as bar:
         for step in bar:
             verts = surface.verts()
+            if step and step % RENEWAL == 0:
+                terms.renew(verts)
             losses = terms(verts)
             total = torch.stack(list(losses.values())).sum()
             if not torch.isfinite(total):

@@ -84,11 +84,12 @@ def open_scan(data: Path, out: Path, scan_id: str, config: Config, device: str) 
 
 
 class WorldPainter:
-    """Draws trained hands into cameras in world units."""
+    """Draws trained hands, verts (V, 3) in world units, into cameras in world units."""
 
     def __init__(self, hands: TrainedHands, found: Reconstruction) -> None:
         self._painter, self._frame = Painter(hands.trained.model, hands.mesh), found.frame
         self._device = hands.mesh.verts.device
+        self.verts = world_verts(hands, found)
 
     def render(self, camera: Cameras) -> Rendering:
         """The picture of one camera, on black."""
@@ -132,9 +133,14 @@ def save_training_pictures(
     return paths
 
 
+def world_verts(hands: TrainedHands, found: Reconstruction) -> np.ndarray:
+    """Vertices (V, 3) of the mesh that the renderer draws, world units."""
+    return found.frame.apply(hands.mesh.verts.cpu().double()).numpy()
+
+
 def save_refined_mesh(path: Path, hands: TrainedHands, found: Reconstruction) -> None:
     """The mesh that the renderer draws, world units, with its albedo."""
-    verts = found.frame.apply(hands.mesh.verts.cpu().double()).numpy()
+    verts = world_verts(hands, found)
     albedo = hands.mesh.appearance.albedo.cpu().clamp(0, 1).numpy()
     save_mesh(path, verts, found.faces, albedo)
 

@@ -206,11 +206,13 @@ def test_other_renderers_are_scored_beside_mesh_shading(folders, scene):
     mean = found.metrics["mean"]
     assert mean["nr"]["psnr"] < 25 < mean["mesh"]["psnr"]
     save_evaluation(results(folders), reconstruction, views, found)
-    assert load_image(results(folders) / "nr_00.png")[0, 0, 0] == pytest.approx(0.4, abs=0.01)
+    image, mask = (results(folders) / f"{name}_00.png" for name in ("nr", "mesh_mask"))
+    image, mask = load_image(image), load_mask(mask)
+    assert image[mask] == pytest.approx(0.4, abs=0.01) and (image[~mask] == 0).all()
 
 
-def test_a_neural_renderer_that_was_trained_is_scored(folders, scene, capsys, monkeypatch):
-    """One that can't be read, or is of another mesh, is left out and that is said."""
+def test_a_neural_renderer_that_was_trained_is_scored(folders, truth, capsys, monkeypatch):
+    """It and its mesh; one that can't be read, or is of another mesh, is left out and said."""
     from models.neural import checkpoint
     from models.neural import results as neural_results
 
@@ -222,7 +224,7 @@ def test_a_neural_renderer_that_was_trained_is_scored(folders, scene, capsys, mo
 
     class Grey:
         def __init__(self, hands, found):
-            pass
+            self.verts = found.verts + np.array([0.001, 0, 0])
 
         def extended(self, camera):
             return [np.full((*camera.sizes[0].tolist(), 3), 0.4, np.float32)]
@@ -230,7 +232,10 @@ def test_a_neural_renderer_that_was_trained_is_scored(folders, scene, capsys, mo
     monkeypatch.setattr(checkpoint, "load_checkpoint", lambda *args: None)
     monkeypatch.setattr(neural_results, "WorldPainter", Grey)
     path.touch()
-    assert metrics_of(folders, "--overwrite")["mean"]["nr"]["psnr"] < 25
+    metrics = metrics_of(folders, "--overwrite", *truth)
+    assert metrics["mean"]["nr"]["psnr"] < 25
+    surface = metrics["truth"]["surface"]
+    assert surface["all"]["chamfer_mm"] < 1e-4 < 0.3 < surface["nr's mesh"]["chamfer_mm"] < 1
     assert (results(folders) / "nr_00.png").is_file()
 
 

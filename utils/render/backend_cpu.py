@@ -7,7 +7,6 @@ faces and fragments are dealt out instead.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -27,7 +26,8 @@ from utils.render import kernels_transform as kt
 from utils.render.cpu_functions import FEW, Geometry, as_array, interpolate, transform
 from utils.render.fragments import Fragments, Pairs
 from utils.render.samples import Samples, nearest_of, numbered
-from utils.render.threads import Scratch, deal, keep_memory, run, split, thread_count
+from utils.render.shares import share_fragments, share_views
+from utils.render.threads import Scratch, keep_memory, run, split, thread_count
 
 __all__ = [
     "boundary_gradient",
@@ -40,15 +40,6 @@ __all__ = [
 
 
 @dataclass
-class Shares:
-    """What each thread does."""
-
-    views: list[np.ndarray]  # the views to which work can only be dealt out whole
-    items: list[np.ndarray]  # ranges (n, 3) of fragments: view, first, last + 1
-    copies: int  # of what belongs to a view and is added to: 1, or one a thread if they share views
-
-
-@dataclass
 class Maps:
     """The views' maps, one after the other in flat arrays; see `kernels_fill.place`."""
 
@@ -57,7 +48,6 @@ class Maps:
     inv_z: np.ndarray  # inverse depths, 0 where uncovered
     ids: np.ndarray  # face ids while drawing, then slots; -1: nothing
     counts: np.ndarray  # (B, 3) covered pixels, rim pixels, pairs of the two
-    shares: Shares | None = None
 
 
 _scratch = Scratch()
@@ -85,24 +75,6 @@ def prepare_kernels() -> None:
         print(
             "Compiling the CPU render operations: once, about a minute; kept on disk.", flush=True
         )
-
-
-def share_views(costs: np.ndarray) -> list[np.ndarray]:
-    """The views for each thread, given their costs (B,); those that cost nothing are left out."""
-    views = np.flatnonzero(costs)
-    return [views[share] for share in deal(costs[views].tolist())]
-
-
-def share_fragments(covered: np.ndarray) -> Shares:
-    """Deal out views of as many fragments (B,): whole if there are enough, else in parts."""
-    ends, threads = np.concatenate([[0], covered.cumsum()]).tolist(), thread_count()
-    views = share_views(covered)
-    if len(covered) >= threads:
-        items = [np.array([(v, ends[v], ends[v + 1]) for v in own]) for own in views]
-        return Shares(views, items, 1)
-    cuts = [split(first, last, threads) for first, last in itertools.pairwise(ends)]
-    items = [np.array([(v, *cut[i]) for v, cut in enumerate(cuts)]) for i in range(threads)]
-    return Shares(views, items if ends[-1] else [], threads)
 
 
 def draw(verts: np.ndarray, faces: np.ndarray, sizes: np.ndarray, near: float) -> Maps:
@@ -147,7 +119,7 @@ def rasterize(
     keep_memory()
     verts, faces_np, sizes_np = as_array(verts_px), faces.numpy(), sizes.numpy()
     maps = draw(verts, faces_np, sizes_np, near)
-    shares = maps.shares = share_fragments(maps.counts[:, 0])
+    shares = share_fragments(maps.counts[:, 0])
     ends = np.concatenate([np.zeros((1, 3), np.int64), maps.counts.cumsum(0)])
     offsets, (N, R, P) = ends[:, 0].copy(), ends[-1].tolist()
     view, y, x = (np.empty(N + R, np.int32) for _ in range(3))
@@ -208,7 +180,7 @@ def surface_pairs(fragments: Fragments) -> Pairs:
     surface = fragments.face.numpy(), as_array(fragments.depth)
     run(
         kp.find_surface_pairs,
-        [(own, *mesh, *places, *surface, *pairs, found) for own in maps.shares.views],
+        [(own, *mesh, *places, *surface, *pairs, found) for own in share_views(maps.counts[:, 0])],
     )
     own = [slice(first, first + n) for first, n in zip(rooms.tolist(), found.tolist())]
     return Pairs(*(torch.from_numpy(np.concatenate([a[s] for s in own])) for a in pairs))

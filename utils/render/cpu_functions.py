@@ -11,6 +11,7 @@ from torch import Tensor
 from utils.render import kernels_interpolate as ki
 from utils.render import kernels_transform as kt
 from utils.render.fragments import Fragments
+from utils.render.shares import Shares, share_fragments
 from utils.render.simd import WIDTH
 from utils.render.threads import run, split, thread_count
 
@@ -30,6 +31,11 @@ def sums(count: int, shape: tuple[int, ...], wanted: bool = True) -> np.ndarray:
 def summed(parts: np.ndarray) -> Tensor:
     """The sum over the first dimension."""
     return torch.from_numpy(parts[0]) if len(parts) == 1 else torch.from_numpy(parts).sum(0)
+
+
+def shares_of(fragments: Fragments) -> Shares:
+    """The fragments, dealt out to threads."""
+    return share_fragments(fragments.offsets.diff().numpy())
 
 
 class Transform(torch.autograd.Function):
@@ -74,7 +80,7 @@ class Geometry(torch.autograd.Function):
     def forward(ctx: Any, verts_px: Tensor, fragments: Fragments) -> tuple[Tensor, Tensor]:
         bary, depth = fragments.bary, fragments.depth
         ctx.save_for_backward(verts_px, bary, depth)
-        ctx.rest = fragments.faces, fragments.face, fragments.slots.shares
+        ctx.rest = fragments.faces, fragments.face, shares_of(fragments)
         return bary, depth
 
     @staticmethod
@@ -106,14 +112,14 @@ class Interpolate(torch.autograd.Function):
     ) -> Tensor:
         bary = fragments.bary.detach()
         ctx.save_for_backward(attributes, verts_px, bary)
-        ctx.rest = fragments.faces, fragments.face, fragments.slots.shares
+        ctx.rest = fragments.faces, fragments.face, shares_of(fragments)
         source = as_array(attributes).reshape(-1, *attributes.shape[-2:])
         N = len(fragments.face)
         rows = N if background is None else len(fragments.pixel_x)
         values = np.empty((rows, source.shape[-1]), np.float32)
         values[N:] = background or 0.0
         rest = source, fragments.faces.numpy(), fragments.face.numpy(), bary.numpy(), values
-        items = fragments.slots.shares.items
+        items = ctx.rest[-1].items
         run(ki.interpolate, [(own, *rest, np.empty(WIDTH, np.float32)) for own in items])
         return torch.from_numpy(values)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 FLAT = 2.0**-20  # square pixels: faces of less (twice the) area are seen edge on: no gradient
@@ -58,7 +59,7 @@ class Fragments:
     pixel_y: Tensor
     pixel_x: Tensor
     rim_pairs: Pairs
-    slots: Any = field(repr=False)  # the backend's map of slots, for the pairs within the surface
+    slots: Any = field(repr=False)  # the backend's map, to find pairs within the surface
     pixel_width: Tensor = field(repr=False)  # (B,) at depth 1: 1 / focal length
     surface_pairs: Pairs | None = field(default=None, repr=False)  # found when first needed
 
@@ -71,6 +72,26 @@ class Fragments:
         False of faces seen edge on.
         """
         return self.front
+
+    def part(self, chosen: Tensor) -> Fragments:
+        """Some of the fragments, (n,) int64 in ascending order, to interpolate at.
+
+        Rim and pairs are left out.
+        """
+        names = ("view", "y", "x", "face", "bary", "depth", "front")
+        own = {name: getattr(self, name)[chosen] for name in names}
+        none = self.face[:0]
+        return replace(
+            self,
+            **own,
+            offsets=torch.searchsorted(chosen, self.offsets.to(chosen.device)).cpu(),
+            pixel_view=own["view"],
+            pixel_y=own["y"],
+            pixel_x=own["x"],
+            rim_pairs=Pairs(none, none, none),
+            slots=None,
+            surface_pairs=None,
+        )
 
 
 @dataclass

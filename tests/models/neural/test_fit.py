@@ -47,6 +47,7 @@ def test_stage_2_moves_a_smooth_hand_to_the_true_one(scene):
     config = short_config("joint_steps=40", "vertex_lr=0.01")
     mesh = NeuralMesh.of(start.verts, scene.scene.faces, start.appearance)
     shading = fresh("mlp", small_shape(), len(start.verts), len(scene.photos.starts), "cpu")
+    untouched = [weight.clone() for weight in shading.model.network.parameters()]
     verts, history = refine_surface(start, shading, mesh, scene.photos, config)
     normals = vertex_normals(scene.start.verts, scene.start.faces)
     before, after = (
@@ -54,6 +55,9 @@ def test_stage_2_moves_a_smooth_hand_to_the_true_one(scene):
     )
     assert after < 0.85 * before  # 40 steps, photos of 72 pixels: half a bump is a third of one
     assert history[-1]["mask"] < history[0]["mask"]
+    colors, network = shading.model.features[:, :3], shading.model.network
+    assert colors.abs().max() > 0.001  # solved on the way; the network stays as it was
+    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), untouched))
 
 
 def test_silhouettes_of_the_true_hand_agree(scene):

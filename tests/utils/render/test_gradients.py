@@ -65,6 +65,30 @@ def test_against_float64_autograd(views, channels, per_view):
         assert (value - exact).abs().max() < 1e-5 * exact.abs().max()
 
 
+@pytest.mark.parametrize("views", [1, 3])
+def test_a_part_of_the_fragments_is_as_they_are(views):
+    """Values and gradients at some of the fragments are those of all with the others left out."""
+    verts_px, faces, sizes = soup(views)
+    attributes = torch.rand(18, 5).requires_grad_()
+    verts_px.requires_grad_()
+    renderer = Renderer(faces, backend="cpu")
+    fragments = renderer.rasterize_px(verts_px, sizes, torch.ones(views))
+    chosen = torch.randint(len(fragments), (len(fragments) // 3,)).sort().values
+    part = fragments.part(chosen)
+    values = renderer.interpolate(part, attributes)
+    expected = renderer.interpolate(fragments, attributes)[chosen]
+    assert (part.view == fragments.view[chosen]).all() and len(part) == len(chosen)
+    torch.testing.assert_close(values, expected)
+    weights = torch.rand_like(values)
+    got, exact = (
+        torch.autograd.grad(each, [verts_px, attributes], weights) for each in (values, expected)
+    )
+    for value, other in zip(got, exact):
+        assert (value - other).abs().max() < 1e-5 * other.abs().max()
+    empty = renderer.interpolate(fragments.part(chosen[:0]), attributes)
+    assert empty.shape == (0, 5)
+
+
 def test_gradient_reaches_cameras_and_vertices():
     """K, R, t and vertices against central differences of an interior image sum."""
     K = torch.tensor([[[40.0, 0, 15], [0, 42, 11], [0, 0, 1]]]).double()
