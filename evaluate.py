@@ -87,7 +87,7 @@ def evaluate(job: Job) -> None:
         return
     painters = trained_painters(folder, job.scan_id, reconstruction, job.device)
     renderers = {name: painter.extended for name, painter in painters.items()}
-    meshes = {f"{name}'s mesh": painter.verts for name, painter in painters.items()}
+    meshes = {name: painter.verts for name, painter in painters.items()}
     evaluation = evaluate_reconstruction(
         reconstruction, views, truth, renderers, seed=job.seed, meshes=meshes
     )

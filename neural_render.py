@@ -164,7 +164,7 @@ def evaluate(job: Job) -> None:
     folder = results_folder(job) / "eval" / result_name(args.name, args.cameras)
     evaluation = evaluate_reconstruction(
         *(found, views, open_truth(args.gt_mesh, None), {"nr": painter.extended}),
-        meshes={"nr's mesh": painter.verts},
+        meshes={"nr": painter.verts},
     )
     save_evaluation(folder, found, views, evaluation)
     for view in evaluation.metrics["views"]:

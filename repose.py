@@ -98,7 +98,7 @@ def open_renderer(
     import torch
 
     from models.neural.checkpoint import checkpoint_path, load_checkpoint, reposed
-    from models.neural.results import WorldPainter
+    from models.neural.results import WorldPainter, world_verts
     from models.unseen_light import light_for_unseen
 
     net_type = job.args.renderer
@@ -116,7 +116,7 @@ def open_renderer(
         own = found.frame.inverse().apply(torch.from_numpy(verts)).to(hands.mesh.verts)
         return WorldPainter(reposed(hands, own), found).render(camera).image
 
-    return found.frame.apply(hands.mesh.verts.cpu().double()).numpy(), paint
+    return world_verts(hands, found), paint
 
 
 if __name__ == "__main__":

@@ -36,9 +36,9 @@ def evaluate_reconstruction(
 
     renderers: more ways to draw it than mesh shading, name -> function of a camera (world units)
     to its images (H, W, 3) RGB in [0, 1]; they are scored where the mesh is seen. `samples` are
-    drawn from each surface. meshes: name -> vertices (V, 3), world units, of further meshes of the
-    same faces that are held against the truth. Raises UserError where no view shows the hands, and
-    where the truth is of another size or place.
+    drawn from each surface. meshes: name -> vertices (V, 3), world units, of the meshes of the same
+    faces that renderers draw, which are held against the truth, too. Raises UserError where no view
+    shows the hands, and where the truth is of another size or place.
     """
     lpips = load_lpips()
     appearances, light = appearance_in_views(reconstruction, views)

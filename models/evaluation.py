@@ -195,12 +195,12 @@ def score_truth(
     truth: Truth,
     samples: int,
     seed: int,
-    others: Mapping[str, np.ndarray],
+    meshes: Mapping[str, np.ndarray],
 ) -> tuple[dict[str, Any], Comparison | None]:
     """Scores against the truth as plain data, and the surfaces' comparison if there is one.
 
-    others: vertices (V, 3), world units, of further meshes of the same faces; their scores follow
-    under their names. Raises UserError where the truth is of another size or elsewhere.
+    meshes: renderer -> vertices (V, 3), world units, of its mesh of the same faces; their scores
+    follow. Raises UserError where the truth is of another size or elsewhere.
     """
     unit = world_unit(reconstruction.scale)
     scores: dict[str, Any] = {"unit_note": unit.note, "unit": unit.name}
@@ -210,8 +210,9 @@ def score_truth(
         rest = truth.mesh, unit.mm, reconstruction.sides, samples, seed
         surface = compare_surfaces(reconstruction.verts, reconstruction.faces, *rest)
         scores["surface"] = {"all": surface.scores, **surface.hands}
-        for name, verts in others.items():
-            scores["surface"][name] = compare_surfaces(verts, reconstruction.faces, *rest).scores
+        for name, verts in meshes.items():
+            own = compare_surfaces(verts, reconstruction.faces, *rest)
+            scores["surface"][f"{name}'s mesh"] = own.scores
     if truth.keypoints is not None:
         scores["keypoints"] = _keypoint_scores(reconstruction, truth.keypoints, unit.mm)
     return scores, surface

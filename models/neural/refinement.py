@@ -67,7 +67,6 @@ class GeometryTerms:
         self.faces, self.renderer = start.faces, Renderer(start.faces)
         self.surface = SurfaceTerms(start.reference, start.faces.cpu().numpy())
         self.masked, self.highlights = photos.masked(), mesh.highlights()
-        self.features = self.model.features.detach()
 
     def renew(self, verts: Tensor) -> None:
         """Solve the renderer's static colours again on the mesh, whose vertices have moved."""
@@ -108,12 +107,12 @@ class GeometryTerms:
             skin,
             self.model.shape,
         )
-        return torch.cat([table.columns, self.features], 1)
+        return torch.cat([table.columns, self.model.features.detach()], 1)
 
     def _colors(self, fragments: Fragments, columns: Tensor) -> Tensor:
         """Colours (N, 3) of the fragments in the exposure of their views."""
         values = self.renderer.interpolate(fragments, columns)
-        surface, features = values.tensor_split([-self.features.shape[1]], 1)
+        surface, features = values.tensor_split([-self.model.shape.features], 1)
         view = fragments.view.long()
         pixels = pixel_inputs(
             self.model.shape, surface, features, self.centers[view], self.highlights

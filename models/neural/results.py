@@ -84,16 +84,21 @@ def open_scan(data: Path, out: Path, scan_id: str, config: Config, device: str) 
 
 
 class WorldPainter:
-    """Draws trained hands, verts (V, 3) in world units, into cameras in world units."""
+    """Draws trained hands into cameras in world units."""
 
     def __init__(self, hands: TrainedHands, found: Reconstruction) -> None:
-        self._painter, self._frame = Painter(hands.trained.model, hands.mesh), found.frame
-        self._device = hands.mesh.verts.device
-        self.verts = world_verts(hands, found)
+        self._hands, self._found = hands, found
+        self._painter = Painter(hands.trained.model, hands.mesh)
+
+    @property
+    def verts(self) -> np.ndarray:
+        """Vertices (V, 3) of what it draws, world units."""
+        return world_verts(self._hands, self._found)
 
     def render(self, camera: Cameras) -> Rendering:
         """The picture of one camera, on black."""
-        own = camera.normalised(self._frame).to(self._device, torch.float32)
+        device = self._hands.mesh.verts.device
+        own = camera.normalised(self._found.frame).to(device, torch.float32)
         return self._painter.render(own)
 
     def extended(self, camera: Cameras) -> list[np.ndarray]:
