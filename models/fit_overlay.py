@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MASK_COLOR = (0.2, 0.9, 0.2)
 START_COLOR, END_COLOR = (1.0, 1.0, 0.3), (1.0, 0.2, 0.2)
-MARGIN = 0.05
+OVERLAY_MARGIN = 0.05  # around the hands, of their size
 
 
 def fit_overlays(capture: Capture, fit: Fit) -> Iterator[np.ndarray]:
@@ -53,7 +53,7 @@ def _silhouettes(hands: Sequence, cameras: Cameras) -> list[np.ndarray]:
     from models.fitted_hand import joined_mesh
 
     verts, faces = (torch.from_numpy(part) for part in joined_mesh(hands))
-    boxes = crop_boxes(cameras.project(verts).numpy(), cameras.sizes.numpy(), MARGIN)
+    boxes = crop_boxes(cameras.project(verts).numpy(), cameras.sizes.numpy(), OVERLAY_MARGIN)
     found = Renderer(faces, backend="cpu").rasterize(cameras.crop(torch.from_numpy(boxes)), verts)
     images = []
     for view, (height, width) in enumerate(cameras.sizes.tolist()):

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from models.hand_model import HandModel
-from models.joint_order import FINGERS, JOINT_NAMES
-from utils.keypoints import FINGERS as FINGER_KEYPOINTS
+from models.joint_order import FINGER_NAMES, JOINT_NAMES
+from utils.keypoints import FINGER_KEYPOINTS
 
 KINDS = ("prior", "fingers", "limits", "fist", "crossed")
 PRIOR_SPREAD = 1.3  # of the model's own standard deviations
@@ -32,7 +32,7 @@ class PoseSampler:
         self.low, self.high = model.pose_limits.detach().float().cpu()
         std = model.hands_std.detach().float().cpu() * PRIOR_SPREAD
         self.spread = std[:, None] * model.hands_components.detach().float().cpu()
-        self.angles = [_angles_of(finger) for finger in FINGERS]
+        self.angles = [_angles_of(finger) for finger in FINGER_NAMES]
         closing, sideways = _effects(model)
         self.closing = self._main_angles(closing)
         for joints in self.closing.values():
@@ -91,7 +91,7 @@ class PoseSampler:
         """Two neighbours bent over one another: each as far sideways, towards it, as it goes."""
         poses = 0.5 * self._fingers(count, random)
         first = torch.randint(1, 4, (count,), generator=random)  # index, middle or ring
-        for number, finger in enumerate(FINGERS[1:], 1):
+        for number, finger in enumerate(FINGER_NAMES[1:], 1):
             for offset, towards in ((0, 1.0), (1, -1.0)):
                 rows = first + offset == number
                 amount = int(rows.sum())
@@ -115,7 +115,7 @@ class PoseSampler:
         """For each joint of a finger, the angle of most effect over its range, and its sign."""
         reach = effect * (self.high - self.low)
         found = {}
-        for finger, own in zip(FINGERS, self.angles):
+        for finger, own in zip(FINGER_NAMES, self.angles):
             joints = [own[k : k + 3] for k in (0, 3, 6)]
             best = [max(joint, key=lambda a: abs(float(reach[a]))) for joint in joints]
             found[finger] = [(a, float(effect[a].sign())) for a in best]
@@ -146,7 +146,7 @@ def _effects(model: HandModel) -> tuple[Tensor, Tensor]:
     across = points[0, 17] - points[0, 5]
     across = across / across.norm()
     closing, sideways = torch.zeros(45), torch.zeros(45)
-    for finger, keypoints in zip(FINGERS, FINGER_KEYPOINTS):
+    for finger, keypoints in zip(FINGER_NAMES, FINGER_KEYPOINTS):
         tip = points[:, keypoints[3]]
         nearer = (tip - points[:, 0]).norm(dim=1)
         for angle in _angles_of(finger):

@@ -14,7 +14,7 @@ from models.gcn_poses import PoseSampler
 from models.gcn_posing import BatchPoser
 from models.hand_model import HandModel
 from models.skinning import rotation_matrices
-from utils.keypoints import FINGERS, KEYPOINTS
+from utils.keypoints import FINGER_KEYPOINTS, KEYPOINTS
 from utils.multiview import MIN_JOINTS
 
 MM = 1e-3
@@ -122,7 +122,7 @@ def draw_faults(faults: Faults, count: int, random: torch.Generator) -> tuple[Te
     errors = errors + off * far * gross
     order = uniform(count, KEYPOINTS)
     lost = order < faults.missing * uniform(count, 1)
-    for finger in FINGERS:
+    for finger in FINGER_KEYPOINTS:
         gone = uniform(count) < faults.missing / 2
         first = (4 * uniform(count)).long()  # the tip alone, or more of the finger
         for k, joint in enumerate(finger):

@@ -10,9 +10,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from utils.errors import UserError
+from utils.keypoints import SIDES
 from utils.safe_pickle import load_pickle
 
-SIDES = ("left", "right")
 KINDS = ("auto", "open", "mano")
 MODEL_DIR = Path(__file__).resolve().parent.parent / "mano"
 # Fingertip vertices of MANO's 778-vertex mesh, thumb to little finger, as manopth and the

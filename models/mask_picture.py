@@ -13,7 +13,7 @@ from utils.photos import crop_boxes
 if TYPE_CHECKING:
     from models.hand_fitting import Fit
 
-MARGIN = 0.25  # around the hands, of their size: room for forearms and wrong masks
+SHEET_MARGIN = 0.25  # around the hands, of their size: room for forearms and wrong masks
 CELL_WIDTH = 480  # pixels
 GIVEN, USED, UNUSED = (1.0, 0.8, 0.2), (0.2, 1.0, 0.2), 0.4
 
@@ -24,7 +24,7 @@ def mask_sheet(capture: Capture, fit: Fit) -> np.ndarray:
     Pixels where the mask is not compared with the hands are dark.
     """
     keypoints = np.concatenate([fit.cameras.project(h.keypoints()).numpy() for h in fit.hands], 1)
-    boxes = crop_boxes(keypoints, capture.cameras.sizes.numpy(), MARGIN)
+    boxes = crop_boxes(keypoints, capture.cameras.sizes.numpy(), SHEET_MARGIN)
     cells = []
     for view, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
         window, verdict, given = np.s_[y0:y1, x0:x1], fit.verdicts[view], capture.mask(view)

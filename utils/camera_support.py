@@ -8,7 +8,7 @@ from torch import Tensor
 from utils.camera_correction import Views
 
 ROUNDS = 5  # of reweighting
-WHOLE_HANDS, FINGERS = 2, 5  # parts that are left out in turn: hands, or one hand's fingers
+WHOLE_HANDS = 2  # of two hands each is left out in turn; of one hand, its fingers
 
 
 def support(

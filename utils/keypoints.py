@@ -11,8 +11,8 @@ from utils.files import atomic_path
 
 SIDES = ("left", "right")  # 42 rows: left then right
 KEYPOINTS = 21  # wrist, then thumb, index, middle, ring, pinky, each from root to tip
-FINGERS = tuple(tuple(range(root, root + 4)) for root in (1, 5, 9, 13, 17))
-BONES = np.array([pair for f in FINGERS for pair in zip((0, *f[:3]), f)])  # (20, 2)
+FINGER_KEYPOINTS = tuple(tuple(range(root, root + 4)) for root in (1, 5, 9, 13, 17))
+BONES = np.array([pair for f in FINGER_KEYPOINTS for pair in zip((0, *f[:3]), f)])  # (20, 2)
 
 
 def save_keypoints(path: str | Path, points: np.ndarray) -> None:
@@ -55,7 +55,7 @@ def right_handedness(points: np.ndarray) -> float:
     """
     normal = np.cross(points[5] - points[0], points[17] - points[0])
     normal /= max(float(np.linalg.norm(normal)), 1e-12)
-    fingers = np.array([points[f[3]] - points[f[0]] for f in FINGERS])
+    fingers = np.array([points[f[3]] - points[f[0]] for f in FINGER_KEYPOINTS])
     fingers /= np.maximum(np.linalg.norm(fingers, axis=1, keepdims=True), 1e-12)
     bends = fingers @ normal
     return float(np.mean(bends[np.isfinite(bends)])) if np.isfinite(bends).any() else np.nan

@@ -11,7 +11,7 @@ from models.neural.training import MeshKnowledge, Trained, train
 from utils.config import Config
 
 ROUNDS = 3  # of the weights' renewal
-BEND = 0.03  # of 1: residuals beyond it count less
+STATIC_BEND = 0.03  # of 1: residuals beyond it count less
 PRIOR = 0.5  # pixels that say 0: a vertex that is hardly seen gets little
 
 
@@ -41,7 +41,7 @@ def settle_static(trained: Trained, mesh: NeuralMesh, pixels: TrainingPixels) ->
     """Set the static colours to the robust mean of what the photos show beyond all else.
 
     Each pixel gives its residual to its face's corners by their barycentrics; what pixels off by
-    more than BEND say counts less.
+    more than STATIC_BEND say counts less.
     """
     model, known = trained.model, MeshKnowledge(mesh, trained.model.shape)
     strengths = model.strengths.clone()
@@ -55,7 +55,9 @@ def settle_static(trained: Trained, mesh: NeuralMesh, pixels: TrainingPixels) ->
     static = missing.new_zeros(len(model.features), COLOR)
     for _ in range(ROUNDS):
         error = (missing - pixels.interpolate(static)).abs().mean(1)
-        share = pixels.bary * (BEND / error.clamp(min=BEND))[:, None]  # (N, 3) of the corners
+        share = (
+            pixels.bary * (STATIC_BEND / error.clamp(min=STATIC_BEND))[:, None]
+        )  # (N, 3) of the corners
         total = share.new_full((len(static), 1), PRIOR)
         summed = torch.zeros_like(static)
         for corner, own in zip(pixels.corners.T, share.T):

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 
 from utils.cameras import Cameras, Similarity
+from utils.captures.pose_files import POSE_KEYS
 from utils.errors import UserError
 from utils.files import load_image, load_json, load_mask
 from utils.keypoints import KEYPOINTS
 
-SIDES = ("Left", "Right")  # as pose/*.json names them; 42 rows: left then right
 ROTATION_TOLERANCE = 1e-3  # |R R^T - I|; calibrations are written with 4 digits or more
 
 
@@ -89,7 +89,7 @@ class Capture:
         data = load_json(path)
         xy, confidence = np.full((2, KEYPOINTS, 2), np.nan), np.zeros((2, KEYPOINTS))
         height, width = self.cameras.sizes[view].tolist()
-        for hand, side in enumerate(SIDES):
+        for hand, side in enumerate(POSE_KEYS):
             values = _hand_values(data, side, path)
             if len(values) == 0:
                 continue

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.captures.demo import SIDES
 from utils.files import save_json
-from utils.keypoints import KEYPOINTS
+from utils.keypoints import KEYPOINTS, SIDES
 
+POSE_KEYS = tuple(side.capitalize() for side in SIDES)  # left then right, as in the 42 rows
 DIGITS = 7
 
 
@@ -27,9 +27,9 @@ def save_pose(
     captures; nothing here reads it).
     """
     height, width = size
-    z = np.zeros((len(SIDES), KEYPOINTS)) if z is None else z
+    z = np.zeros((len(POSE_KEYS), KEYPOINTS)) if z is None else z
     data = {}
-    for hand, name in enumerate(SIDES):
+    for hand, name in enumerate(POSE_KEYS):
         seen = np.isfinite(xy[hand]).all(1) & (confidence[hand] > 0)
         if not seen.any():
             data[name] = []

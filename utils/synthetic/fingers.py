@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from utils.synthetic.fields import MM, bump, smoothstep, unit
-from utils.synthetic.skeleton import FINGERS, THUMB
+from utils.synthetic.skeleton import FINGER_ROOTS, THUMB
 from utils.synthetic.surface import Layers, Surface
 
 NAIL_CORNER = 2.5 * MM  # radius of the plate's rounded corners
@@ -14,7 +14,7 @@ WRINKLED_BACKS = {1: (5.5, 2.5, 1.0), 2: (3.6, 2.0, 0.7)}  # joint: extent mm, p
 
 def paint_fingers(surface: Surface, layers: Layers) -> None:
     """Add what the fingers have to `layers`."""
-    for finger, root in enumerate(FINGERS):
+    for finger, root in enumerate(FINGER_ROOTS):
         on_finger = smoothstep(0.45, 0.85, surface.finger_weights[:, finger])
         _knuckle(surface, layers, root, on_finger)
         for joint in (1, 2):

@@ -13,7 +13,7 @@ from utils.errors import UserError
 from utils.synthetic.fields import MM, bump, noise
 from utils.synthetic.skeleton import (
     DORSAL,
-    FINGERS,
+    FINGER_ROOTS,
     KEYPOINT_ORDER,
     Bones,
     Template,
@@ -188,7 +188,7 @@ def _own_proportions(
     length = rng.normal(0, LENGTH_SD, 5).clip(-LENGTH_LIMIT, LENGTH_LIMIT)
     girth = rng.normal(0, GIRTH_SD, 5).clip(-GIRTH_LIMIT, GIRTH_LIMIT)
     linear, moved = np.tile(np.eye(3), (16, 1, 1)), joints.copy()
-    for finger, root in enumerate(FINGERS):
+    for finger, root in enumerate(FINGER_ROOTS):
         for joint in range(root, root + 3):
             along, across = 1 + length[finger], 1 + girth[finger] + rng.normal(0, 0.02)
             axis = np.outer(direction[joint], direction[joint])

@@ -18,7 +18,7 @@ from utils.errors import UserError
 from utils.synthetic.fields import unit
 
 PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14)
-INDEX, MIDDLE, PINKY, RING, THUMB = FINGERS = (1, 4, 7, 10, 13)  # first joint of each finger
+INDEX, MIDDLE, PINKY, RING, THUMB = FINGER_ROOTS = (1, 4, 7, 10, 13)  # first joint of each finger
 DORSAL = np.array([0.0, 1.0, 0.0])
 THUMB_PALMAR = np.array([-0.22, -0.16, -0.96])  # where the pad of the resting thumb looks
 # MediaPipe's 21 keypoints out of MANO's 16 joints followed by the 5 tips
@@ -68,7 +68,7 @@ class Bones:
 def measure_bones(verts: np.ndarray, joints: np.ndarray, weights: np.ndarray) -> Bones:
     """Bone frames of a resting right hand: verts (V, 3), joints (16, 3), weights (V, 16)."""
     direction, palmar, length = np.zeros((16, 3)), np.zeros((16, 3)), np.ones(16)
-    for root in FINGERS:
+    for root in FINGER_ROOTS:
         distal = verts[weights[:, root + 2] > 0.9]
         along = (distal - joints[root + 2]) @ (joints[root + 2] - joints[root + 1])
         segments = np.diff([*joints[root : root + 3], distal[np.argmax(along)]], axis=0)
@@ -131,7 +131,7 @@ def finger_clearance(verts: np.ndarray, weights: np.ndarray) -> float:
     """Smallest vertex distance from a finger's two outer phalanges to all off that finger."""
     bone = weights.argmax(1)
     gaps = []
-    for root in FINGERS:
+    for root in FINGER_ROOTS:
         rest = cKDTree(verts[(bone < root) | (bone > root + 2)])
         outer = (bone > root) & (bone <= root + 2)
         gaps.append(rest.query(verts[outer])[0].min())

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from utils.synthetic.fields import MM, linear_from_srgb, smoothstep
 from utils.synthetic.fingers import paint_fingers
 from utils.synthetic.palm import paint_back, paint_palm, palm_side
-from utils.synthetic.skeleton import FINGERS
+from utils.synthetic.skeleton import FINGER_ROOTS
 from utils.synthetic.surface import Layers, Surface
 
 LIGHT_SKIN, DEEP_SKIN = np.log(linear_from_srgb(np.array([[0.90, 0.73, 0.64], [0.36, 0.23, 0.17]])))
@@ -58,7 +58,7 @@ def _relief(surface: Surface, layers: Layers, fine: np.ndarray) -> np.ndarray:
 def _palmar(surface: Surface) -> np.ndarray:
     """1 on palm and finger pads, where skin is paler, redder and has no freckles; (N,)."""
     palmar = palm_side(surface)
-    for finger, root in enumerate(FINGERS):
+    for finger, root in enumerate(FINGER_ROOTS):
         inside = smoothstep(0.1, -0.5, surface.normals @ -surface.bones.palmar[root + 2])
         palmar = palmar + inside * smoothstep(0.4, 0.8, surface.finger_weights[:, finger])
     return np.clip(palmar, 0, 1)

@@ -8,7 +8,7 @@ import numpy as np
 import trimesh
 
 from utils.synthetic.fields import MM, bump, noise, smoothstep
-from utils.synthetic.skeleton import FINGERS, Bones
+from utils.synthetic.skeleton import FINGER_ROOTS, Bones
 
 
 def loop_subdivided(
@@ -50,7 +50,7 @@ class Surface:
         first_edges = self.points[self.faces[:, 0]] - self.points[self.faces[:, 1]]
         self.edge = float(np.median(np.linalg.norm(first_edges, axis=1)))
         self.finger_weights = np.stack(
-            [self.weights[:, root : root + 3].sum(1) for root in FINGERS], 1
+            [self.weights[:, root : root + 3].sum(1) for root in FINGER_ROOTS], 1
         )
 
     def noise(self, wavelength_mm: float) -> np.ndarray:

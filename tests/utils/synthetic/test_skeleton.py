@@ -8,7 +8,7 @@ from models.hand_model import load_hand_model
 from models.joint_order import JOINT_PARENTS, KEYPOINT_ROWS
 from utils.errors import UserError
 from utils.synthetic.skeleton import (
-    FINGERS,
+    FINGER_ROOTS,
     KEYPOINT_ORDER,
     PARENTS,
     finger_clearance,
@@ -48,7 +48,7 @@ def test_bones_lie_along_the_fingers(template):
     bones = measure_bones(
         template.verts, template.joint_regressor @ template.verts, template.weights
     )
-    fingers = [j for root in FINGERS for j in range(root, root + 3)]
+    fingers = [j for root in FINGER_ROOTS for j in range(root, root + 3)]
     assert np.allclose(np.linalg.norm(bones.direction[fingers], axis=1), 1)
     assert np.abs((bones.direction * bones.palmar).sum(1)).max() < 1e-12
     assert (bones.direction[1:13, 0] < -0.6).all()  # the resting fingers point to -x
