@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from utils.cli import Job, run_stage, stage_parser
+from utils.stage import Job, run_stage, stage_parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,11 +24,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def check_data(job: Job) -> None:
     """Check one scan. Raises UserError where it cannot be used."""
-    from utils.capture_check import check_exposures, check_view, table, triangulated
-    from utils.capture_drawing import capture_sheet
     from utils.captures import load_capture
+    from utils.captures.check import check_exposures, check_view, table, triangulated
+    from utils.captures.sheet import capture_sheet
     from utils.errors import UserError
-    from utils.files import save_image
+    from utils.io.images import save_image
 
     config = job.config
     capture = load_capture(job.data_path, job.scan_id, config.num, config.w, config.h)

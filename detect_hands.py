@@ -17,13 +17,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from utils.cli import Job, StageRecord, default_out_path, run_stage, stage_parser
+from utils.stage import Job, StageRecord, run_stage, stage_parser
+from utils.stage.job import default_out_path
 
 if TYPE_CHECKING:
-    from models.hand_detection import DetectedKeypoints
+    from models.detection.detect import DetectedKeypoints
     from utils.captures import Capture
     from utils.detection.own_files import OwnFiles
-    from utils.triangulation import HandKeypoints
+    from utils.keypoints.triangulation import HandKeypoints
 
 CONFIG_KEYS = ["hand_model", "detect_hands", "pose_optim", "mano_optim", "num", "w", "h"]
 
@@ -109,8 +110,8 @@ def keypoints_from(
     job: Job, capture: Capture, source: str | None, given: Sequence[int]
 ) -> DetectedKeypoints:
     """Keypoints of another detector's files, or those in the photos of views not `given`."""
-    from models.hand_detection import detect_in_photos, from_files
-    from utils.captures.keypoint_files import read_keypoints
+    from models.detection.detect import detect_in_photos, from_files
+    from utils.detection.other_detectors import read_keypoints
 
     if source is None:
         return detect_in_photos(capture, job.config, given, job.seed)
@@ -133,7 +134,7 @@ def write_keypoints(
 
 def triangulated(job: Job, capture: Capture) -> HandKeypoints:
     """The hands of the pose files as pose_optim.py makes them."""
-    from utils.triangulation import summary_lines, triangulate_hands
+    from utils.keypoints.triangulation import summary_lines, triangulate_hands
 
     xy, confidence = capture.keypoints
     hands = triangulate_hands(capture.cameras, xy, confidence, job.config.pose_optim, job.seed)
@@ -145,11 +146,12 @@ def write_masks(job: Job, capture: Capture, own: OwnFiles, hands: HandKeypoints)
     """Make masks where the user gave none; returns their paths."""
     import torch
 
-    from models.detected_masks import make_masks
-    from models.hand_fitting import fit_hands, hands_in
-    from models.hand_model import load_hand_model
+    from models.detection.masks import make_masks
+    from models.fitting.fit import fit_hands
+    from models.hand import load_hand_model
     from utils.detection.report import views_text
-    from utils.files import save_image
+    from utils.io.images import save_image
+    from utils.keypoints.views import hands_in
 
     config, paths = job.config, [capture.mask_path(view) for view in range(len(capture))]
     masks = [capture.mask(view) if own.is_users(p) else None for view, p in enumerate(paths)]
@@ -178,8 +180,9 @@ def write_masks(job: Job, capture: Capture, own: OwnFiles, hands: HandKeypoints)
 def write_report(job: Job, capture: Capture, hands: HandKeypoints, facts: dict) -> list[Path]:
     """Write S.json and the overlays; returns their paths."""
     from utils.detection.report import detection_overlay
-    from utils.files import save_image, save_json
-    from utils.triangulation import report
+    from utils.io.files import save_json
+    from utils.io.images import save_image
+    from utils.keypoints.triangulation import report
 
     folder = job.out_path / "detect"
     paths = [folder / f"{job.scan_id}.json"]

@@ -13,13 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from utils.cli import Job, StageRecord, run_stage, stage_parser
 from utils.errors import UserError
+from utils.stage import Job, StageRecord, run_stage, stage_parser
 
 if TYPE_CHECKING:
-    from models.evaluation import Truth
-    from models.neural.results import WorldPainter
-    from models.reconstruction import Reconstruction
+    from models.ham.reconstruction import Reconstruction
+    from models.neural.painter import WorldPainter
     from utils.captures.evaluation_views import EvaluationViews
 
 CONFIG_KEYS = ["out_mesh_dire"]
@@ -31,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and evaluate; returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv
     if "--ablation" in argv:
-        from utils.ablation_cli import ablation
+        from models.evaluation.ablation_cli import ablation
 
         return ablation(argv)
     parser = stage_parser(
@@ -69,9 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def evaluate(job: Job) -> None:
     """Evaluate one scan and write the results."""
-    from models.evaluate_reconstruction import evaluate_reconstruction
-    from models.evaluation_results import save_evaluation
-    from models.reconstruction import load_reconstruction
+    from models.evaluation.judge import evaluate_reconstruction
+    from models.evaluation.results import result_name, save_evaluation
+    from models.evaluation.truth import open_truth
+    from models.ham.reconstruction import load_reconstruction
 
     args, folder = job.args, job.out_path / job.config.out_mesh_dire / job.scan_id
     reconstruction = load_reconstruction(folder, job.scan_id)
@@ -96,17 +96,6 @@ def evaluate(job: Job) -> None:
     print(f"look at {folder / 'eval' / name}")
 
 
-def result_name(name: str | None, cameras: Path | None) -> str:
-    """The folder of the results: `name`, else after the cameras' file or its folder."""
-    if name is not None:
-        if Path(name).name != name or name in ("", ".", ".."):
-            raise UserError(f"--name {name}: expected a plain folder name")
-        return name
-    if cameras is None:
-        return "fitted"
-    return cameras.resolve().parent.name if cameras.stem == "param" else cameras.stem
-
-
 def open_views(job: Job, reconstruction: Reconstruction) -> EvaluationViews:
     """The views that the command line names."""
     from utils.captures import load_capture
@@ -121,21 +110,6 @@ def open_views(job: Job, reconstruction: Reconstruction) -> EvaluationViews:
     return load_views(args.cameras, args.images, args.masks, (height, width))
 
 
-def open_truth(mesh: Path | None, keypoints: Path | None) -> Truth | None:
-    """The ground truth that the command line names, if any."""
-    if mesh is None and keypoints is None:
-        return None
-    from models.evaluation import Truth
-    from utils.files import load_mesh
-    from utils.keypoints import load_keypoints
-    from utils.metrics.keypoints import present
-
-    points = None
-    if keypoints is not None:
-        points = present(load_keypoints(keypoints, "give the true keypoints, 42 rows x y z"))
-    return Truth(load_mesh(mesh) if mesh is not None else None, points)
-
-
 def trained_painters(
     folder: Path, scan_id: str, reconstruction: Reconstruction, device: str
 ) -> dict[str, WorldPainter]:
@@ -145,7 +119,7 @@ def trained_painters(
     is left out, and that is said.
     """
     from models.neural.checkpoint import checkpoint_path, load_checkpoint
-    from models.neural.results import WorldPainter
+    from models.neural.painter import WorldPainter
 
     found = {}
     for net_type in NET_TYPES:

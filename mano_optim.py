@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from utils.cli import Job, StageRecord, run_stage, stage_parser
+from utils.stage import Job, StageRecord, run_stage, stage_parser
 
 CONFIG_KEYS = ["hand_model", "mano_optim", "num", "w", "h"]
 
@@ -33,11 +33,12 @@ def mano_optim(job: Job) -> None:
     """Run the stage on one scan."""
     import torch  # here and below, so that --help need not wait for it
 
-    from models.fit_results import save_fit, summary_lines
-    from models.hand_fitting import fit_hands, hands_in
-    from models.hand_model import load_hand_model
+    from models.fitting.fit import fit_hands
+    from models.fitting.results import save_fit, summary_lines
+    from models.hand import load_hand_model
     from utils.captures import load_capture
-    from utils.keypoints import load_keypoints
+    from utils.keypoints.order import load_keypoints
+    from utils.keypoints.views import hands_in
 
     config = job.config
     capture = load_capture(job.data_path, job.scan_id, config.num, config.w, config.h)

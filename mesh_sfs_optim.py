@@ -11,14 +11,14 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from utils.cli import Job, StageRecord, run_stage, stage_parser
-from utils.errors import UserError
+from utils.stage import Job, StageRecord, run_stage, stage_parser
 
 if TYPE_CHECKING:
-    from models.ham_state import HamProgress, HamResult
+    from models.ham.progress import HamProgress
+    from models.ham.results import HamResult
+    from models.hand.fitted import FittedHands
     from utils.captures import Capture
-    from utils.config import Config
-    from utils.hands_io import FittedHands
+    from utils.stage.config import Config
 
 CONFIG_KEYS = [
     *("hand_model", "num", "w", "h", "input_mesh_dire", "ham_levels", "degree"),
@@ -40,11 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def mesh_sfs_optim(job: Job) -> None:
     """Run the stage on one scan."""
-    from models.ham_results import save_results
-    from models.ham_state import HamProgress, check_hands
+    from models.ham.progress import HamProgress
+    from models.ham.results import save_results
+    from models.ham.state import check_hands
+    from models.hand.fitted import load_hands
     from utils.captures import load_corrected_capture
-    from utils.files import newest_change
-    from utils.hands_io import load_hands
+    from utils.io.files import newest_change
 
     config = job.config
     capture = load_corrected_capture(job.data_path, job.out_path, job.scan_id, config)
@@ -79,11 +80,12 @@ def refine_mesh(
     Levels go from coarse to fine (config `ham_levels`). After each one, folds and crossings are
     mended and the state is kept in `progress`, from which a later call goes on.
     """
-    from models.ham import refine_level
-    from models.ham_state import HamProgress, HamResult, LevelReport, start_state
-    from models.mending import mend_state
-    from utils.photos import pack_photos
-    from utils.trusted_views import trusted_views
+    from models.ham.progress import HamProgress
+    from models.ham.refine import refine_level
+    from models.ham.results import HamResult
+    from models.ham.state import LevelReport, corrects_cameras, mend_state, start_state
+    from utils.photos.crops import pack_photos
+    from utils.photos.trusted_views import trusted_views
 
     progress = progress or HamProgress()
     state, frame = start_state(hands, len(capture), corrects_cameras(capture, config), device)
@@ -101,15 +103,6 @@ def refine_mesh(
         print(f"{title}: {reports[-1].summary()}")
         progress.save(start, state, reports)
     return HamResult(state, frame, cameras, crops, verdicts, reports)
-
-
-def corrects_cameras(capture: Capture, config: Config) -> bool:
-    """Whether HAM may move cameras: `auto` where the stage before found that they need it."""
-    if config.refine_cameras not in ("auto", "on", "off"):
-        raise UserError(f"refine_cameras = {config.refine_cameras}: expected auto, on or off")
-    if config.refine_cameras == "auto":
-        return capture.camera_path.parent != capture.scan_dir / "camera"
-    return config.refine_cameras == "on"
 
 
 if __name__ == "__main__":

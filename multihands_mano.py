@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from utils.cli import Job, StageRecord, run_stage, stage_parser
 from utils.errors import UserError
+from utils.stage import Job, StageRecord, run_stage, stage_parser
 
 if TYPE_CHECKING:
-    from models.gcn_prediction import Prediction
-    from models.hand_model import HandModel
+    from models.gcn.prediction import Prediction
+    from models.hand import HandModel
     from utils.captures import Capture
 
 CONFIG_KEYS = ["hand_model", "multihands", "pose_optim", "mano_optim", "num", "w", "h"]
@@ -48,11 +48,11 @@ def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
 
     `frames_done` are the scans that this run has dealt with; this one is added to them.
     """
-    from models.gcn_hands import load_network, weights_path
-    from models.gcn_prediction import predict_hands
+    from models.gcn.prediction import predict_hands
+    from models.gcn.weights import load_network, weights_path
     from pose_optim import pose_optim
     from utils.captures import load_capture
-    from utils.keypoints import load_keypoints, save_keypoints
+    from utils.keypoints.order import load_keypoints, save_keypoints
 
     config = job.config
     frames_done = set() if frames_done is None else frames_done
@@ -91,7 +91,7 @@ def hand_models(kind: str) -> dict[str, HandModel]:
     """The models of both sides; raises UserError where they are of different kinds."""
     import torch  # here and below, so that --help need not wait for it
 
-    from models.hand_model import load_hand_model
+    from models.hand import load_hand_model
     from utils.keypoints import SIDES
 
     models = {side: load_hand_model(side, kind, dtype=torch.float64) for side in SIDES}
@@ -133,8 +133,8 @@ def hands_before(job: Job, frames_done: set[str]) -> Path | None:
 
 def keypoints_of(path: Path | None, models: Mapping[str, HandModel]) -> np.ndarray | None:
     """All keypoints (2, 21, 3) of the hands in a frame's S.pt; nan: a hand that was not there."""
-    from models.fitted_hand import FittedHand
-    from utils.files import load_torch
+    from models.hand.fitted import FittedHand
+    from utils.io.files import load_torch
     from utils.keypoints import KEYPOINTS, SIDES
 
     if path is None:
@@ -148,10 +148,10 @@ def keypoints_of(path: Path | None, models: Mapping[str, HandModel]) -> np.ndarr
 
 def write_prediction(job: Job, capture: Capture, found: Prediction) -> list[Path]:
     """Write gcn_out; returns the paths."""
-    from models.fit_results import save_hands
-    from models.fitted_hand import joined_mesh
-    from models.gcn_prediction import joined_verts
-    from models.hand_fitting import judge_hands
+    from models.fitting.fit import judge_hands
+    from models.fitting.results import save_hands
+    from models.gcn.prediction import joined_verts
+    from models.hand.fitted import joined_mesh
 
     hands = [hand.hand for hand in found.hands]
     masks = [capture.mask(view) for view in range(len(capture))]
@@ -165,8 +165,8 @@ def write_prediction(job: Job, capture: Capture, found: Prediction) -> list[Path
 
 def optimise(job: Job, capture: Capture, found: Prediction) -> list[Path]:
     """mano_optim.py's fit from the network's hands; writes mano_out and returns the paths."""
-    from models.fit_results import save_fit, summary_lines
-    from models.hand_fitting import fit_hands
+    from models.fitting.fit import fit_hands
+    from models.fitting.results import save_fit, summary_lines
 
     hands = [hand.hand for hand in found.hands]
     masks = [capture.mask(view) for view in range(len(capture))]

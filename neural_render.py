@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from utils.cli import Job, StageRecord, run_stage, stage_parser
 from utils.errors import UserError
+from utils.stage import Job, StageRecord, run_stage, stage_parser
 
 if TYPE_CHECKING:
-    from models.neural.results import WorldPainter
-    from models.reconstruction import Reconstruction
+    from models.ham.reconstruction import Reconstruction
+    from models.neural.painter import WorldPainter
 
 CONFIG_KEYS = [
     *("hand_model", "num", "w", "h", "input_mesh_dire", "out_mesh_dire", "neural_render"),
@@ -76,14 +76,10 @@ def train(job: Job) -> None:
     from models.neural.fit import fit_renderer
     from models.neural.inputs import net_shape
     from models.neural.pretraining import load_pretrained
-    from models.neural.progress import FitProgress
-    from models.neural.results import (
-        open_scan,
-        save_refined_mesh,
-        save_training_pictures,
-        summary,
-    )
-    from utils.files import newest_change, save_json
+    from models.neural.results import save_refined_mesh, save_training_pictures, summary
+    from models.neural.scan import open_scan
+    from utils.io.files import newest_change, save_json
+    from utils.stage.progress import FitProgress
 
     config, net_type, folder = job.config, job.args.net_type, results_folder(job)
     scan = open_scan(job.data_path, job.out_path, job.scan_id, config, job.device)
@@ -137,8 +133,8 @@ def turntable(job: Job) -> None:
     import torch
     from tqdm import tqdm
 
-    from utils.orbit import orbit_cameras
-    from utils.video import check_video_path, save_video
+    from utils.cameras.orbit import orbit_cameras
+    from utils.io.images import check_video_path, save_video
 
     path = job.args.video or results_folder(job) / f"turntable_{job.scan_id}.mp4"
     check_video_path(path)
@@ -153,9 +149,9 @@ def turntable(job: Job) -> None:
 
 def evaluate(job: Job) -> None:
     """Scores in given cameras, beside the mesh's own shading, as evaluate.py has them."""
-    from evaluate import open_truth, result_name
-    from models.evaluate_reconstruction import evaluate_reconstruction
-    from models.evaluation_results import save_evaluation
+    from models.evaluation.judge import evaluate_reconstruction
+    from models.evaluation.results import result_name, save_evaluation
+    from models.evaluation.truth import open_truth
     from utils.captures.evaluation_views import load_views
 
     args, (found, painter) = job.args, open_painter(job)
@@ -179,9 +175,9 @@ def evaluate(job: Job) -> None:
 
 def open_painter(job: Job) -> tuple[Reconstruction, WorldPainter]:
     """The reconstruction and what was trained on it."""
+    from models.ham.reconstruction import load_reconstruction
     from models.neural.checkpoint import checkpoint_path, load_checkpoint
-    from models.neural.results import WorldPainter
-    from models.reconstruction import load_reconstruction
+    from models.neural.painter import WorldPainter
 
     folder, net_type = results_folder(job), job.args.net_type
     found = load_reconstruction(folder, job.scan_id)

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from utils.cli import Job, StageRecord, run_stage, stage_parser
+from utils.stage import Job, StageRecord, run_stage, stage_parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,11 +27,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def pose_optim(job: Job) -> None:
     """Run the stage on one scan."""
-    from utils.captures import load_capture  # here, so that --help need not wait for torch
-    from utils.files import save_image, save_json
-    from utils.keypoints import save_keypoints
-    from utils.pose_overlay import pose_overlay
-    from utils.triangulation import report, summary_lines, triangulate_hands
+    from utils.captures.keypoint_overlay import pose_overlay
+    from utils.captures.readers.demo import (
+        load_capture,  # here, so that --help need not wait for torch
+    )
+    from utils.io.files import save_json
+    from utils.io.images import save_image
+    from utils.keypoints.order import save_keypoints
+    from utils.keypoints.triangulation import report, summary_lines, triangulate_hands
 
     config = job.config
     capture = load_capture(job.data_path, job.scan_id, config.num, config.w, config.h)

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from utils.cli import Job, run_stage, stage_parser
 from utils.errors import UserError
+from utils.stage import Job, run_stage, stage_parser
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from models.reconstruction import Reconstruction
+    from models.ham.reconstruction import Reconstruction
     from utils.cameras import Cameras
 
 Draw = Callable[["np.ndarray"], "np.ndarray"]  # vertices (V, 3), world units -> picture
@@ -55,11 +55,11 @@ def repose(job: Job) -> None:
     """Pose one scan's hands anew and write what they look like."""
     from tqdm import tqdm
 
-    from models.reconstruction import load_reconstruction
-    from models.reposing import load_poses
-    from models.reposing import repose as posed
-    from utils.files import save_image, save_mesh
-    from utils.video import save_video
+    from models.export.reposing import load_poses
+    from models.export.reposing import repose as posed
+    from models.ham.reconstruction import load_reconstruction
+    from utils.io.images import save_image, save_video
+    from utils.io.meshes import save_mesh
 
     args, folder = job.args, job.out_path / job.config.out_mesh_dire / job.scan_id
     name = args.name or args.poses.stem
@@ -97,9 +97,9 @@ def open_renderer(
 
     import torch
 
+    from models.appearance.model import light_for_unseen
     from models.neural.checkpoint import checkpoint_path, load_checkpoint, reposed
-    from models.neural.results import WorldPainter, world_verts
-    from models.unseen_light import light_for_unseen
+    from models.neural.painter import WorldPainter, world_verts
 
     net_type = job.args.renderer
     if net_type == "mesh":

@@ -16,13 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from utils.cli import INTERRUPTED, USER_ERROR
-from utils.config import DEFAULT_CONFIG, Config, load_config
 from utils.errors import UserError
+from utils.stage.config import DEFAULT_CONFIG, Config, load_config
+from utils.stage.job import INTERRUPTED, USER_ERROR
 
 if TYPE_CHECKING:
-    from models.gcn_training import Trainer
-    from models.hand_model import HandModel
+    from models.gcn.training import Trainer
+    from models.hand import HandModel
 
 LOG_EVERY, SAVE_EVERY, JUDGE_EVERY = 50, 500, 1000  # steps
 
@@ -57,7 +57,7 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run from the command line; returns the exit status."""
     args = make_parser().parse_args(argv)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see utils.cli.run_stage
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see utils.stage.job.run_stage
     try:
         config = load_config(args.conf, args.set)
         train(config, args.out_path, args.device, args.seed, args.overwrite, args.annotations)
@@ -85,10 +85,10 @@ def train(
     Raises UserError for settings that cannot work, a device that is not there, and progress of
     other settings in `out_path`.
     """
-    from models.gcn_annotations import load_annotations
-    from models.gcn_hands import save_network
-    from models.gcn_training import Trainer
-    from models.hand_model import load_hand_model
+    from models.gcn.annotations import load_annotations
+    from models.gcn.training import Trainer
+    from models.gcn.weights import save_network
+    from models.hand import load_hand_model
 
     model = load_hand_model("right", config.hand_model).to(_device(device))
     people = None if annotations is None else load_annotations(annotations, model)

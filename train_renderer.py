@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from utils.cli import Job, run_stage, stage_parser
 from utils.errors import UserError
+from utils.stage import Job, run_stage, stage_parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,10 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def train_renderer(job: Job) -> None:
     """Open all scans, train on them in turn, write the weights."""
     from models.neural.inputs import net_shape
+    from models.neural.mesh import NeuralMesh
     from models.neural.pixels import TrainingPixels
     from models.neural.pretraining import Example, pretrain, save_pretrained
-    from models.neural.renderer import NeuralMesh
-    from models.neural.results import open_scan
+    from models.neural.scan import open_scan
 
     args, config = job.args, job.config
     if min(args.rounds, args.steps) < 1:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.scenes import project, ring_of_cameras, two_hands, write_capture
+from tests.scenes.captures import project, ring_of_cameras, two_hands, write_capture
 
 ROOT = Path(__file__).parents[1]
 

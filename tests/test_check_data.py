@@ -6,11 +6,11 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.scenes import corrupt, project, ring_of_cameras, two_hands, write_capture
-from utils.capture_check import check_exposures, check_view, table, triangulated
+from tests.scenes.captures import corrupt, project, ring_of_cameras, two_hands, write_capture
 from utils.captures import load_capture
-from utils.config import load_config
-from utils.files import load_image, load_mask, save_image
+from utils.captures.check import check_exposures, check_view, table, triangulated
+from utils.io.images import load_image, load_mask, save_image
+from utils.stage.config import load_config
 
 
 @pytest.fixture

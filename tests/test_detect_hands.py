@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
-from tests.detection_scenes import MadeUpDetector, stand_in
-from tests.hand_scenes import hand_scene
-from tests.scenes import project
+from tests.scenes.captures import project
+from tests.scenes.detection import MadeUpDetector, stand_in
+from tests.scenes.hands import hand_scene
 from utils.captures import load_capture
-from utils.captures.demo import save_cameras
-from utils.config import load_config
-from utils.files import load_image, load_json, load_mask, save_image
-from utils.keypoints import load_keypoints
+from utils.captures.camera_files import save_cameras
+from utils.io.files import load_json
+from utils.io.images import load_image, load_mask, save_image
+from utils.keypoints.order import load_keypoints
+from utils.stage.config import load_config
 
 VIEWS = 5
 ENVIRONMENT = ROOT / load_config().detect_hands.environment
@@ -105,7 +106,7 @@ def test_all_that_is_there_needs_no_detector(run, data, detector, monkeypatch):
     def fail(*_):
         raise AssertionError("no detector is needed")
 
-    monkeypatch.setattr("models.hand_detection.Detector", fail)
+    monkeypatch.setattr("models.detection.detect.Detector", fail)
     done = run("--no_masks")
     assert done.returncode == 0 and "kept the keypoints of views 0, 1, 2, 3, 4" in done.stdout
 

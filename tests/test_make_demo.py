@@ -13,11 +13,13 @@ import trimesh
 
 from make_demo import main
 from utils.captures import load_capture
-from utils.captures.demo import load_cameras
-from utils.files import load_image, load_json, load_mask, load_mesh
-from utils.keypoints import load_keypoints
+from utils.captures.camera_files import load_cameras
+from utils.io.files import load_json
+from utils.io.images import load_image, load_mask
+from utils.io.meshes import load_mesh
+from utils.keypoints.order import load_keypoints
 from utils.synthetic.hands import capped
-from utils.synthetic.photos import covered_pixels
+from utils.synthetic.observations import covered_pixels
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / "demo_data" / "1"

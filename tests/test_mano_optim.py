@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.hand_scenes import HandScene, hand_scene
-from tests.scenes import write_pose
-from utils.captures.demo import save_cameras
-from utils.files import load_mesh, load_torch, save_image
-from utils.keypoints import save_keypoints
+from tests.scenes.captures import write_pose
+from tests.scenes.hands import HandScene, hand_scene
+from utils.captures.camera_files import save_cameras
+from utils.io.files import load_torch
+from utils.io.images import save_image
+from utils.io.meshes import load_mesh
+from utils.keypoints.order import save_keypoints
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,10 @@ import pytest
 import torch
 
 import mesh_sfs_optim
-from tests.ham_scenes import hand_scene
-from utils.files import load_image, load_json, load_mesh, save_image, save_mesh, save_torch
+from tests.scenes.ham import hand_scene
+from utils.io.files import load_json, save_torch
+from utils.io.images import load_image, save_image
+from utils.io.meshes import load_mesh, save_mesh
 
 ROOT = Path(__file__).parents[1]
 LEVELS = "ham_levels=[{verts=1000, image_scale=0.5, steps=2, lr=0.005, smoothness=20}]"
@@ -127,7 +129,7 @@ TWO_LEVELS = LEVELS.replace(
 @pytest.fixture
 def interrupted(folders, monkeypatch, capsys):
     """A run that Ctrl-C stops in its second level."""
-    from models import ham
+    from models.ham import refine as ham
 
     plain, calls = ham.refine_level, []
 

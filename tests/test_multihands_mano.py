@@ -8,16 +8,18 @@ import shutil
 import numpy as np
 import pytest
 
-from models.ham_state import check_hands
-from tests.detection_scenes import MadeUpDetector, stand_in
-from tests.hand_scenes import HandScene, hand_scene
-from tests.scenes import write_pose
+from models.ham.state import check_hands
+from models.hand.fitted import load_hands
+from tests.scenes.captures import write_pose
+from tests.scenes.detection import MadeUpDetector, stand_in
+from tests.scenes.hands import HandScene, hand_scene
 from utils.captures import load_capture
-from utils.captures.demo import save_cameras
-from utils.files import load_json, load_mesh, load_torch, save_image, save_torch
-from utils.hands_io import load_hands
-from utils.keypoints import load_keypoints
-from utils.trusted_views import trusted_views
+from utils.captures.camera_files import save_cameras
+from utils.io.files import load_json, load_torch, save_torch
+from utils.io.images import save_image
+from utils.io.meshes import load_mesh
+from utils.keypoints.order import load_keypoints
+from utils.photos.trusted_views import trusted_views
 
 MM = 1e-3
 
@@ -208,7 +210,7 @@ def test_weights_that_do_not_fit(run, tmp_path):
 
 
 def test_one_official_file_alone_is_refused(run, monkeypatch):
-    from models import hand_model
+    from models.hand import model as hand_model
 
     def mixed(side, kind="auto", mano_dir=None, dtype=None):
         model = hand_model.HandModel(hand_model.load_hand_data(side, "open"), dtype)

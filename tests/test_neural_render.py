@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.neural_scenes import SHORT, neural_scene
-from utils.files import load_image, load_json, load_mask, load_mesh
+from tests.scenes.neural import SHORT, neural_scene
+from utils.io.files import load_json
+from utils.io.images import load_image, load_mask
+from utils.io.meshes import load_mesh
 
 # An albedo that may hardly vary: the scene's mesh is grey, and trials must find it so again.
 ALL = [*(f"neural_render.{each}" for each in SHORT), "albedo_weight=200"]

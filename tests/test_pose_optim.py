@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
-from tests.scenes import two_hands, write_pose
-from utils.cli import INTERRUPTED
-from utils.files import load_image, load_json
-from utils.keypoints import load_keypoints
+from tests.scenes.captures import two_hands, write_pose
+from utils.io.files import load_json
+from utils.io.images import load_image
+from utils.keypoints.order import load_keypoints
+from utils.stage.job import INTERRUPTED
 
 ROOM = ROOT.parent / "shared" / "captures" / "room"
 NO_HAND = json.dumps({"Left": [], "Right": []})

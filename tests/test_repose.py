@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from models.hand_model import load_hand_model
-from models.reconstruction import load_reconstruction
-from models.reposing import load_poses, repose
-from tests.neural_scenes import SHORT, neural_scene
+from models.export.reposing import load_poses, repose
+from models.ham.reconstruction import load_reconstruction
+from models.hand import load_hand_model
+from tests.scenes.neural import SHORT, neural_scene
 from utils.errors import UserError
-from utils.files import load_mesh, save_torch
+from utils.io.files import save_torch
+from utils.io.meshes import load_mesh
 
 SETTINGS = [part for each in SHORT for part in ("--set", f"neural_render.{each}")]
 

@@ -8,8 +8,8 @@ import importlib
 import pytest
 import torch
 
-from models.gcn_hands import load_network
-from models.hand_model import load_hand_model
+from models.gcn.weights import load_network
+from models.hand import load_hand_model
 
 SMALL = [
     *("--set", "gcn.levels=[60, 30, 12]", "--set", "gcn.channels=[8, 8, 8, 8]"),
@@ -22,7 +22,7 @@ def train(run_main, tmp_path, monkeypatch):
     module = importlib.import_module("train_gcn")
     monkeypatch.setattr(module, "LOG_EVERY", 2)
     monkeypatch.setattr(module, "SAVE_EVERY", 2)
-    monkeypatch.setattr("models.gcn_training.MANY_BATCHES", 1)
+    monkeypatch.setattr("models.gcn.training.MANY_BATCHES", 1)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
     def train(*args, steps=4):
@@ -53,7 +53,7 @@ def test_an_interrupted_training_goes_on(train, tmp_path, monkeypatch):
     whole = train()
     assert whole.returncode == 0
     expected = torch.load(tmp_path / "out" / "gcn_open.pt", weights_only=True)["state"]
-    from models.gcn_training import Trainer
+    from models.gcn.training import Trainer
 
     step = Trainer.step
 

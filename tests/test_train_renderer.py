@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from models.appearance.light import LOBES, lobe_responses, towards_cameras
 from models.neural.inputs import net_shape
 from models.neural.pretraining import Example, load_pretrained, pretrain, save_pretrained
 from models.neural.training import fresh, train
-from models.specular import LOBES, lobe_responses, towards_cameras
-from tests.neural_scenes import SHORT, neural_scene, short_config, small_shape
+from tests.scenes.neural import SHORT, neural_scene, short_config, small_shape
 from utils.errors import UserError
-from utils.mesh import vertex_normals
+from utils.geometry.mesh import vertex_normals
 
 SETTINGS = [part for each in SHORT for part in ("--set", f"neural_render.{each}")]
 

@@ -1,7 +1,7 @@
 """Plain drawing on RGB images (H, W, 3): every function returns a new image.
 
 Images are floats in [0, 1] or, faster where many things are drawn, uint8; they come back as float32
-or uint8 alike.
+or uint8 alike. Also: a photo beside its re-rendering, and curves of losses.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from utils.keypoints import BONES
+from utils import draw
+from utils.keypoints.order import BONES
 
 Color = tuple[float, float, float]  # RGB in [0, 1]
 LEFT, RIGHT = (1.0, 0.55, 0.1), (0.1, 0.75, 1.0)  # the colours of the hands in all pictures
 GOOD, BAD = (0.3, 0.9, 0.3), (1.0, 0.1, 0.1)
 SUBPIXEL_BITS = 4  # OpenCV draws at 1/16 pixel
+STRIP = 28  # pixels, height of the title
 
 
 def keypoint_skeleton(
@@ -152,3 +154,24 @@ def _to_bytes(image: np.ndarray) -> np.ndarray:
 def _as_given(canvas: np.ndarray, image: np.ndarray) -> np.ndarray:
     """The drawn uint8 canvas as `image` was given: uint8, or float32 in [0, 1]."""
     return canvas if image.dtype == np.uint8 else canvas.astype(np.float32) / np.float32(255)
+
+
+def comparison(
+    photo: np.ndarray,
+    rendered: np.ndarray,
+    covered: np.ndarray,
+    covered_at_start: np.ndarray,
+    title: str,
+) -> np.ndarray:
+    """Photo with both outlines (start red, end green) | re-rendering in the photo | difference.
+
+    photo, rendered (H, W, 3) in [0, 1]; covered (H, W) bool. Returns (H + STRIP, 3 W, 3), the
+    title in a strip above. The difference is amplified four times and drawn about grey.
+    """
+    outlined = draw.mask_outline(photo, covered_at_start, draw.BAD)
+    outlined = draw.mask_outline(outlined, covered, draw.GOOD)
+    inserted = np.where(covered[..., None], rendered, photo)
+    difference = np.where(covered[..., None], 0.5 + 4 * (photo - rendered), 0.5)
+    row = np.concatenate([outlined, inserted, np.clip(difference, 0, 1)], 1).astype(np.float32)
+    strip = np.zeros((STRIP, row.shape[1], 3), np.float32)
+    return np.concatenate([draw.caption(strip, title, scale=0.6), row])

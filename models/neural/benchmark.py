@@ -21,21 +21,21 @@ import numpy as np
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stages have it; read with torch
 import torch
 
-from models.evaluate_reconstruction import evaluate_reconstruction
+from models.evaluation.judge import evaluate_reconstruction
 from models.neural.checkpoint import TrainedHands
 from models.neural.fit import drawn_mesh
 from models.neural.inputs import INPUTS, PRESETS, net_shape
-from models.neural.learning import learn
-from models.neural.painter import Painter
+from models.neural.mesh import NeuralMesh
+from models.neural.painter import Painter, WorldPainter
 from models.neural.pixels import TrainingPixels
-from models.neural.renderer import NeuralMesh, NeuralRenderer
-from models.neural.results import TrainingScan, WorldPainter, open_scan
-from models.neural.training import fresh
+from models.neural.renderer import NeuralRenderer
+from models.neural.scan import TrainingScan, open_scan
+from models.neural.training import fresh, learn
+from utils.cameras.orbit import orbit_cameras
 from utils.captures.evaluation_views import load_views
-from utils.cli import default_out_path, resolve_device, seed_everything
-from utils.config import load_config
 from utils.errors import UserError
-from utils.orbit import orbit_cameras
+from utils.stage.config import load_config
+from utils.stage.job import default_out_path, resolve_device, seed_everything
 
 HEIGHT, WIDTH = 512, 334
 VIEWS, LONGEST = 8, 10.0  # seconds that one network is timed for

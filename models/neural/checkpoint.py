@@ -9,14 +9,15 @@ from typing import Any
 
 from torch import Tensor
 
-from models.appearance import Appearance
+from models.appearance.model import Appearance
+from models.ham.reconstruction import Reconstruction
 from models.neural.exposure import Exposure
 from models.neural.inputs import NetShape
-from models.neural.renderer import NeuralMesh, NeuralRenderer
+from models.neural.mesh import NeuralMesh
+from models.neural.renderer import NeuralRenderer
 from models.neural.training import Trained
-from models.reconstruction import Reconstruction
 from utils.errors import UserError
-from utils.files import load_torch, save_torch
+from utils.io.files import load_torch, save_torch
 
 FORMAT = 1
 KEYS = {"format", "mesh", "hand_models", "net_type", "shape", "model", "exposure", "surface"}

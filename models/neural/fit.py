@@ -15,20 +15,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.appearance import Appearance
-from models.neural.caps import with_cap_colors
+from models.appearance.model import Appearance
+from models.ham.refine import refit_appearance
+from models.ham.state import SurfaceStart
 from models.neural.checkpoint import TrainedHands
 from models.neural.inputs import PRESETS, net_shape
-from models.neural.learning import learn, settle_static
+from models.neural.mesh import NeuralMesh, with_cap_colors
 from models.neural.pixels import TrainingPixels, folds
-from models.neural.progress import FitProgress
-from models.neural.refinement import SurfaceStart, refine_surface, silhouette_agreement
-from models.neural.refit import refit_appearance
-from models.neural.renderer import NeuralMesh
+from models.neural.refinement import refine_surface, silhouette_agreement
 from models.neural.strengths import strengths_report, try_strengths, view_psnr
-from models.neural.training import Trained, fresh, train
-from utils.config import Config
-from utils.photos import Photos
+from models.neural.training import Trained, fresh, learn, settle_static, train
+from utils.photos.crops import Photos
+from utils.stage.config import Config
+from utils.stage.progress import FitProgress
 
 IOU_SLACK = 0.0015  # a new mesh may agree so much less with the masks if colours agree better
 GUIDE = PRESETS["mlp", "small"]  # stage 2 goes by such a renderer, whatever is trained

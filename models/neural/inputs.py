@@ -6,6 +6,7 @@ mesh that was trained on and stay with their vertices, so that they name spots o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,9 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from models.encoding import encode, encoded_size
-from models.specular import Highlights, mirrored_at
-from models.visibility import NUMBERS, visible_along
+from models.appearance.light import Highlights, mirrored_at
+from models.appearance.visibility import NUMBERS, visible_along
 from utils.errors import UserError
 
 BANDS = {"normal": 2, "albedo": 2, "position": 5, "ray": 1, "reflection": 1}  # of the encoding
@@ -26,6 +26,8 @@ PLAIN = {"reflection": 1, "shading": 6, "visibility": 5}  # numbers beside the e
 COLOR = 3  # the first features are a colour that is added as it is
 FEATURES = 20  # numbers a vertex where the network sees them (paper section 3.3)
 HIGHLIGHT_SCALE = 5.0  # highlights are small: this brings them to the size of the other inputs
+SMALL_INPUTS = ("reflection", "visibility")
+PAPER_INPUTS = ("normal", "albedo", "position", "ray", "features")
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,6 @@ class NetShape:
         return encoded + plain + (self.features if "features" in self.inputs else 0)
 
 
-SMALL_INPUTS = ("reflection", "visibility")
-PAPER_INPUTS = ("normal", "albedo", "position", "ray", "features")
 PRESETS = {
     ("mlp", "small"): NetShape(SMALL_INPUTS, 32, 3),
     ("mlp", "paper"): NetShape(PAPER_INPUTS, 256, 8),
@@ -162,3 +162,27 @@ def pixel_inputs(
     if "features" in shape.inputs:
         parts.append(features)
     return PixelInputs(torch.cat(parts, 1), torch.addcmul(diffuse, is_skin, shine), is_skin)
+
+
+def icosahedral_directions() -> Tensor:
+    """The six axes (6, 3) of a regular icosahedron through opposite corners, unit vectors."""
+    golden = (1 + math.sqrt(5)) / 2
+    corners = [(0, 1, golden), (0, 1, -golden)]
+    corners = [corner[k:] + corner[:k] for corner in corners for k in range(3)]
+    return torch.nn.functional.normalize(torch.tensor(corners, dtype=torch.float32), dim=1)
+
+
+def encoded_size(bands: int) -> int:
+    """Numbers that `encode` makes of three."""
+    return 3 + 12 * bands
+
+
+def encode(points: Tensor, bands: int) -> Tensor:
+    """Points (..., 3) and the sines and cosines of their six icosahedral coordinates.
+
+    Band b has frequency pi 2^(b-1): points within [-1, 1] meet no wave twice in the first band.
+    Returns (..., 3 + 12 bands); 0 bands leaves the points alone.
+    """
+    along = points @ icosahedral_directions().to(points).T * (math.pi / 2)
+    waves = [along * 2**band for band in range(bands)]
+    return torch.cat([points, *map(torch.sin, waves), *map(torch.cos, waves)], -1)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from models.appearance.shading import Rendering
+from models.ham.reconstruction import Reconstruction
+from models.neural.checkpoint import TrainedHands
 from models.neural.inputs import pixel_inputs
-from models.neural.renderer import NeuralMesh, NeuralRenderer
-from models.rerender import Rendering
+from models.neural.mesh import NeuralMesh
+from models.neural.renderer import NeuralRenderer
 from utils.cameras import Cameras
-from utils.render import Renderer
-from utils.render.fragments import Fragments
+from utils.photos.masks import nearest
+from utils.render import Fragments, Renderer
 
 FINER = 4  # samples along each side of a pixel in which one part hides another
 
@@ -54,3 +58,42 @@ class Painter:
     def render(self, camera: Cameras, background: float = 0.0) -> Rendering:
         """The picture of one camera (hand units), RGB in [0, 1]."""
         return Rendering.of(*self.paint(camera), camera, background)
+
+
+class WorldPainter:
+    """Draws trained hands into cameras in world units."""
+
+    def __init__(self, hands: TrainedHands, found: Reconstruction) -> None:
+        self._hands, self._found = hands, found
+        self._painter = Painter(hands.trained.model, hands.mesh)
+
+    @property
+    def verts(self) -> np.ndarray:
+        """Vertices (V, 3) of what it draws, world units."""
+        return world_verts(self._hands, self._found)
+
+    def render(self, camera: Cameras) -> Rendering:
+        """The picture of one camera, on black."""
+        device = self._hands.mesh.verts.device
+        own = camera.normalised(self._found.frame).to(device, torch.float32)
+        return self._painter.render(own)
+
+    def extended(self, camera: Cameras) -> list[np.ndarray]:
+        """The picture with the hands' colours continued to every pixel around them.
+
+        So it can be compared in a region that is not exactly the hands' own.
+        """
+        rendering = self.render(camera)
+        return [extend_colors(rendering)]
+
+
+def extend_colors(rendering: Rendering) -> np.ndarray:
+    """The image (H, W, 3) with uncovered pixels coloured as the nearest covered one."""
+    if not rendering.covered.any():
+        return rendering.image
+    return rendering.image.reshape(-1, 3)[nearest(rendering.covered)]
+
+
+def world_verts(hands: TrainedHands, found: Reconstruction) -> np.ndarray:
+    """Vertices (V, 3) of the mesh that the renderer draws, world units."""
+    return found.frame.apply(hands.mesh.verts.cpu().double()).numpy()

@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 
 from utils.errors import UserError
-from utils.photos import Photos
-from utils.render import Renderer
-from utils.render.fragments import Fragments
+from utils.photos.crops import Photos
+from utils.render import Fragments, Renderer
 from utils.render.samples import interpolate_at
 
 if TYPE_CHECKING:
-    from models.neural.renderer import NeuralMesh
+    from models.neural.mesh import NeuralMesh
 
 FEWEST_PIXELS = 256  # fewer comparable pixels of the hands are no capture of hands
 PROBE_SHARE = 6  # one view of so many is held out at once

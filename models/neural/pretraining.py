@@ -10,12 +10,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from models.neural.inputs import NetShape
+from models.neural.mesh import NeuralMesh
 from models.neural.pixels import TrainingPixels
-from models.neural.renderer import NeuralMesh, make_network
+from models.neural.renderer import make_network
 from models.neural.training import fresh, train
-from utils.config import Config
 from utils.errors import UserError
-from utils.files import load_torch, save_torch
+from utils.io.files import load_torch, save_torch
+from utils.stage.config import Config
 
 FORMAT = 1
 

@@ -10,43 +10,28 @@ say where the border is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from models.appearance import Appearance
-from models.detail import PreconditionedVertices, UniformAdam
-from models.mending import mend
+from models.ham.losses import SurfaceTerms, photometric_loss, silhouette_loss
+from models.ham.mending import mend
+from models.ham.preconditioning import PreconditionedVertices, UniformAdam
+from models.ham.state import SurfaceStart
 from models.neural.inputs import SurfaceTable, pixel_inputs
-from models.neural.learning import settle_static
+from models.neural.mesh import NeuralMesh
 from models.neural.pixels import TrainingPixels
-from models.neural.renderer import NeuralMesh
-from models.neural.training import Trained, learning_rate
-from utils.config import Config
-from utils.losses import SurfaceTerms, photometric_loss, silhouette_loss
-from utils.mesh import vertex_normals
-from utils.photos import Photos, PixelRows
+from models.neural.training import Trained, learning_rate, settle_static
+from utils.geometry.mesh import vertex_normals
+from utils.photos.crops import Photos, PixelRows
 from utils.render import Fragments, Renderer
+from utils.stage.config import Config
 
 SHADED = 200_000  # pixels a step whose colours are compared
 RENEWAL = 20  # steps between which static colours are solved again
 FARTHEST = 0.3  # of 1: larger colour errors at an occlusion pull no harder
-
-
-@dataclass
-class SurfaceStart:
-    """What stage 2 starts from, in hand units: verts and reference (V, 3), faces, appearance.
-
-    reference is the parametric hand on the same mesh, from which displacement counts; appearance
-    that of the fitted views.
-    """
-
-    verts: Tensor
-    reference: Tensor
-    faces: Tensor
-    appearance: Appearance
 
 
 class GeometryTerms:

@@ -3,28 +3,17 @@
 color = shading(x) + static * features(x)[:3] + residual * network(inputs(x, view))
 
 Shading is the mesh's own with its highlights, under the light of unseen views. It is all there is
-on the caps of open wrists (`models.neural.caps`). The two strengths are what views held out of
+on the caps of open wrists (`models.neural.mesh`). The two strengths are what views held out of
 training liked best (`models.neural.strengths`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.appearance import Appearance
-from models.neural.inputs import COLOR, NetShape, PixelInputs, SurfaceTable
-from models.renderer_mlp import PixelMLP
-from models.renderer_unet import ImageUNet
-from models.specular import Highlights
-from models.unseen_light import light_for_unseen
-from models.visibility import visibility_harmonics
-from models.wrist_caps import capped
-from utils.mesh import vertex_normals
+from models.neural.inputs import COLOR, NetShape, PixelInputs
+from models.neural.networks import ImageUNet, PixelMLP
 
 FEATURE_START = 0.01  # spread of the features that a network sees
 
@@ -34,58 +23,6 @@ def make_network(net_type: str, shape: NetShape) -> nn.Module:
     if net_type == "unet":
         return ImageUNet(shape.size, shape.width)
     return PixelMLP(shape.size, shape.width, shape.depth)
-
-
-@dataclass(frozen=True)
-class NeuralMesh:
-    """The mesh that is rendered: verts (V, 3) in hand units, faces (F, 3), albedo and light.
-
-    appearance holds one light and gain, those of unseen views. skin (V, 3) names the spots of
-    the skin where verts were reposed; cap_albedo (caps, 3), see `models.wrist_caps`.
-    """
-
-    verts: Tensor
-    faces: np.ndarray
-    appearance: Appearance
-    skin: Tensor | None = None
-    cap_albedo: Tensor | None = None
-
-    @staticmethod
-    def of(verts: Tensor, faces: np.ndarray, fitted: Appearance) -> NeuralMesh:
-        """With the light for unseen views that the fitted ones suggest."""
-        return NeuralMesh(verts, faces, light_for_unseen(fitted, 1))
-
-    def closed(self) -> tuple[Tensor, Tensor, Appearance]:
-        """Vertices, faces and appearance with caps on the open wrists, after everything else."""
-        faces = torch.from_numpy(self.faces).to(self.verts.device)
-        verts, faces, appearance = capped(self.verts, faces, self.appearance, self.cap_albedo)
-        assert appearance is not None
-        return verts, faces, appearance
-
-    def highlights(self) -> Highlights | None:
-        """Those of the mesh's shading, the gain included; None where there are none."""
-        found = self.appearance.lobes
-        if found is None:
-            return None
-        return Highlights(found.to(self.verts) * self.appearance.gain[0])
-
-    @cached_property
-    def visibility(self) -> Tensor:
-        """Harmonics (V + caps, 9) of what the closed mesh sees of the world, worked out once."""
-        verts, faces, _ = self.closed()
-        return visibility_harmonics(verts, faces, vertex_normals(verts, faces))
-
-    def table(self, shape: NetShape) -> SurfaceTable:
-        """What a network of `shape` needs to know at the vertices of the closed mesh."""
-        verts, faces, appearance = self.closed()
-        normals = vertex_normals(verts, faces)
-        shading, is_skin = appearance.vertex_colors(normals)[0], torch.zeros_like(verts[:, :1])
-        is_skin[: len(self.verts)] = 1
-        visibility = self.visibility if "visibility" in shape.inputs else None
-        spots = verts if self.skin is None else capped(self.skin, faces[: len(self.faces)], None)[0]
-        return SurfaceTable.of(
-            verts, normals, shading, is_skin, visibility, appearance.albedo, spots, shape
-        )
 
 
 class NeuralRenderer(nn.Module):

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from models.neural.mesh import NeuralMesh
 from models.neural.pixels import TrainingPixels
-from models.neural.renderer import NeuralMesh
 from models.neural.training import MeshKnowledge, Trained
 from utils.metrics.image import align_colors, psnr
 

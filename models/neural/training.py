@@ -1,4 +1,7 @@
-"""Training of the neural renderer: features and network from the photos, the mesh as it is."""
+"""Training of the neural renderer (stage 1): features and network from the photos.
+
+The mesh stays as it is. What is linear is solved, before and after the steps (`learn`).
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,11 @@ from torch.nn.functional import huber_loss
 from tqdm import tqdm
 
 from models.neural.exposure import Exposure
-from models.neural.inputs import NetShape, PixelInputs, pixel_inputs
+from models.neural.inputs import COLOR, NetShape, PixelInputs, pixel_inputs
+from models.neural.mesh import NeuralMesh
 from models.neural.pixels import TrainingPixels
-from models.neural.renderer import NeuralMesh, NeuralRenderer
-from utils.config import Config
+from models.neural.renderer import NeuralRenderer
+from utils.stage.config import Config
 
 WARM_UP = 0.06  # of all steps, until the learning rate is full
 LAST_LR = 0.02  # share of the learning rate that is left at the end
@@ -25,6 +29,9 @@ KEEP_EVERY = 25  # steps between copies to which a loss that turns nan falls bac
 PATCH = 160  # pixels: side of a U-Net's training crops
 WIDE_MLP, WIDE_UNET = 128, 32  # widths from which bfloat16 pays
 BEND = 0.01  # of 1: colour errors beyond it pull no harder (Huber)
+ROUNDS = 3  # of the weights' renewal
+STATIC_BEND = 0.03  # of 1: residuals beyond it count less
+PRIOR = 0.5  # pixels that say 0: a vertex that is hardly seen gets little
 
 
 @dataclass
@@ -177,3 +184,56 @@ def _state(trained: Trained) -> list[dict[str, Tensor]]:
 def _restore(trained: Trained, state: list[dict[str, Tensor]]) -> None:
     for module, kept in zip(trained.modules(), state):
         module.load_state_dict(kept)
+
+
+def learn(
+    trained: Trained, mesh: NeuralMesh, pixels: TrainingPixels, config: Config, title: str = ""
+) -> Trained:
+    """Train an untrained renderer in place; returns it. `config` is the section neural_render."""
+    start_exposures(trained, mesh, pixels)
+    train(trained, mesh, pixels, config, config.steps, title)
+    settle_static(trained, mesh, pixels)
+    return trained
+
+
+@torch.no_grad()
+def start_exposures(trained: Trained, mesh: NeuralMesh, pixels: TrainingPixels) -> None:
+    """Set each view's exposure to what takes the renderer's colours to the photo's."""
+    known = MeshKnowledge(mesh, trained.model.shape)
+    for view in pixels.view.unique().tolist():
+        part = pixels.of_views([view])
+        trained.exposure.fit(
+            view, trained.model.colors(*known.inputs(trained.model, part)), part.color
+        )
+
+
+@torch.no_grad()
+def settle_static(trained: Trained, mesh: NeuralMesh, pixels: TrainingPixels) -> None:
+    """Set the static colours to the robust mean of what the photos show beyond all else.
+
+    Each pixel gives its residual to its face's corners by their barycentrics; what pixels off by
+    more than STATIC_BEND say counts less.
+    """
+    model, known = trained.model, MeshKnowledge(mesh, trained.model.shape)
+    strengths = model.strengths.clone()
+    model.strengths.copy_(torch.tensor([0.0, 1.0]))
+    missing = torch.zeros_like(pixels.color)
+    for view in pixels.view.unique().tolist():
+        own = pixels.view == view
+        part = pixels.part(own)
+        rest = model.colors(*known.inputs(model, part))
+        missing[own] = trained.exposure.undo(part.color, part.view) - rest
+    static = missing.new_zeros(len(model.features), COLOR)
+    for _ in range(ROUNDS):
+        error = (missing - pixels.interpolate(static)).abs().mean(1)
+        share = (
+            pixels.bary * (STATIC_BEND / error.clamp(min=STATIC_BEND))[:, None]
+        )  # (N, 3) of the corners
+        total = share.new_full((len(static), 1), PRIOR)
+        summed = torch.zeros_like(static)
+        for corner, own in zip(pixels.corners.T, share.T):
+            total.index_add_(0, corner, own[:, None])
+            summed.index_add_(0, corner, own[:, None] * missing)
+        static = summed / total
+    model.features[:, :COLOR] = static
+    model.strengths.copy_(strengths)

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from models.reconstruction import load_reconstruction
-from tests.evaluation_scenes import VIEWS, write_reconstruction
-from tests.ham_scenes import hand_scene
-from tests.scenes import ring_of_cameras
-from utils.captures.demo import save_cameras
-from utils.files import save_mesh
-from utils.keypoints import save_keypoints
+from models.ham.reconstruction import load_reconstruction
+from tests.scenes.captures import ring_of_cameras
+from tests.scenes.evaluation import VIEWS, write_reconstruction
+from tests.scenes.ham import hand_scene
+from utils.captures.camera_files import save_cameras
+from utils.io.meshes import save_mesh
+from utils.keypoints.order import save_keypoints
 
 
 @pytest.fixture(scope="module")

@@ -10,21 +10,15 @@ import pytest
 import torch
 
 import evaluate
-from models.evaluate_reconstruction import evaluate_reconstruction
-from models.reconstruction import load_reconstruction
-from tests.evaluation_scenes import metrics_of, results, run, write_reconstruction
-from tests.scenes import ring_of_cameras
+from models.evaluation.judge import evaluate_reconstruction
+from models.ham.reconstruction import load_reconstruction
+from tests.scenes.captures import ring_of_cameras
+from tests.scenes.evaluation import metrics_of, results, run, write_reconstruction
 from utils.cameras import Cameras
-from utils.captures.demo import save_cameras
-from utils.files import (
-    load_image,
-    load_json,
-    load_mask,
-    load_mesh,
-    save_image,
-    save_json,
-    save_mesh,
-)
+from utils.captures.camera_files import save_cameras
+from utils.io.files import load_json, save_json
+from utils.io.images import load_image, load_mask, save_image
+from utils.io.meshes import load_mesh, save_mesh
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,7 +51,7 @@ def test_another_light_is_aligned(folders, scene):
 
 def test_an_inflated_mesh(folders, scene, truth):
     """1 mm outwards along the normals: error 1 mm, and masks that are too large."""
-    from utils.mesh import vertex_normals
+    from utils.geometry.mesh import vertex_normals
 
     normals = vertex_normals(scene.true, torch.from_numpy(scene.faces))
     write_reconstruction(folders[1] / "demo_sfs" / "1", scene, scene.true + 0.001 * normals)
@@ -195,7 +189,7 @@ def test_a_view_without_the_hands(folders, scene, tmp_path):
 
 
 def test_other_renderers_are_scored_beside_mesh_shading(folders, scene):
-    from models.evaluation_results import save_evaluation
+    from models.evaluation.results import save_evaluation
     from utils.captures import load_capture
     from utils.captures.evaluation_views import own_views
 

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.evaluation_scenes import run
-from tests.scenes import ring_of_cameras
-from utils.captures.demo import save_cameras
-from utils.files import load_torch, save_image, save_mesh, save_torch
-from utils.keypoints import save_keypoints
+from tests.scenes.captures import ring_of_cameras
+from tests.scenes.evaluation import run
+from utils.captures.camera_files import save_cameras
+from utils.io.files import load_torch, save_torch
+from utils.io.images import save_image
+from utils.io.meshes import save_mesh
+from utils.keypoints.order import save_keypoints
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 from mano.open_hand.anatomy import bone_directions, flexion_axes, joint_matrices
 from mano.open_hand.poses import sample_poses
 from mano.open_hand.surface import boundary_edges
-from utils.crossings import crossing_faces
+from utils.geometry.crossings import crossing_faces
 
 FOLDER = Path(__file__).resolve().parents[2] / "mano"
 FINGERTIP_OF_FINGER = (1, 2, 4, 3, 0)  # MANO's index, middle, pinky, ring, thumb among the tips

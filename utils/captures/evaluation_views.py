@@ -9,9 +9,11 @@ import numpy as np
 import torch
 
 from utils.cameras import Cameras
-from utils.captures.demo import Capture, image_size, load_cameras
+from utils.captures.camera_files import load_cameras
+from utils.captures.capture import Capture, image_size
 from utils.errors import UserError
-from utils.files import load_image, load_json, load_mask
+from utils.io.files import load_json
+from utils.io.images import load_image, load_mask
 
 OFF_CENTRE = 1.4  # principal points farther from the middle than by this factor ask for a reason
 AGREES = 0.15  # of the factor, between width and height: then the images were scaled

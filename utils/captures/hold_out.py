@@ -6,9 +6,11 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from utils.captures.demo import Capture, load_capture, save_cameras
+from utils.captures.camera_files import save_cameras
+from utils.captures.capture import Capture
+from utils.captures.readers.demo import load_capture
 from utils.errors import UserError
-from utils.files import link_or_copy, load_json, newest_change
+from utils.io.files import link_or_copy, load_json, newest_change
 
 LEAST_LEFT = 2  # views: fewer say nothing of depth
 

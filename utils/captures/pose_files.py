@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.files import save_json
+from utils.errors import UserError
+from utils.io.files import save_json
 from utils.keypoints import KEYPOINTS, SIDES
 
 POSE_KEYS = tuple(side.capitalize() for side in SIDES)  # left then right, as in the 42 rows
@@ -38,3 +39,32 @@ def save_pose(
         data[name] = np.where(seen[:, None], values, np.nan).round(DIGITS)
         data[f"{name}_confidence"] = np.where(seen, confidence[hand], 0.0).round(3)
     save_json(path, data)
+
+
+def _hand_values(data: dict, side: str, path: Path) -> np.ndarray:
+    """One hand's values (21, 3), or (0, 3) where it was not detected."""
+    if not isinstance(data, dict) or side not in data:
+        raise UserError(f"{path} has no '{side}' list; expected {{'Left': [...], 'Right': [...]}}")
+    try:
+        values = np.asarray(data[side], float).ravel()
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path}: '{side}' holds something other than numbers") from error
+    if values.size not in (0, 3 * KEYPOINTS):
+        raise UserError(
+            f"{path}: '{side}' holds {values.size} numbers, expected {3 * KEYPOINTS} "
+            "(21 keypoints times x, y, z) or none"
+        )
+    return values.reshape(-1, 3)
+
+
+def _hand_confidence(data: dict, side: str, path: Path) -> np.ndarray:
+    """One hand's optional confidences: (21,), one a keypoint, or () for all of them."""
+    key = f"{side}_confidence"
+    try:
+        weights = np.asarray(data.get(key, 1.0), float)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path}: '{key}' holds something other than numbers") from error
+    right = weights.shape in ((), (KEYPOINTS,)) and bool(np.all((weights >= 0) & (weights <= 1)))
+    if not right:
+        raise UserError(f"{path}: '{key}' must be {KEYPOINTS} numbers in [0, 1], or one")
+    return weights

@@ -10,9 +10,9 @@ import numpy as np
 
 from utils.cameras import Cameras
 from utils.detection.candidates import Candidate, as_arrays
-from utils.hand_refine import refine_points
-from utils.hand_search import SAME_HAND, best_pairs, distance_of_hands, pair_hypotheses
-from utils.multiview import HandViews
+from utils.keypoints.refine import refine_points
+from utils.keypoints.search import SAME_HAND, best_pairs, distance_of_hands, pair_hypotheses
+from utils.keypoints.views import HandViews
 
 MOST_PAIRS = 1500  # hypotheses of two views each; drawn at random where there are more
 MOST_HANDS = 6  # looked for beyond the two that are kept, to say that they are there

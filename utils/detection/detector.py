@@ -14,8 +14,8 @@ import numpy as np
 from utils.detection.candidates import Candidate
 from utils.detection.windows import Window
 from utils.errors import UserError
+from utils.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 PROCESS = Path(__file__).with_name("mediapipe_process.py")
 BUILD = "make detect"  # builds the environment
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from utils.errors import UserError
-from utils.files import link_or_copy, load_json, save_json
+from utils.io.files import link_or_copy, load_json, save_json
 
 
 class OwnFiles:

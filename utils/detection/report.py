@@ -10,10 +10,10 @@ import numpy as np
 
 from utils import draw
 from utils.captures import Capture
+from utils.captures.keypoint_overlay import pose_overlay
 from utils.detection.search import FoundHands
 from utils.keypoints import SIDES
-from utils.pose_overlay import pose_overlay
-from utils.triangulation import HandKeypoints
+from utils.keypoints.triangulation import HandKeypoints
 
 MASK_COLOR = (0.2, 0.9, 0.2)
 

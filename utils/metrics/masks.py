@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from utils.masks import nearest
+from utils.photos.masks import nearest
 
 
 def wrist_pixels(covered: np.ndarray, wrist: np.ndarray, forearm: np.ndarray) -> np.ndarray:

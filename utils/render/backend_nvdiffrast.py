@@ -14,7 +14,7 @@ from textwrap import shorten
 import torch
 from torch import Tensor
 
-from utils.cameras import clip_from_px
+from utils.cameras.pinhole import clip_from_px
 from utils.errors import UserError
 from utils.render import dense
 from utils.render.dense import interpolate, surface_pairs

@@ -22,12 +22,14 @@ import numpy as np
 import torch
 import trimesh
 
-from utils.cameras import Cameras, clip_from_world
-from utils.render import Renderer
+from utils.cameras import Cameras
+from utils.cameras.pinhole import clip_from_world
+from utils.paths import ROOT
+from utils.render.renderer import Renderer
 
 CHANNELS = 7
 BOUNDARIES = ("edge_gradient", "coverage")
-HAND = Path(__file__).parents[2] / "mano" / "open_hand_right.npz"
+HAND = ROOT / "mano" / "open_hand_right.npz"
 SIZES = [(334, 512), (1024, 1280)]
 FILL = 0.8  # of the image's shorter side, the hand's diameter
 
@@ -242,8 +244,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="of ours; deodr has one")
     args = parser.parse_args()
     if "OMP_WAIT_POLICY" not in os.environ:
-        # As in the stages (`utils.cli.run_stage`). Torch, which read it, was imported on the way
-        # here, hence the second start.
+        # As in the stages (`utils.stage.run_stage`). Torch, which read it, was imported on
+        # the way here, hence the second start.
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
         os.execv(sys.executable, [sys.executable, "-m", "utils.render.benchmark", *sys.argv[1:]])
     if args.threads:

@@ -179,7 +179,7 @@ class Renderer:
         if name == "cpu":
             if verts_px.device.type != "cpu":
                 raise UserError(f"backend = cpu cannot draw vertices on {verts_px.device}")
-            from utils.render import backend_cpu
+            from utils.render.cpu import backend as backend_cpu
 
             return backend_cpu
         if name == "nvdiffrast":

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from utils.cameras import Cameras, Similarity
-from utils.captures.demo import save_cameras
+from utils.captures.camera_files import save_cameras
 from utils.errors import UserError
-from utils.files import atomic_path, save_image, save_json
-from utils.keypoints import KEYPOINTS, SIDES, save_keypoints
+from utils.io.files import atomic_path, save_json
+from utils.io.images import save_image
+from utils.keypoints import KEYPOINTS, SIDES
+from utils.keypoints.order import save_keypoints
 from utils.synthetic.fields import srgb_from_linear
 from utils.synthetic.hands import Hand
 

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from utils.crossings import crossing_faces
 from utils.errors import UserError
+from utils.geometry.crossings import crossing_faces
 from utils.synthetic.fields import MM, bump, noise
 from utils.synthetic.skeleton import (
     DORSAL,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from utils import draw
-from utils.files import save_image
+from utils.io.images import save_image
 from utils.synthetic.capture_files import Views
 
 COLUMNS = 4

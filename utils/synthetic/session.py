@@ -9,10 +9,10 @@ import torch
 from tqdm import tqdm
 
 from utils.cameras import Cameras, Similarity
-from utils.synthetic import photos
+from utils.synthetic import observations
 from utils.synthetic.capture_files import Views
-from utils.synthetic.detections import Detections, detect
 from utils.synthetic.hands import Hand, capped, make_hands
+from utils.synthetic.observations import Detections, detect
 from utils.synthetic.path_tracer import PathTracer, passes
 from utils.synthetic.rig import Light, make_cameras, make_lights
 from utils.synthetic.skeleton import Template
@@ -72,7 +72,7 @@ def plan_session(
     held_ids = [int((k + 0.5) * count / held) for k in range(held)]
     training = [view for view in range(count) if view not in held_ids]
     gains = np.ones((count, 3))
-    gains[training] = photos.sample_gains(views, rng)
+    gains[training] = observations.sample_gains(views, rng)
     keypoints = {hand.side: hand.keypoints for hand in hands}
     detections = detect(keypoints, cameras[training], rng)
     return Session(
@@ -91,11 +91,13 @@ def photograph(
         for view in range(len(cameras)):
             K, R, t = (x[view].numpy() for x in (cameras.K, cameras.R, cameras.t))
             shot = tracer.render(K, (R, t), size, samples, seed * 101 + view, bar.update)
-            shots.append((*shot, photos.backdrop(K, R, size)))
+            shots.append((*shot, observations.backdrop(K, R, size)))
     masks = [exact_mask(session.hands, cameras[view]) for view in range(len(cameras))]
     exposed_for = [(shots[view][0], masks[view]) for view in session.training]
-    exposure = photos.exposure_of(*zip(*exposed_for))
-    images = [photos.develop(*shot, exposure * gain) for shot, gain in zip(shots, session.gains)]
+    exposure = observations.exposure_of(*zip(*exposed_for))
+    images = [
+        observations.develop(*shot, exposure * gain) for shot, gain in zip(shots, session.gains)
+    ]
     training, held = (
         Views(cameras[ids], [images[i] for i in ids], [masks[i] for i in ids])
         for ids in (session.training, session.held)
@@ -110,5 +112,5 @@ def exact_mask(hands: list[Hand], camera: Cameras) -> np.ndarray:
     for hand in hands:
         verts, faces = capped(hand.verts, hand.faces)
         px = camera.project(torch.from_numpy(verts))[0].numpy()
-        mask |= photos.covered_pixels(px, faces, size)
+        mask |= observations.covered_pixels(px, faces, size)
     return mask

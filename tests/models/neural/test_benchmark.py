@@ -1,9 +1,9 @@
 import pytest
 
 from models.neural.benchmark import frames_per_second, input_sets, main
-from models.neural.results import open_scan
-from tests.neural_scenes import neural_scene
-from utils.config import load_config
+from models.neural.scan import open_scan
+from tests.scenes.neural import neural_scene
+from utils.stage.config import load_config
 
 
 def test_every_input_is_taken_away_or_added_once():

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from models.neural.caps import with_cap_colors
-from tests.neural_scenes import neural_scene
+from models.neural.mesh import with_cap_colors
+from tests.scenes.neural import neural_scene
 
 
 @pytest.fixture(scope="module")

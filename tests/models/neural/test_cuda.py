@@ -3,17 +3,17 @@
 import pytest
 import torch
 
+from models.appearance.visibility import visibility_harmonics
+from models.ham.reconstruction import load_reconstruction
 from models.neural.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 from models.neural.fit import fit_renderer
 from models.neural.inputs import net_shape
 from models.neural.painter import Painter
 from models.neural.renderer import NeuralRenderer
 from models.neural.training import fresh, train
-from models.reconstruction import load_reconstruction
-from models.visibility import visibility_harmonics
-from tests.cuda import needs_cuda
-from tests.neural_scenes import neural_scene, short_config
-from utils.mesh import vertex_normals
+from tests.scenes.cuda import needs_cuda
+from tests.scenes.neural import neural_scene, short_config
+from utils.geometry.mesh import vertex_normals
 
 pytestmark = needs_cuda
 

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 import torch
 
+from models.ham.reconstruction import load_reconstruction
 from models.neural import fit as fit_module
 from models.neural.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 from models.neural.fit import fit_renderer
+from models.neural.mesh import NeuralMesh
 from models.neural.painter import Painter
-from models.neural.progress import FitProgress
 from models.neural.refinement import refine_surface, silhouette_agreement
-from models.neural.renderer import NeuralMesh
 from models.neural.training import fresh
-from models.reconstruction import load_reconstruction
-from tests.neural_scenes import neural_scene, short_config, small_shape
+from tests.scenes.neural import neural_scene, short_config, small_shape
 from utils.errors import UserError
-from utils.files import load_torch, save_torch
-from utils.mesh import vertex_normals
+from utils.geometry.mesh import vertex_normals
+from utils.io.files import load_torch, save_torch
+from utils.stage.progress import FitProgress
 
 
 @pytest.fixture(scope="module")

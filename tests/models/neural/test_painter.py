@@ -6,7 +6,7 @@ import torch
 from models.neural.inputs import net_shape
 from models.neural.painter import Painter
 from models.neural.renderer import NeuralRenderer
-from tests.neural_scenes import neural_scene
+from tests.scenes.neural import neural_scene
 
 FINE = 8  # samples along each side of a pixel that stand for all of it
 

@@ -7,15 +7,15 @@ import pytest
 import torch
 
 import models.neural.renderer
+from models.appearance.light import LOBES, Highlights
+from models.appearance.model import light_for_unseen
+from models.appearance.shading import render_mesh
+from models.appearance.visibility import NUMBERS
 from models.neural.inputs import INPUTS, net_shape, pixel_inputs
+from models.neural.networks import ImageUNet
 from models.neural.painter import Painter
 from models.neural.renderer import NeuralRenderer
-from models.renderer_unet import ImageUNet
-from models.rerender import render_mesh
-from models.specular import LOBES, Highlights
-from models.unseen_light import light_for_unseen
-from models.visibility import NUMBERS
-from tests.neural_scenes import neural_scene
+from tests.scenes.neural import neural_scene
 from utils.errors import UserError
 
 

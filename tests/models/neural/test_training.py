@@ -6,7 +6,6 @@ import torch
 from models.neural import training
 from models.neural.exposure import Exposure
 from models.neural.inputs import net_shape
-from models.neural.learning import settle_static
 from models.neural.pixels import TrainingPixels, folds
 from models.neural.strengths import (
     STRENGTHS,
@@ -15,8 +14,8 @@ from models.neural.strengths import (
     try_strengths,
     view_psnr,
 )
-from models.neural.training import fresh, train
-from tests.neural_scenes import neural_scene, short_config, small_shape
+from models.neural.training import fresh, settle_static, train
+from tests.scenes.neural import neural_scene, short_config, small_shape
 from utils.errors import UserError
 from utils.render import Renderer
 

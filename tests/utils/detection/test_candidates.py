@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.detection_scenes import candidate
+from tests.scenes.detection import candidate
 from utils.detection.candidates import as_arrays, merged
 
 RNG = np.random.default_rng(0)

@@ -6,10 +6,10 @@ import sys
 import numpy as np
 import pytest
 
-from utils.config import load_config
 from utils.detection.detector import Detector, candidate_of, environment
 from utils.detection.windows import crops, whole_photo
 from utils.errors import UserError
+from utils.stage.config import load_config
 
 OPTIONS = dict(load_config().detect_hands)
 ECHO = """

@@ -6,7 +6,7 @@ import pytest
 
 from utils.detection.own_files import OwnFiles, linked_capture
 from utils.errors import UserError
-from utils.files import save_text
+from utils.io.files import save_text
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from tests.detection_scenes import MadeUpDetector, candidate, detector_before
-from tests.hand_scenes import moved
-from utils.config import load_config
+from tests.scenes.detection import MadeUpDetector, candidate, detector_before
+from tests.scenes.hands import moved
 from utils.detection.search import search_hands
 from utils.errors import UserError
+from utils.stage.config import load_config
 
 CONFIG = load_config()
 TOLERANCE = 2.5e-3  # metres: the noise of 1.5 px, at 0.8 m and a focal length of 500 px

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from tests.cuda import needs_cuda
-from utils.render import Renderer, backend_cpu, dense
+from tests.scenes.cuda import needs_cuda
+from utils.render import Fragments, Renderer, dense
 from utils.render.benchmark import HAND, load_hand, surround
-from utils.render.fragments import Fragments
+from utils.render.cpu import backend as backend_cpu
 from utils.render.silhouette import boundary_gradient
 
 pytestmark = needs_cuda

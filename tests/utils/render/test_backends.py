@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from utils.errors import UserError
-from utils.render import Renderer, backend_cpu, dense
+from utils.render import Fragments, Pairs, Renderer, dense
 from utils.render.backend_pytorch3d import ndc_from_px
 from utils.render.benchmark import HAND, load_hand, surround
-from utils.render.fragments import Fragments, Pairs
+from utils.render.cpu import backend as backend_cpu
 
 
 def hand_scene(views: int = 3) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from utils.errors import UserError
-from utils.render import backend_cpu, backend_nvdiffrast
+from utils.render import backend_nvdiffrast
+from utils.render.cpu import backend as backend_cpu
 
 QUAD = torch.tensor([[0, 1, 2], [0, 2, 3]], dtype=torch.int32)
 

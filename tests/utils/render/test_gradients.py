@@ -5,7 +5,7 @@ import torch
 
 from utils.cameras import Cameras
 from utils.render import Fragments, Renderer
-from utils.render.backend_cpu import transform
+from utils.render.cpu.functions import transform
 
 SIZE = (24, 30)
 

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from utils.render import Renderer, backend_cpu
+from utils.render import Renderer
 from utils.render.benchmark import HAND, load_hand, surround
+from utils.render.cpu import backend as backend_cpu
 from utils.render.samples import samples_of_drawing
 
 NEAR = 1e-6

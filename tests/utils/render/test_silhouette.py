@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from tests.cuda import EVERY_DEVICE
+from tests.scenes.cuda import EVERY_DEVICE
 from utils.cameras import Cameras
-from utils.render import Renderer, backend_cpu, silhouette
+from utils.render import Renderer, silhouette
 from utils.render.benchmark import HAND, load_hand, surround
+from utils.render.cpu import backend as backend_cpu
 
 SUPERSAMPLING = 8
 MODES = 30

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from utils.render.simd import (
+from utils.render.cpu.simd import (  # fmt: skip
     U,
     load,
     load_some,
@@ -14,7 +14,7 @@ from utils.render.simd import (
     splat,
     store,
     total,
-)  # fmt: skip
+)
 
 FIRST = np.array([3, -1, 4, 1, -5, 9, 2, 6], np.float32)
 SECOND = np.array([2, 7, 1, 8, 2, -8, 1, 8], np.float32)

@@ -8,8 +8,8 @@ import trimesh
 from utils.cameras import Cameras, Similarity
 from utils.captures import load_capture
 from utils.errors import UserError
-from utils.files import load_json
-from utils.keypoints import load_keypoints
+from utils.io.files import load_json
+from utils.keypoints.order import load_keypoints
 from utils.synthetic.capture_files import Views, appearing_folder, write_capture
 
 

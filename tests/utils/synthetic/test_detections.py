@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from utils.synthetic.detections import (
+from utils.synthetic.observations import (
     MISSED_SHARE,
     NOISE_SD,
     OTHER,

@@ -5,8 +5,8 @@ import pytest
 import torch
 import trimesh
 
-from models.hand_model import load_hand_model
-from utils.crossings import crossing_faces
+from models.hand import load_hand_model
+from utils.geometry.crossings import crossing_faces
 from utils.synthetic.fields import MM
 from utils.synthetic.hands import MIN_CLEARANCE, capped, make_hands
 

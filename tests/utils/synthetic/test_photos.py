@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from utils.synthetic.photos import (
+from utils.synthetic.observations import (
     BRIGHT_SKIN,
     backdrop,
     covered_pixels,

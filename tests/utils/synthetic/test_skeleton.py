@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.hand_model import load_hand_model
-from models.joint_order import JOINT_PARENTS, KEYPOINT_ROWS
+from models.hand import load_hand_model
 from utils.errors import UserError
+from utils.keypoints.order import JOINT_PARENTS, KEYPOINT_ROWS
 from utils.synthetic.skeleton import (
     FINGER_ROOTS,
     KEYPOINT_ORDER,

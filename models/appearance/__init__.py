@@ -1,0 +1,1 @@
+"""What a surface looks like: albedo, light, highlights, visibility, and mesh shading by them."""

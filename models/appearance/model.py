@@ -1,0 +1,115 @@
+"""Per-vertex albedo, light and gain of every view, highlights: how a hand looks in every photo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from models.appearance.light import Highlights, radiance, sh_basis, towards_cameras
+from utils.cameras import Cameras
+
+
+@dataclass
+class Appearance:
+    """colour = (albedo * radiance(normal) + highlights) * gain, sRGB-encoded as the photos are.
+
+    albedo (V, 3); sh_coeff (views, degree^2), radiance about 1 on average; gain (views, 3), whose
+    geometric mean over the views is 1 in each channel; lobes (LOBES, 3), the amounts of
+    `models.appearance.light`, shared by all views; None: no highlights.
+    """
+
+    albedo: Tensor
+    sh_coeff: Tensor
+    gain: Tensor
+    lobes: Tensor | None = None
+
+    @property
+    def degree(self) -> int:
+        """Number of spherical-harmonics bands."""
+        return round(self.sh_coeff.shape[1] ** 0.5)
+
+    def vertex_colors(self, normals: Tensor, highlights: Tensor | None = None) -> Tensor:
+        """Colours (views, V, 3) of vertices with unit normals (V, 3).
+
+        Shading at vertices costs one basis a vertex for all views; on meshes as fine as the
+        pixels it equals shading at pixels. `highlights` (views, V, 3) as `highlights_in` gives
+        them; without them, the diffuse part alone.
+        """
+        shade = radiance(self.sh_coeff, sh_basis(normals, self.degree))
+        colors = self.albedo * shade[..., None]
+        if highlights is not None:
+            colors = colors + highlights
+        return colors * self.gain[:, None]
+
+    def highlights_in(self, cameras: Cameras, verts: Tensor, normals: Tensor) -> Tensor | None:
+        """Highlights (views, V, 3) before the gain, seen by cameras; None where there are none."""
+        if self.lobes is None:
+            return None
+        towards = towards_cameras(verts, cameras.centers().to(verts))
+        return Highlights(self.lobes)(normals, towards)
+
+    def colors_in(self, cameras: Cameras, verts: Tensor, normals: Tensor) -> Tensor:
+        """Colours (views, V, 3) of vertices (V, 3) with unit normals in as many cameras."""
+        return self.vertex_colors(normals, self.highlights_in(cameras, verts, normals))
+
+    def copy(self) -> Appearance:
+        """A copy of its own, without a graph."""
+        lobes = None if self.lobes is None else self.lobes.detach().clone()
+        return Appearance(*(tensor.detach().clone() for tensor in self.parameters()), lobes)
+
+    def to(self, device: torch.device | str) -> Appearance:
+        """The same on another device."""
+        tensors = (getattr(self, x.name) for x in fields(self))
+        return Appearance(*(None if x is None else x.to(device) for x in tensors))
+
+    def as_dict(self) -> dict[str, Tensor | None]:
+        """The tensors by name, on the CPU, for a file."""
+        return vars(self.copy().to("cpu"))
+
+    def parameters(self) -> list[Tensor]:
+        """What gradients refine: albedo, light, gain."""
+        return [self.albedo, self.sh_coeff, self.gain]
+
+    def normalise_(self) -> None:
+        """What all views share of the gain becomes the hands' own; colours stay as they are."""
+        with torch.no_grad():
+            tint = self.gain.log().mean(0).exp()  # (3,)
+            self.gain /= tint
+            self.albedo *= tint
+            if self.lobes is not None:
+                self.lobes *= tint
+
+
+def vertex_samples(
+    faces: Tensor, fragments, pixels: Tensor, weight: Tensor, num_verts: int
+) -> tuple[Tensor, Tensor]:
+    """Mean photo colour of every vertex in every view.
+
+    pixels (N, 3) and weight (N,) belong to the fragments. Returns colours (views, V, 3) and
+    weights (views, V): the summed barycentrics, 0 where a vertex is not seen.
+    """
+    views = len(fragments.sizes)
+    corners = faces[fragments.face.long()] + fragments.view.long()[:, None] * num_verts  # (N, 3)
+    share = fragments.bary.detach() * weight[:, None]
+    total = pixels.new_zeros(views * num_verts)
+    summed = pixels.new_zeros(views * num_verts, 3)
+    for k in range(3):
+        total.index_add_(0, corners[:, k], share[:, k])
+        summed.index_add_(0, corners[:, k], share[:, k : k + 1] * pixels)
+    colors = summed / total.clamp(min=1e-8)[:, None]
+    return colors.view(views, num_verts, 3), total.view(views, num_verts)
+
+
+def light_for_unseen(appearance: Appearance, views: int) -> Appearance:
+    """The same albedo under a light and gain for `views` cameras that were not fitted.
+
+    The mean of the fitted views' lights, which are all given in world axes.
+    """
+    return Appearance(
+        appearance.albedo,
+        appearance.sh_coeff.mean(0, keepdim=True).expand(views, -1),
+        appearance.gain.mean(0, keepdim=True).expand(views, -1),
+        appearance.lobes,
+    )

@@ -1,0 +1,182 @@
+"""Albedo, light, highlights and gain of a mesh in closed form, by alternation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy.optimize import lsq_linear
+from torch import Tensor
+
+from models.appearance.light import Highlights, lobe_responses, radiance, sh_basis
+from models.appearance.model import Appearance
+
+ROUNDS = 12  # of the alternation; light on one side of a hand takes ten to settle
+HUBER_RGB = 0.03  # residuals beyond this weigh less: cast shadows, other things
+MIN_RADIANCE = 0.05
+MIN_GAIN = 0.05  # a black photo, or one without a channel, must not divide by zero
+RIDGE = 1e-3  # share of the mean diagonal added to the shared light's normal equations
+SHARED_LIGHT = 1.0  # share of the mean diagonal that draws a view's light to the shared one
+SATURATED, SATURATED_WEIGHT = 0.985, 0.1  # a sample this bright says little of how bright it is
+SAMPLED = 6000  # vertices that light and gain are solved on: no less accurate, and quick
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What the views saw of a mesh's vertices.
+
+    colors (views, V, 3) and weights (views, V) as `vertex_samples` gives them;
+    normals (V, 3); towards (views, V, 3) unit vectors to the cameras, needed for highlights.
+    """
+
+    colors: Tensor
+    weights: Tensor
+    normals: Tensor
+    towards: Tensor | None = None
+
+    def every(self, step: int) -> Samples:
+        """One vertex of `step`."""
+        towards = None if self.towards is None else self.towards[:, ::step]
+        return Samples(
+            self.colors[:, ::step], self.weights[:, ::step], self.normals[::step], towards
+        )
+
+    def unsaturated(self) -> Samples:
+        """The same with less weight on samples near white."""
+        dimmed = torch.where(self.colors.amax(-1) > SATURATED, SATURATED_WEIGHT, 1.0)
+        return replace(self, weights=self.weights * dimmed)
+
+
+def solve_appearance(
+    samples: Samples,
+    degree: int,
+    albedo: Tensor | None = None,
+    highlight_support: float = np.inf,
+) -> Appearance:
+    """Albedo, light, gain and, where the photos ask for them, highlights.
+
+    Lamps stand still in the world, so one light and its highlights are shared by all views, and
+    each view's own light is drawn to it: what a view doesn't see of the hands' normals says
+    nothing about its light. Each factor is linear given the others; robust weights (Huber) are
+    renewed in every round. Highlights are kept where they take at least the share
+    `highlight_support` of the mean residual; inf: never. Vertices that no view sees get the mean
+    albedo. `albedo` (V, 3) is a start, e.g. of a coarser level.
+    """
+    samples = samples.unsaturated()
+    step = max(len(samples.normals) // SAMPLED, 1)
+    few, start = samples.every(step), None if albedo is None else albedo[::step]
+    best = _Alternation(few, degree, start, shiny=False)
+    best.run()
+    if samples.towards is not None and np.isfinite(highlight_support):
+        shiny = _Alternation(few, degree, start, shiny=True)
+        shiny.run()
+        if shiny.residual() <= (1 - highlight_support) * best.residual():
+            best = shiny
+    found = _Alternation(samples, degree, albedo, shiny=best.shiny)
+    found.adopt(best.state)
+    return found.state
+
+
+class _Alternation:
+    """Factors solved in turn, with robust weights on the samples."""
+
+    def __init__(self, samples: Samples, degree: int, albedo: Tensor | None, shiny: bool):
+        self.samples, self.shiny = samples, shiny
+        self.basis = sh_basis(samples.normals, degree)
+        colors, weights = samples.colors, samples.weights
+        mean = (colors * weights[..., None]).sum((0, 1)) / weights.sum().clamp(min=1e-8)
+        self.state = Appearance(
+            mean.expand_as(samples.normals).clone() if albedo is None else albedo.detach().clone(),
+            colors.new_zeros(len(colors), self.basis.shape[1]),
+            colors.new_ones(len(colors), 3),
+        )
+        self.seen = weights.sum(0) > 1e-3
+        self.robust, self.shine = weights, torch.zeros_like(colors)
+
+    def run(self) -> None:
+        """Solve for everything."""
+        responses = self._responses() if self.shiny else None
+        for _ in range(ROUNDS):
+            shared, amounts = self._solve_shared(responses)
+            if responses is not None:
+                self.state.lobes = amounts[:, None].repeat(1, 3)
+                self.shine = torch.stack([r @ self.state.lobes for r in responses])
+            self.state.sh_coeff = self._solve_light(shared)
+            self.state.gain = self._solve_gain()
+            self._solve_albedo()
+            self.state.normalise_()
+        if responses is not None:  # in the colour that normalising gave them
+            self.shine = torch.stack([r @ self.state.lobes for r in responses])
+
+    def adopt(self, solved: Appearance) -> None:
+        """Take light, gain and highlights as they are and solve for the albedo alone."""
+        self.state = replace(solved, albedo=self.state.albedo)
+        if self.shiny:
+            self.shine = Highlights(solved.lobes)(self.samples.normals, self.samples.towards)
+        for _ in range(3):
+            self._solve_albedo()
+
+    def residual(self) -> float:
+        """Mean absolute colour error over the samples."""
+        weights = self.samples.weights
+        return float((self._errors() * weights).sum() / weights.sum().clamp(min=1e-8))
+
+    def _responses(self) -> list[Tensor]:
+        return [lobe_responses(self.samples.normals, view) for view in self.samples.towards]
+
+    def _errors(self) -> Tensor:
+        predicted = self.state.vertex_colors(self.samples.normals, self.shine)
+        return (predicted.clamp(max=1) - self.samples.colors).abs().mean(-1)
+
+    def _diffuse(self) -> Tensor:
+        return self.samples.colors - self.shine * self.state.gain[:, None]
+
+    def _shade(self) -> Tensor:
+        return radiance(self.state.sh_coeff, self.basis).clamp(min=MIN_RADIANCE)[..., None]
+
+    def _solve_shared(self, responses: list[Tensor] | None) -> tuple[Tensor, Tensor]:
+        """The light that all views share (n,) and its highlights' amounts, never negative."""
+        size, blocks, right = self.basis.shape[1], [], []
+        for view, gain in enumerate(self.state.gain):
+            weight = self.robust[view][:, None]
+            for channel in range(3):
+                columns = self.basis * self.state.albedo[:, channel, None]
+                if responses is not None:
+                    columns = torch.cat([columns, responses[view]], 1)
+                columns = columns * gain[channel]
+                blocks.append(columns.T @ (weight * columns))
+                right.append(columns.T @ (weight[:, 0] * self.samples.colors[view, :, channel]))
+        normal, rhs = (torch.stack(x).double().sum(0).cpu().numpy() for x in (blocks, right))
+        ridge = np.full(len(rhs), RIDGE * normal.diagonal().mean())
+        ridge[0] *= 1e-3
+        factor = np.linalg.cholesky(normal + np.diag(ridge + 1e-8))
+        low = np.r_[np.full(size, -np.inf), np.zeros(len(rhs) - size)]
+        found = lsq_linear(factor.T, np.linalg.solve(factor, rhs), (low, np.inf)).x
+        found = torch.from_numpy(found).to(self.basis)
+        return found[:size], found[size:]
+
+    def _solve_light(self, shared: Tensor) -> Tensor:
+        """Each view's light (views, n), drawn to the shared one (n,)."""
+        basis, tinted = self.basis, self.state.albedo * self.state.gain[:, None]  # (views, V, 3)
+        squared = self.robust * tinted.square().sum(-1)
+        normal = torch.einsum("vi,bv,vj->bij", basis, squared, basis)
+        rhs = torch.einsum("vi,bv->bi", basis, self.robust * (tinted * self._diffuse()).sum(-1))
+        size = normal.diagonal(dim1=1, dim2=2).mean(1)
+        pull = (SHARED_LIGHT * size[:, None] + 1e-8).expand_as(rhs)  # without samples: shared
+        return torch.linalg.solve(normal + torch.diag_embed(pull), rhs + pull * shared)
+
+    def _solve_gain(self) -> Tensor:
+        plain = self.state.albedo * self._shade() + self.shine
+        weight = self.robust[..., None]
+        below = (weight * plain.square()).sum(1)
+        gain = (weight * plain * self.samples.colors).sum(1) / below.clamp(min=1e-8)
+        return torch.where(below > 1e-8, gain.clamp(min=MIN_GAIN), torch.ones_like(gain))
+
+    def _solve_albedo(self) -> None:
+        factor, weight = self._shade() * self.state.gain[:, None], self.robust[..., None]
+        below = (weight * factor.square()).sum(0).clamp(min=1e-8)
+        albedo = ((weight * factor * self._diffuse()).sum(0) / below).clamp(0, 1)
+        albedo[~self.seen] = albedo[self.seen].mean(0) if self.seen.any() else 0.5
+        self.state.albedo = albedo
+        self.robust = self.samples.weights * (HUBER_RGB / self._errors().clamp(min=HUBER_RGB))

@@ -1,0 +1,1 @@
+"""Detection as a whole: photos to named keypoints and masks."""

@@ -1,0 +1,1 @@
+"""How good a reconstruction is: judged in views and against the truth."""

@@ -1,0 +1,102 @@
+"""Writes an evaluation: renderings, comparisons, the error on the mesh, the table, the numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from models.evaluation.error_picture import error_colors, error_picture
+from models.evaluation.judge import Evaluation
+from models.evaluation.report import table_text, view_comparison
+from models.evaluation.views import ViewResult
+from models.ham.reconstruction import Reconstruction
+from utils import draw
+from utils.captures.evaluation_views import EvaluationViews
+from utils.errors import UserError
+from utils.io.files import save_json, save_text
+from utils.io.images import save_image
+from utils.io.meshes import save_mesh
+
+
+def save_evaluation(
+    folder: Path, reconstruction: Reconstruction, views: EvaluationViews, evaluation: Evaluation
+) -> list[Path]:
+    """Write all files into `folder` and print the table; returns the paths."""
+    outputs, sheet = [], []
+    for result in evaluation.views:
+        outputs += _save_renderings(folder, result)
+        picture = _comparison(result, views)
+        if picture is not None:
+            sheet.append(picture)
+            outputs.append(folder / f"compare_{result.view:02d}.png")
+            save_image(outputs[-1], picture)
+    if sheet:
+        outputs.append(folder / "sheet.png")
+        save_image(outputs[-1], draw.contact_sheet(sheet, width=960))
+    outputs += _save_error(folder, reconstruction, evaluation)
+    table = table_text(evaluation.metrics)
+    print(table, end="")
+    outputs += [folder / "table.txt", folder / "metrics.json"]
+    save_text(outputs[-2], table)
+    save_json(outputs[-1], evaluation.metrics)
+    return outputs
+
+
+def _save_renderings(folder: Path, result: ViewResult) -> list[Path]:
+    number = f"{result.view:02d}.png"
+    paths = [folder / f"{name}_{number}" for name in result.renderings]
+    for path, rendering in zip(paths, result.renderings.values()):
+        save_image(path, np.where(rendering.covered[..., None], rendering.image, 0))
+    paths.append(folder / f"mesh_mask_{number}")
+    save_image(paths[-1], result.shape.covered)
+    return paths
+
+
+def _comparison(result: ViewResult, views: EvaluationViews) -> np.ndarray | None:
+    photo, mask = views.image(result.view), views.mask(result.view)
+    if photo is None and mask is None:
+        return None
+    if photo is None:
+        photo = np.zeros((*result.shape.covered.shape, 3), np.float32)
+    image = result.renderings["mesh"].image
+    if result.alignment is not None:
+        image = result.alignment.apply(image)
+    return view_comparison(
+        *(photo, image, result.shape.covered, mask, result.shape.ignored, title_of(result))
+    )
+
+
+def title_of(result: ViewResult) -> str:
+    """One line above a view's comparison."""
+    parts = [f"view {result.view}"]
+    if result.status != "ok":
+        parts.append(result.status)
+    if result.masks.get("iou") is not None:
+        parts.append(f"IoU {result.masks['iou']:.3f}")
+    if "mesh" in result.images:
+        scores = result.images["mesh"]
+        parts.append(f"PSNR {scores['psnr']:.1f} dB, colours aligned {scores['psnr_aligned']:.1f}")
+    return ": ".join([parts[0], ", ".join(parts[1:])])
+
+
+def _save_error(folder: Path, reconstruction: Reconstruction, evaluation: Evaluation) -> list[Path]:
+    if evaluation.surface is None:
+        return []
+    error = evaluation.surface.error
+    colors, limit = error_colors(error)
+    paths = [folder / "error.ply", folder / "error.png"]
+    save_mesh(paths[0], reconstruction.verts, reconstruction.faces, colors)
+    error_picture(paths[1], reconstruction, colors, limit)
+    return paths
+
+
+def result_name(name: str | None, cameras: Path | None) -> str:
+    """The folder of the results: `name`, else after the cameras' file or its folder."""
+    if name is not None:
+        if Path(name).name != name or name in ("", ".", ".."):
+            raise UserError(f"--name {name}: expected a plain folder name")
+        return name
+    if cameras is None:
+        return "fitted"
+    return cameras.resolve().parent.name if cameras.stem == "param" else cameras.stem

@@ -1,0 +1,1 @@
+"""What leaves the suite: hands in other poses."""

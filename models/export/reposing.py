@@ -1,0 +1,81 @@
+"""Refined hands in other poses: un-posed by their skinning, and posed again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.ham.reconstruction import Reconstruction
+from models.hand.fitted import FittedHand
+from utils.errors import UserError
+from utils.io.files import load_torch
+
+Hands = list[dict[str, Any]]  # one dict a hand, as in mano_out/S.pt
+POSE_SIZE = 48  # axis-angle: 3 global and 45
+
+
+def load_poses(path: Path) -> list[Hands]:
+    """Frames of an animation: a .pt of one list of hands as in mano_out/S.pt, or a list of those.
+
+    A hand needs `type` and `pose` (48 numbers); `trans` (3) is optional. Raises UserError on
+    anything else.
+    """
+    data = load_torch(path, "give hand parameters as mano_out/S.pt holds them")
+    single = isinstance(data, list) and data and all(isinstance(x, dict) for x in data)
+    frames = [data] if single else data
+    if not isinstance(frames, list) or not frames:
+        raise UserError(f"{path} holds no list of hands, as mano_out/S.pt is, nor a list of those")
+    for number, hands in enumerate(frames):
+        if not isinstance(hands, list) or not all(_is_hand(hand) for hand in hands) or not hands:
+            raise UserError(
+                f"{path}, frame {number}: expected a list of dicts with 'type' (left or right) and "
+                f"a finite 'pose' of {POSE_SIZE} numbers"
+            )
+    return frames
+
+
+def _is_hand(hand: Any) -> bool:
+    if not isinstance(hand, dict) or hand.get("type") not in ("left", "right"):
+        return False
+    pose, trans = hand.get("pose"), hand.get("trans", torch.zeros(3))
+    if not all(isinstance(x, Tensor) for x in (pose, trans)):
+        return False
+    sizes = pose.numel() == POSE_SIZE and trans.numel() == 3
+    return sizes and bool(pose.isfinite().all() and trans.isfinite().all())
+
+
+def repose(found: Reconstruction, target: Hands, verts: np.ndarray | None = None) -> np.ndarray:
+    """Vertices (V, 3), world units, of the refined hands in the poses of `target`.
+
+    verts (V, 3) are the reconstruction's own unless given. Every hand keeps its shape and scale;
+    one that `target` lacks stays where it is, and one without `trans` turns about its own wrist.
+    Raises UserError where `target` names only hands that the reconstruction lacks.
+    """
+    wanted = {hand["type"]: hand for hand in target}
+    if not set(wanted) & set(found.sides):
+        raise UserError(
+            f"the poses are of the {' and '.join(wanted)} hand, the reconstruction has the "
+            f"{' and '.join(found.sides)} one"
+        )
+    moved = torch.from_numpy(found.verts if verts is None else verts).clone().double()
+    size = len(moved) // len(found.hands)
+    for k, hand in enumerate(found.hands):
+        if hand["type"] in wanted:
+            own = slice(k * size, (k + 1) * size)
+            moved[own] = _repose_hand(moved[own], hand, wanted[hand["type"]], found.subdivisions)
+    return moved.numpy()
+
+
+def _repose_hand(verts: Tensor, hand: dict, target: dict, subdivisions: int) -> Tensor:
+    fitted = FittedHand.of_dict(hand)
+    rest = fitted.unposed(verts, subdivisions)
+    pose = target["pose"].double().reshape(1, POSE_SIZE)
+    if target.get("flat_hand_mean", False):
+        pose = torch.cat([pose[:, :3], pose[:, 3:] - fitted.model.hands_mean], 1)
+    trans = target.get("trans", fitted.trans).double().reshape(1, 3)
+    return replace(fitted, pose=pose, trans=trans).reposed(rest, subdivisions)

@@ -1,0 +1,1 @@
+"""Fits of the parametric hand to keypoints, masks and, where needed, cameras."""

@@ -1,0 +1,267 @@
+"""Fitting the hand model to keypoints, to masks and, where the data ask for it, to cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.fitting.camera_support import support
+from models.fitting.least_squares import minimise, one_thread
+from models.fitting.masks import MADE_SIZE, MaskMaker, Photo
+from models.fitting.problem import FitProblem, PosePrior
+from models.fitting.silhouettes import HandOutlines
+from models.fitting.stages import Weights, check_stages
+from models.fitting.start import natural_scale, rigid_start
+from models.hand import HandModel
+from models.hand.fitted import FittedHand
+from models.hand.kinematics import LAYOUT, HandKinematics
+from utils.cameras import Cameras, Similarity
+from utils.cameras.correction import Views
+from utils.errors import UserError
+from utils.keypoints import KEYPOINTS, SIDES
+from utils.keypoints.search import match_detections
+from utils.keypoints.views import MIN_JOINTS, hands_in
+from utils.photos.masks import MaskVerdict
+
+TRIAL_STEPS = 15  # of the fit that tells whether cameras should move
+MATCHES = 100  # outline points a view and direction
+JUDGED_SIZE = 512  # pixels of the longer side at which masks are judged in the end
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Result of `fit_hands`."""
+
+    hands: list[FittedHand]  # left first
+    first_hands: list[FittedHand]  # after the first stage that fits all 3D keypoints
+    cameras: Cameras  # corrected, or as given
+    corrected: bool
+    verdicts: list[MaskVerdict]  # one a view
+    trusted: list[np.ndarray]  # (H, W) bool, one a view: where the mask can be compared
+    made_masks: dict[int, np.ndarray]  # (H, W) bool by view, where the given one was not believed
+    metrics: dict[str, Any]
+
+
+def fit_hands(
+    models: Sequence[HandModel],
+    points: np.ndarray,
+    cameras: Cameras,
+    xy: np.ndarray,
+    confidence: np.ndarray,
+    masks: Sequence[np.ndarray | None],
+    options: Mapping[str, Any],
+    start: Sequence[FittedHand] | None = None,
+    photo: Photo | None = None,
+) -> Fit:
+    """Fit one or two hands to N views.
+
+    models: float64 hand models in any order; points (2, 21, 3) world units, left then right, nan
+    where not seen; xy (N, 2, 21, 2) pixels and confidence (N, 2, 21) as detected, whose names are
+    not trusted; masks (H, W) bool or None; options: the config's section `mano_optim`; start:
+    hands to begin with, one for each that points hold: poses near theirs are the likely ones, by
+    the option start_spread, and stages that bend no finger are left out; photo: view -> RGB (H, W,
+    3) in [0, 1], from which stages with `make_masks` make the masks that cannot be believed.
+    Deterministic. Raises UserError when no hand has enough keypoints, and for stages that cannot
+    run.
+    """
+    check_stages(options["stages"])
+    sides = hands_in(points)
+    models = sorted((m for m in models if m.side in sides), key=lambda m: SIDES.index(m.side))
+    if not models:
+        raise UserError(
+            f"keypoints: no hand has {MIN_JOINTS} of {KEYPOINTS} keypoints in 3D; look at "
+            "pose_optim.py's overlays and detect again"
+        )
+    stages = options["stages"]
+    with one_thread():
+        fitter = HandFitter(models, points, cameras, xy, confidence, masks, options, photo)
+        if start is not None:
+            fitter.begin_at(start)
+            fitter.expect(start)
+            stages = [stage for stage in stages if "pose" in stage["free"]] or stages
+        for stage in stages:
+            fitter.run(stage)
+        return fitter.result()
+
+
+def judge_hands(
+    hands: Sequence[FittedHand],
+    points: np.ndarray,
+    cameras: Cameras,
+    xy: np.ndarray,
+    confidence: np.ndarray,
+    masks: Sequence[np.ndarray | None],
+    options: Mapping[str, Any],
+    photo: Photo | None = None,
+) -> Fit:
+    """What `fit_hands` says of hands that something else found: nothing moves.
+
+    Errors, verdicts on the masks, where they can be compared, and masks made anew. hands: left
+    first, one for each that points hold; the rest as for `fit_hands`.
+    """
+    models = [hand.model for hand in hands]
+    with one_thread():
+        fitter = HandFitter(models, points, cameras, xy, confidence, masks, options, photo)
+        fitter.begin_at(hands)
+        fitter.make_masks()
+        fitter.stages.append({"name": "given", **fitter.errors()})
+        return fitter.result()
+
+
+class HandFitter:
+    """State of a fit: the problem, the unknowns so far, and what was measured of each stage."""
+
+    def __init__(self, models, points, cameras, xy, confidence, masks, options, photo=None):
+        self.models, self.masks, self.options = models, list(masks), options
+        self.maker = MaskMaker(self.masks, photo)
+        self.given = cameras.to("cpu", torch.float64)
+        chosen = [SIDES.index(model.side) for model in models]
+        kinematics = [HandKinematics(model) for model in models]
+        scale = natural_scale(kinematics, points[chosen])
+        centre = np.nanmean(points[chosen].reshape(-1, 3), 0)
+        self.world_from_fit = Similarity(scale, torch.from_numpy(centre))
+        near = (points - centre) / scale
+        pixels, weights = match_detections(points, self.given, xy, confidence)
+        views = Views(self.given.normalised(self.world_from_fit), torch.zeros(3).double())
+        self.problem = FitProblem(
+            kinematics,
+            [PosePrior(model) for model in models],
+            views,
+            *(torch.from_numpy(a) for a in (near[chosen], pixels[:, chosen], weights[:, chosen])),
+        )
+        self.x = torch.cat([rigid_start(k, near[c]) for k, c in zip(kinematics, chosen)])
+        self.support = float("nan")
+        self.first_hands: list[FittedHand] = []
+        self.stages: list[dict[str, Any]] = []
+
+    def begin_at(self, hands: Sequence[FittedHand]) -> None:
+        """Start from these hands, in the order of the models."""
+        self.x = torch.cat([hand.unknowns(self.world_from_fit) for hand in hands])
+
+    def expect(self, hands: Sequence[FittedHand]) -> None:
+        """Take poses near those of these hands for likely ones, instead of those near the mean."""
+        spread = self.options["start_spread"]
+        self.problem.priors = [PosePrior(h.model, h.pose[0, 3:], spread) for h in hands]
+
+    def cameras(self) -> Cameras:
+        """The cameras in the fit's frame, with the corrections so far."""
+        return self.problem.views.corrected(self.problem.corrections(self.x))
+
+    def verts(self) -> list[Tensor]:
+        """Each hand's vertices (V, 3) in the fit's frame."""
+        same_frame = Similarity(1.0, torch.zeros(3))
+        parts = [self.x[self.problem.of_hand(k)] for k in range(len(self.models))]
+        return [FittedHand.of(m, x, same_frame).verts() for m, x in zip(self.models, parts)]
+
+    def hands(self) -> list[FittedHand]:
+        """The hands so far, in world coordinates."""
+        parts = [self.x[self.problem.of_hand(k)] for k in range(len(self.models))]
+        return [FittedHand.of(m, x, self.world_from_fit) for m, x in zip(self.models, parts)]
+
+    def run(self, stage: Mapping[str, Any]) -> None:
+        """One stage of the config's list: its terms, its free unknowns, its steps."""
+        settings = {**self.options, **stage}
+        self.problem.weights = Weights(
+            **{k: settings[k] for k in Weights.__annotations__ if k in settings}
+        )
+        names = stage["free"]
+        if "cameras" in names and not self._move_cameras():
+            names = [name for name in names if name != "cameras"]
+        if stage.get("make_masks", False):
+            self.make_masks()
+        if stage.get("outlines", 0) > 0:
+            self._fit_outlines(stage, names)
+        else:
+            self.x = minimise(self.problem, self.x, self.problem.free(names), stage["steps"])
+        self.stages.append({"name": stage["name"], **self.errors()})
+        if not self.first_hands and "pose" in names:
+            self.first_hands = self.hands()
+
+    def make_masks(self) -> None:
+        """Make the masks that contradict the hands so far from the photos."""
+        if self.maker.photo is not None:
+            drawing = self._drawing(MADE_SIZE)
+            self.maker.make(drawing, drawing.draw(self.cameras(), self.verts())[0])
+
+    def _fit_outlines(self, stage: Mapping[str, Any], names: Sequence[str]) -> None:
+        """Alternate between matching outlines, with less and less reach, and solving."""
+        problem, options = self.problem, self.options
+        outlines = self._drawing(options["mask_size"])
+        px_per_unit = problem.views.px_per_unit().numpy()
+        for reach in stage["reach"]:
+            problem.outlines = outlines.match(
+                self.cameras(), self.verts(), px_per_unit, reach, MATCHES
+            )
+            self.x = minimise(problem, self.x, problem.free(names), stage["steps"])
+        problem.outlines = ()
+
+    def _drawing(self, size: int) -> HandOutlines:
+        return HandOutlines(self.models, self.masks, self.cameras(), self.verts(), size)
+
+    def _move_cameras(self) -> bool:
+        """True when the keypoints support camera corrections; decided once, then kept.
+
+        They are tried out: hands and cameras are fitted to the keypoints together.
+        """
+        problem = self.problem
+        if problem.moves_cameras or np.isfinite(self.support):
+            return problem.moves_cameras
+        w, given = problem.weights, self.x
+        problem.moves_cameras = True
+        x = torch.cat([given, given.new_zeros(problem.size - len(given))])
+        x = minimise(problem, x, problem.free([*LAYOUT, "cameras"]), TRIAL_STEPS)
+        prior = x.new_tensor([w.camera_turn_sigma] * 3 + [w.camera_shift_sigma] * 3)
+        self.support = support(
+            problem.views,
+            (self._keypoints(given), self._keypoints(x)),
+            problem.pixels,
+            problem.confidence,
+            w.keypoint_sigma,
+            prior,
+        )
+        problem.moves_cameras = self.support >= self.options["camera_support"]
+        self.x = x if problem.moves_cameras else given
+        return problem.moves_cameras
+
+    def _keypoints(self, x: Tensor) -> Tensor:
+        """Keypoints (hands, 21, 3) at x in the fit's frame."""
+        hands = enumerate(self.problem.hands)
+        return torch.stack([hand.keypoints(x[self.problem.of_hand(k)])[0] for k, hand in hands])
+
+    def errors(self) -> dict[str, Any]:
+        """Median distances of the fitted keypoints in 3D (mm of the model) and in pixels."""
+        fitted, problem = self._keypoints(self.x), self.problem
+        apart = (fitted - problem.points).norm(dim=2)
+        projected = self.cameras().project(fitted.flatten(0, 1)).unflatten(1, fitted.shape[:2])
+        pixels = (projected - problem.pixels).norm(dim=3)
+        return {
+            "keypoint_mm": round(float(apart.nanmedian()) * 1000, 3),
+            "keypoint_px": round(float(pixels.nanmedian()), 3),
+        }
+
+    def result(self) -> Fit:
+        """Hands and cameras in world coordinates, the masks' final verdicts, all metrics."""
+        problem = self.problem
+        drawing = self._drawing(JUDGED_SIZE)
+        drawn, _ = drawing.draw(self.cameras(), self.verts())
+        verdicts = self.maker.explained(drawing.judge(drawn))
+        shift = problem.views.shift_px(problem.corrections(self.x))
+        metrics = {
+            "stages": self.stages,
+            "camera_support": self.support,
+            "cameras_corrected": problem.moves_cameras,
+            "camera_shift_px": [round(s, 2) for s in shift.tolist()],
+            "masks": [verdict.as_dict() for verdict in verdicts],
+        }
+        cameras = self.given
+        if problem.moves_cameras:
+            cameras = self.cameras().normalised(self.world_from_fit.inverse())
+        trusted = drawing.trusted(drawn, verdicts)
+        fitted = self.hands(), self.first_hands or self.hands(), cameras, problem.moves_cameras
+        made = {view: self.masks[view] for view in self.maker.made}
+        return Fit(*fitted, verdicts, trusted, made, metrics)

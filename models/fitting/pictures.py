@@ -1,0 +1,91 @@
+"""Pictures of a fit: hands on the photos before and after, and every view's mask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from utils import draw
+from utils.cameras import Cameras
+from utils.captures import Capture
+from utils.photos.crops import crop_boxes
+from utils.render import Renderer
+
+if TYPE_CHECKING:
+    from models.fitting.fit import Fit
+
+MASK_COLOR = (0.2, 0.9, 0.2)
+START_COLOR, END_COLOR = (1.0, 1.0, 0.3), (1.0, 0.2, 0.2)
+OVERLAY_MARGIN = 0.05  # around the hands, of their size
+SHEET_MARGIN = 0.25  # around the hands, of their size: room for forearms and wrong masks
+CELL_WIDTH = 480  # pixels
+GIVEN, USED, UNUSED = (1.0, 0.8, 0.2), (0.2, 1.0, 0.2), 0.4
+
+
+def fit_overlays(capture: Capture, fit: Fit) -> Iterator[np.ndarray]:
+    """For each view RGB (H, W, 3) uint8: the photo with mask, start and end of the fit.
+
+    Outlines: the mask green, the keypoint fit in the given cameras yellow, the final fit red.
+    Bold skeletons are the fitted hands', left orange and right blue.
+    """
+    start = _silhouettes(fit.first_hands, capture.cameras)
+    end = _silhouettes(fit.hands, fit.cameras)
+    keypoints = [fit.cameras.project(hand.keypoints()).numpy() for hand in fit.hands]
+    for view in range(len(capture)):
+        image = np.round(capture.image(view) * 255).astype(np.uint8)
+        unit = max(round(image.shape[1] / 800), 1)
+        mask = capture.mask(view)
+        if mask is not None:
+            image = draw.mask_outline(image, mask, MASK_COLOR, unit)
+        image = draw.mask_outline(image, start[view], START_COLOR, 1)
+        image = draw.mask_outline(image, end[view], END_COLOR, unit)
+        for hand, points in zip(fit.hands, keypoints):
+            color = draw.LEFT if hand.side == "left" else draw.RIGHT
+            image = draw.keypoint_skeleton(image, points[view], color, unit)
+        verdict = fit.verdicts[view]
+        shift = fit.metrics["camera_shift_px"][view]
+        text = f"view {view}, mask: {verdict.reason}, IoU {verdict.iou:.3f}"
+        yield draw.caption(image, text + f", camera moved {shift:.1f} px" * fit.corrected)
+
+
+def _silhouettes(hands: Sequence, cameras: Cameras) -> list[np.ndarray]:
+    """Covered pixels (H, W) bool of every view at full size."""
+    from models.hand.fitted import joined_mesh
+
+    verts, faces = (torch.from_numpy(part) for part in joined_mesh(hands))
+    boxes = crop_boxes(cameras.project(verts).numpy(), cameras.sizes.numpy(), OVERLAY_MARGIN)
+    found = Renderer(faces, backend="cpu").rasterize(cameras.crop(torch.from_numpy(boxes)), verts)
+    images = []
+    for view, (height, width) in enumerate(cameras.sizes.tolist()):
+        rows = slice(int(found.offsets[view]), int(found.offsets[view + 1]))
+        image = np.zeros((height, width), bool)
+        y, x = found.y[rows].numpy() + boxes[view, 1], found.x[rows].numpy() + boxes[view, 0]
+        image[y, x] = True
+        images.append(image)
+    return images
+
+
+def mask_sheet(capture: Capture, fit: Fit) -> np.ndarray:
+    """RGB (H, W, 3) uint8, a cell a view: the given mask's outline amber, the one used green.
+
+    Pixels where the mask is not compared with the hands are dark.
+    """
+    keypoints = np.concatenate([fit.cameras.project(h.keypoints()).numpy() for h in fit.hands], 1)
+    boxes = crop_boxes(keypoints, capture.cameras.sizes.numpy(), SHEET_MARGIN)
+    cells = []
+    for view, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
+        window, verdict, given = np.s_[y0:y1, x0:x1], fit.verdicts[view], capture.mask(view)
+        image = capture.image(view)[window]
+        image = np.where(fit.trusted[view][window][..., None], image, UNUSED * image)
+        image, unit = image.astype(np.float32), max(round((x1 - x0) / CELL_WIDTH), 1)
+        if given is not None:
+            image = draw.mask_outline(image, given[window], GIVEN, unit)
+        used = fit.made_masks.get(view, given if verdict.usable else None)
+        if used is not None:
+            image = draw.mask_outline(image, used[window], USED, unit)
+        cells.append(np.round(255 * image).astype(np.uint8))
+    titles = [f"{verdict.view}: {verdict.reason}" for verdict in fit.verdicts]
+    return draw.contact_sheet(cells, width=CELL_WIDTH, labels=titles)

@@ -1,0 +1,57 @@
+"""Where a fit of a hand starts: closed-form scale and rigid motion from 3D keypoints."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.hand.kinematics import LAYOUT, SIZE, HandKinematics
+from utils.keypoints.order import PALM, bone_lengths
+
+MIN_POINTS = 3
+
+
+def natural_scale(hands: list[HandKinematics], points: np.ndarray) -> float:
+    """World units per metre of the model: the median ratio of bone lengths over all hands.
+
+    points (hands, 21, 3), nan where not seen. nan when no bone was seen with both ends.
+    """
+    ratios = []
+    for hand, seen in zip(hands, points):
+        rest, _ = hand.keypoints(torch.zeros(SIZE, dtype=torch.float64))
+        ratios.append(bone_lengths(seen) / bone_lengths(rest.numpy()))
+    ratios = np.concatenate(ratios)
+    ratios = ratios[np.isfinite(ratios)]
+    return float(np.median(ratios)) if len(ratios) else float("nan")
+
+
+def rigid_start(hand: HandKinematics, points: np.ndarray) -> Tensor:
+    """Unknowns (62,) of the mean pose moved rigidly onto points (21, 3), nan where not seen.
+
+    The palm decides where at least three of its points were seen, else all points.
+    """
+    x = torch.zeros(SIZE, dtype=torch.float64)
+    rest = hand.keypoints(x)[0].numpy()
+    seen = np.isfinite(points).all(1)
+    palm = np.isin(np.arange(len(points)), PALM) & seen
+    rows = palm if palm.sum() >= MIN_POINTS else seen
+    R, _ = _kabsch(rest[rows], points[rows])
+    x[LAYOUT["rotation"]] = torch.from_numpy(_rotation_vector(R))
+    moved = hand.keypoints(x)[0].numpy()
+    x[LAYOUT["trans"]] = torch.from_numpy((points - moved)[rows].mean(0))
+    return x
+
+
+def _kabsch(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rotation (3, 3) and offset (3,) that bring source (n, 3) closest to target (n, 3)."""
+    a, b = source.mean(0), target.mean(0)
+    U, _, Vt = np.linalg.svd((target - b).T @ (source - a))
+    R = U @ np.diag([1, 1, np.sign(np.linalg.det(U @ Vt))]) @ Vt
+    return R, b - R @ a
+
+
+def _rotation_vector(R: np.ndarray) -> np.ndarray:
+    from scipy.spatial.transform import Rotation
+
+    return Rotation.from_matrix(R).as_rotvec()

@@ -1,0 +1,1 @@
+"""The graph network that predicts a hand's mesh and parameters from its keypoints."""

@@ -1,0 +1,1 @@
+"""HAM: detail, albedo and light of hands by inverse rendering (paper section 3.2)."""

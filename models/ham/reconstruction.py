@@ -1,0 +1,130 @@
+"""Opens what mesh_sfs_optim.py wrote: the refined hands, how they look, and their cameras."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.appearance.model import Appearance
+from models.appearance.shading import Rendering, capped, render_mesh
+from models.hand import load_hand_model
+from models.hand.fitted import FittedHand
+from models.hand.forearm import wrist_faces
+from utils.cameras import Cameras, Similarity
+from utils.errors import UserError
+from utils.io.files import load_torch
+from utils.keypoints import SIDES
+from utils.render import Renderer
+
+KEYS = ("albedo", "sh_coeff", "gain", "lobes", "verts", "faces", "subdivisions", "hands", "cameras")
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Refined hands, left first, each a mesh of the same number of vertices.
+
+    verts (V, 3) float64 and faces (F, 3), world units; appearance of the fitted views; cameras,
+    the fitted views' in world units as the pipeline corrected them; frame, world_from_hand_units;
+    hands, one dict of parameters each; subdivisions of the hand models' meshes.
+    """
+
+    verts: np.ndarray
+    faces: np.ndarray
+    appearance: Appearance
+    cameras: Cameras
+    frame: Similarity
+    hands: list[dict[str, Any]]
+    subdivisions: int
+
+    @property
+    def sides(self) -> list[str]:
+        """The hands' names in the order of their vertices."""
+        return [hand["type"] for hand in self.hands]
+
+    @property
+    def scale(self) -> float:
+        """World units in a metre of the hand model, the hands' mean."""
+        return float(np.mean([float(hand["scale"]) for hand in self.hands]))
+
+    def keypoints(self) -> np.ndarray:
+        """Keypoints (2, 21, 3) of the fitted hand models, world units; nan for an absent hand."""
+        points = np.full((2, 21, 3), np.nan)
+        for hand in self.hands:
+            points[SIDES.index(hand["type"])] = FittedHand.of_dict(hand).keypoints().numpy()
+        return points
+
+    def hand(self, side: str) -> Reconstruction:
+        """One hand alone; raises ValueError where it is absent."""
+        k, size = self.sides.index(side), len(self.verts) // len(self.hands)
+        own = slice(k * size, (k + 1) * size)
+        faces = self.faces[(self.faces[:, 0] // size) == k] - k * size
+        appearance = replace(self.appearance, albedo=self.appearance.albedo[own])
+        return replace(
+            self, verts=self.verts[own], faces=faces, appearance=appearance, hands=[self.hands[k]]
+        )
+
+    def wrist_faces(self) -> np.ndarray:
+        """Faces (F,) bool at the open wrists, as the stages leave them out."""
+        models = [load_hand_model(hand["type"], hand["hand_model"]) for hand in self.hands]
+        coarse = torch.cat([wrist_faces(model).cpu() for model in models]).numpy()
+        return np.repeat(coarse, 4**self.subdivisions)
+
+    def covered_and_wrist(self, camera: Cameras) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels (H, W) bool of one camera (world units): the hands', and their wrists' ends."""
+        verts, own = self.in_hand_units(camera)
+        verts, faces, _ = capped(verts, torch.from_numpy(self.faces), None)
+        at_wrist = np.ones(len(faces), bool)  # caps are
+        at_wrist[: len(self.faces)] = self.wrist_faces()
+        found = Renderer(faces).rasterize(own, verts)
+        covered, wrist = np.zeros((2, *camera.sizes[0].tolist()), bool)
+        y, x = found.y.numpy(), found.x.numpy()
+        covered[y, x], wrist[y, x] = True, at_wrist[found.face.numpy()]
+        return covered, wrist
+
+    def render(self, cameras: Cameras, appearance: Appearance | None) -> list[Rendering]:
+        """Draw the hands into cameras (world units) as `shading.render_mesh` does."""
+        verts, own = self.in_hand_units(cameras)
+        return render_mesh(verts, self.faces, appearance, own)
+
+    def in_hand_units(self, cameras: Cameras) -> tuple[Tensor, Cameras]:
+        """Vertices (V, 3) and cameras in hand units, where single precision is enough."""
+        verts = self.frame.inverse().apply(torch.from_numpy(self.verts))
+        return verts.float(), cameras.normalised(self.frame).to(dtype=torch.float32)
+
+
+def load_reconstruction(folder: Path, scan_id: str) -> Reconstruction:
+    """Read `folder`/S.pt. Raises UserError where it is missing, foreign or inconsistent."""
+    path = folder / f"{scan_id}.pt"
+    data = load_torch(path, "run mesh_sfs_optim.py on this scan first")
+    missing = set(KEYS) - set(data) if isinstance(data, dict) else set(KEYS)
+    if missing:
+        raise UserError(
+            f"{path} has no {', '.join(sorted(missing))}; run mesh_sfs_optim.py on this scan again"
+        )
+    scale, *offset = data["world_from_hand_units"]
+    frame = Similarity(scale, torch.tensor(offset, dtype=torch.float64))
+    cameras = Cameras(**data["cameras"]).to(dtype=torch.float64).normalised(frame.inverse())
+    appearance = Appearance(*(data[name] for name in ("albedo", "sh_coeff", "gain", "lobes")))
+    found = Reconstruction(
+        data["verts"].double().numpy(),
+        data["faces"].numpy(),
+        appearance,
+        cameras,
+        frame,
+        data["hands"],
+        data["subdivisions"],
+    )
+    return _checked(found, path)
+
+
+def _checked(found: Reconstruction, path: Path) -> Reconstruction:
+    if len(found.wrist_faces()) != len(found.faces):
+        raise UserError(
+            f"{path} is not a mesh of the hand models that it names; run mesh_sfs_optim.py again"
+        )
+    return found

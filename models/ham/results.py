@@ -1,0 +1,211 @@
+"""Writes what HAM found: meshes, colours, T-poses, re-renderings, pictures and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from models.appearance.shading import Rendering, render_mesh
+from models.ham.state import HamState, LevelReport
+from models.hand.fitted import FittedHand, FittedHands
+from utils.cameras import Cameras, Similarity
+from utils.cameras.correction import Views
+from utils.draw import comparison
+from utils.io.files import atomic_path, save_json, save_torch
+from utils.io.images import save_image
+from utils.io.meshes import save_mesh
+from utils.photos.crops import ViewCrop
+from utils.photos.masks import MaskVerdict
+from utils.stage.config import Config
+
+
+def save_results(
+    folder: Path,
+    scan_id: str,
+    hands: FittedHands,
+    result: HamResult,
+    config: Config,
+) -> list[Path]:
+    """Write the stage's whole contract into `folder`; returns the files that a rerun looks for."""
+    outputs = _save_meshes(folder, scan_id, result)
+    outputs += _save_rest_poses(folder, scan_id, hands, result)
+    outputs.append(_save_parameters(folder / f"{scan_id}.pt", hands, result))
+    numbers = _save_pictures(folder, result)
+    starts = np.cumsum([0] + [report.steps for report in result.reports])[:-1]
+    save_loss_curve(folder / "losses.png", result.state.history, starts.tolist())
+    save_json(folder / "metrics.json", {"levels": [asdict(r) for r in result.reports], **numbers})
+    save_json(folder / "config.json", config)
+    return [*outputs, folder / "metrics.json"]
+
+
+def _save_meshes(folder: Path, scan_id: str, result: HamResult) -> list[Path]:
+    verts, faces, colors = result.verts_world(), result.state.faces, _albedo(result)
+    names = ("ori_{}.obj", "{}.obj", "{}_c.obj", "{}.ply")
+    paths = [folder / name.format(scan_id) for name in names]
+    save_mesh(paths[0], result.reference_world(), faces)
+    save_mesh(paths[1], verts, faces)
+    save_mesh(paths[2], verts, faces, colors)
+    save_mesh(paths[3], verts, faces, colors)
+    return paths
+
+
+def _albedo(result: HamResult) -> np.ndarray:
+    assert result.state.appearance is not None
+    return result.state.appearance.albedo.detach().cpu().clamp(0, 1).numpy()
+
+
+def _save_rest_poses(
+    folder: Path, scan_id: str, hands: FittedHands, result: HamResult
+) -> list[Path]:
+    """Each hand un-posed by its skinning: world units, the hand model's rest pose and origin."""
+    verts, colors, paths = torch.from_numpy(result.verts_world()), _albedo(result), []
+    size = len(verts) // len(hands)
+    for k, hand in enumerate(hands.parameters):
+        own, fitted = slice(k * size, (k + 1) * size), FittedHand.of_dict(hand)
+        rest = fitted.unposed(verts[own], result.state.subdivisions) * fitted.scale
+        faces = fitted.model.subdivide(result.state.subdivisions).faces
+        path = folder / f"{scan_id}_{hand['type']}_tpose.obj"
+        save_mesh(path, rest.numpy(), faces, colors[own])
+        paths.append(path)
+    return paths
+
+
+def _save_parameters(path: Path, hands: FittedHands, result: HamResult) -> Path:
+    """What repose.py and neural_render.py start from; loads with weights_only=True."""
+    appearance, cameras = result.state.appearance, result.cameras
+    assert appearance is not None
+    save_torch(
+        path,
+        {
+            **appearance.as_dict(),
+            "verts": torch.from_numpy(result.verts_world()),
+            "faces": torch.from_numpy(result.state.faces),
+            "subdivisions": result.state.subdivisions,
+            "hands": hands.parameters,
+            "world_from_hand_units": [result.frame.scale, *result.frame.offset.tolist()],
+            "cameras": {"K": cameras.K, "R": cameras.R, "t": cameras.t, "sizes": cameras.sizes},
+        },
+    )
+    return path
+
+
+def _save_pictures(folder: Path, result: HamResult) -> dict[str, Any]:
+    """Re-renderings at the photos' size, comparisons, and the numbers of every view."""
+    state, cameras = result.state, result.cameras.to(dtype=torch.float32)
+    ends = render_mesh(state.verts, state.faces, state.appearance, cameras)
+    starts = render_mesh(state.reference, state.faces, None, cameras)
+    views = []
+    for view, (crop, verdict) in enumerate(zip(result.crops, result.verdicts)):
+        save_image(folder / "rerender" / f"mesh_{view:02d}.png", ends[view].image)
+        numbers = _view_numbers(crop, ends[view], starts[view])
+        title = f"view {view}: PSNR {numbers['psnr']:.1f} dB, IoU {numbers['iou']:.3f}"
+        own, start = _window(ends[view], crop), _window(starts[view], crop)
+        picture = comparison(crop.image, own.image, own.covered, start.covered, title)
+        save_image(folder / "overlay" / f"{view:02d}.png", picture)
+        views.append({"view": view, **numbers, "mask": verdict.as_dict()})
+    names = ("psnr", "iou", "iou_start")
+    means = {name: _mean([v[name] for v in views]) for name in names}
+    moved = np.linalg.norm(result.verts_world() - result.reference_world(), axis=1)
+    print(
+        f"photos it was fitted to: PSNR {means['psnr']:.2f} dB, mask IoU "
+        f"{means['iou_start']:.3f} -> {means['iou']:.3f}"
+    )
+    return {
+        "fitted_views": means,
+        "camera_shift_px": result.camera_shift_px(),
+        "displacement_world_units": {"mean": moved.mean(), "max": moved.max()},
+        "views": views,
+    }
+
+
+def _window(rendering: Rendering, crop: ViewCrop) -> Rendering:
+    x0, y0, x1, y1 = crop.box
+    return Rendering(rendering.image[y0:y1, x0:x1], rendering.covered[y0:y1, x0:x1])
+
+
+def _view_numbers(crop: ViewCrop, end: Rendering, start: Rendering) -> dict[str, float]:
+    """PSNR in pixels both covered and comparable; IoU in pixels whose mask is believed."""
+    own, first = _window(end, crop), _window(start, crop)
+    compared = own.covered & crop.photometric
+    error = np.square(own.image - crop.image)[compared].mean() if compared.any() else np.nan
+    mask = crop.mask & crop.silhouette
+    return {
+        "psnr": float(-10 * np.log10(error)),
+        "iou": _iou(own.covered & crop.silhouette, mask),
+        "iou_start": _iou(first.covered & crop.silhouette, mask),
+    }
+
+
+def _iou(a: np.ndarray, b: np.ndarray) -> float:
+    union = (a | b).sum()
+    return float((a & b).sum() / union) if union else float("nan")
+
+
+def _mean(values: list[float]) -> float:
+    finite = [v for v in values if np.isfinite(v)]
+    return float(np.mean(finite)) if finite else float("nan")
+
+
+@dataclass
+class HamResult:
+    """The refined hands: final state, world_from_hand_units and the evidence.
+
+    given_cameras are those of the full photos in hand units, before HAM's own corrections.
+    """
+
+    state: HamState
+    frame: Similarity
+    given_cameras: Cameras
+    crops: list[ViewCrop]
+    verdicts: list[MaskVerdict]
+    reports: list[LevelReport]
+
+    @property
+    def cameras(self) -> Cameras:
+        """The full photos' cameras in hand units, corrected."""
+        return self._views().corrected(self.state.correction.cpu().double())
+
+    def camera_shift_px(self) -> list[float]:
+        """How far HAM moved the hands in each photo, pixels."""
+        return self._views().shift_px(self.state.correction.cpu().double()).tolist()
+
+    def _views(self) -> Views:
+        return Views(self.given_cameras, torch.zeros(3, dtype=torch.float64))
+
+    def verts_world(self) -> np.ndarray:
+        """Refined vertices (V, 3) float64, world units."""
+        return self.frame.apply(self.state.verts.cpu().double()).numpy()
+
+    def reference_world(self) -> np.ndarray:
+        """The parametric hand's vertices (V, 3) on the same mesh, world units."""
+        return self.frame.apply(self.state.reference.cpu().double()).numpy()
+
+
+def save_loss_curve(
+    path: Path, history: Sequence[dict[str, float]], level_starts: Sequence[int]
+) -> None:
+    """Draw every term of `history` (one dict a step) over the steps; levels are marked."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(9, 5), constrained_layout=True)
+    for name in history[0] if history else ():
+        if name != "seconds":
+            values = np.array([step[name] for step in history])
+            width = 2.5 if name == "total" else 1.2
+            axes.plot(np.maximum(values, 1e-8), label=name, linewidth=width)
+    for start in level_starts:
+        axes.axvline(start, color="0.8", zorder=0)
+    axes.set(xlabel="step", ylabel="weighted term", yscale="log")
+    if history:
+        axes.legend(ncols=4, fontsize="small")
+    with atomic_path(path) as beside:
+        figure.savefig(beside, dpi=110)
+    plt.close(figure)

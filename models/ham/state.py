@@ -1,0 +1,172 @@
+"""What HAM works on and hands on: the meshes of its levels, their reports, and resumption."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.appearance.model import Appearance
+from models.ham.mending import Soundness, mend
+from models.hand import load_hand_model
+from models.hand.fitted import FittedHands
+from utils.cameras import Similarity
+from utils.cameras.correction import SIZE as CORRECTION_SIZE
+from utils.errors import UserError
+from utils.geometry.mesh import edges_of
+from utils.geometry.subdivision import Subdivision, subdivide
+from utils.stage.config import Config
+
+if TYPE_CHECKING:
+    from utils.captures import Capture
+
+
+@dataclass
+class HamState:
+    """The mesh at one level, in hand units (one hand's bounding sphere has radius 1).
+
+    verts (V, 3) float32 and the same vertices of the parametric hand, `reference` (V, 3), from
+    which displacement counts; faces (F, 3); hands of equal vertex counts, one after another;
+    subdivisions of the hand model's mesh so far; correction (views, 6) of the cameras, as in
+    `utils.cameras.correction`, free where corrects_cameras; history holds the terms of every step.
+    """
+
+    verts: Tensor
+    reference: Tensor
+    faces: np.ndarray
+    correction: Tensor
+    corrects_cameras: bool = False
+    hands: int = 1
+    subdivisions: int = 0
+    appearance: Appearance | None = None
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def subdivided(self, least: int) -> HamState:
+        """The state on a mesh of at least `least` vertices; itself where it has them already."""
+        levels, count = 0, len(self.verts)
+        edges, faces = len(edges_of(self.faces)), len(self.faces)
+        while count < least:  # every edge gets a vertex, every face becomes four
+            levels, count = levels + 1, count + edges
+            edges, faces = 2 * edges + 3 * faces, 4 * faces
+        if levels == 0:
+            return self
+        finer = self._subdivision(levels)
+        appearance = self.appearance
+        if appearance is not None:
+            appearance = replace(appearance, albedo=finer.carry(appearance.albedo))
+        return replace(
+            self,
+            verts=finer.carry(self.verts),
+            reference=finer.carry(self.reference),
+            faces=finer.faces,
+            subdivisions=self.subdivisions + levels,
+            appearance=appearance,
+        )
+
+    def _subdivision(self, levels: int) -> Subdivision:
+        """Hands stay one after another, each in the order that it has when subdivided alone."""
+        finer = subdivide(self.faces, len(self.verts), levels)
+        hand = np.arange(len(self.verts)) * self.hands // len(self.verts)
+        order = np.argsort(finer.carry_labels(hand), kind="stable")
+        return replace(finer, matrix=finer.matrix[order], faces=np.argsort(order)[finer.faces])
+
+
+def start_state(
+    hands: FittedHands, views: int, corrects_cameras: bool, device: str
+) -> tuple[HamState, Similarity]:
+    """The fitted hands in hand units, and world_from_hand_units."""
+    radius = max(hand_radius(hands.verts[part]) for part in hands.parts())
+    centre = (hands.verts.min(0) + hands.verts.max(0)) / 2
+    frame = Similarity(radius, torch.from_numpy(centre))
+    verts = frame.inverse().apply(torch.from_numpy(hands.verts)).to(device, torch.float32)
+    still = torch.zeros(views, CORRECTION_SIZE, device=device)
+    return HamState(verts, verts, hands.faces, still, corrects_cameras, len(hands)), frame
+
+
+def check_hands(hands: FittedHands) -> None:
+    """Raise UserError where the mesh is not that of the hand models named in the parameters."""
+    models = [load_hand_model(hand["type"], hand["hand_model"]) for hand in hands.parameters]
+    first = np.cumsum([0] + [len(model.v_template) for model in models])
+    faces = [model.faces.numpy() + k for k, model in zip(first, models)]
+    if len(hands.verts) != first[-1] or not np.array_equal(hands.faces, np.concatenate(faces)):
+        mesh, parameters, _ = hands.files()
+        names = " and ".join(f"{model.side} {model.kind}" for model in models)
+        raise UserError(
+            f"{mesh} ({len(hands.verts)} vertices) is not the mesh of the {names} hand of "
+            f"{parameters} ({first[-1]} vertices); run the stage that wrote them again"
+        )
+
+
+@dataclass(frozen=True)
+class LevelReport:
+    """What one level did: its size, its steps, its terms at both ends, and the mesh it left."""
+
+    vertices: int
+    steps: int
+    first: dict[str, float]
+    last: dict[str, float]
+    soundness: Soundness
+
+    @staticmethod
+    def of(state: HamState, soundness: Soundness, first_step: int) -> LevelReport:
+        """The report of the level whose history starts at `first_step`."""
+        own = state.history[first_step:]
+        return LevelReport(
+            len(state.verts),
+            len(own),
+            own[0] if own else {},
+            own[-1] if own else {},
+            soundness,
+        )
+
+    def summary(self) -> str:
+        """One line for the terminal."""
+        parts = [f"{self.vertices} vertices", f"{self.steps} steps"]
+        for name in ("sfs", "mask"):
+            if name in self.last:
+                parts.append(f"{name} {self.first[name]:.4f} -> {self.last[name]:.4f}")
+        s = self.soundness
+        parts.append(f"bad faces {s.start} at the start, {s.found} found, {s.left} left")
+        return ", ".join(parts)
+
+
+def corrects_cameras(capture: Capture, config: Config) -> bool:
+    """Whether HAM may move cameras: `auto` where the stage before found that they need it."""
+    if config.refine_cameras not in ("auto", "on", "off"):
+        raise UserError(f"refine_cameras = {config.refine_cameras}: expected auto, on or off")
+    if config.refine_cameras == "auto":
+        return capture.camera_path.parent != capture.scan_dir / "camera"
+    return config.refine_cameras == "on"
+
+
+def mend_state(state):
+    """`mend` for a `models.ham.state.HamState`, against its parametric hand."""
+    verts, soundness = mend(
+        state.verts.cpu().double().numpy(), state.reference.cpu().double().numpy(), state.faces
+    )
+    if soundness.found == 0:
+        return state, soundness
+    return replace(state, verts=torch.from_numpy(verts).to(state.verts)), soundness
+
+
+@dataclass
+class SurfaceStart:
+    """What stage 2 starts from, in hand units: verts and reference (V, 3), faces, appearance.
+
+    reference is the parametric hand on the same mesh, from which displacement counts; appearance
+    that of the fitted views.
+    """
+
+    verts: Tensor
+    reference: Tensor
+    faces: Tensor
+    appearance: Appearance
+
+
+def hand_radius(verts: np.ndarray) -> float:
+    """Radius of the bounding sphere about the middle of a hand's box, in the unit of `verts`."""
+    centre = (verts.min(0) + verts.max(0)) / 2
+    return float(np.linalg.norm(verts - centre, axis=1).max())

@@ -1,0 +1,157 @@
+"""Fitted hands in world coordinates: parameters, meshes, and the files S.pt and S.obj of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.hand.kinematics import LAYOUT, SIZE
+from models.hand.model import HandModel, load_hand_model
+from utils.cameras import Similarity
+from utils.errors import UserError
+from utils.io.files import load_torch
+from utils.io.meshes import load_mesh
+
+NAMES = ("pose", "shape", "trans", "scale")
+KEYS = ("type", "pose", "shape", "trans", "scale", "hand_model")
+
+
+@dataclass(frozen=True)
+class FittedHand:
+    """One hand's parameters, float64, shaped as in mano_out/S.pt."""
+
+    model: HandModel
+    pose: Tensor  # (1, 48) axis-angle, 3 global and 45 relative to hands_mean
+    shape: Tensor  # (1, 10)
+    trans: Tensor  # (1, 3) world units
+    scale: Tensor  # (1,) world units per metre of the model
+
+    @staticmethod
+    def of(model: HandModel, x: Tensor, world_from_fit: Similarity) -> FittedHand:
+        """From a fit's unknowns x (62,), whose frame is `world_from_fit` away."""
+        scale = x[LAYOUT["scale"]].exp() * world_from_fit.scale
+        trans = world_from_fit.apply(x[LAYOUT["trans"]])
+        pose = torch.cat([x[LAYOUT["rotation"]], x[LAYOUT["pose"]]])
+        return FittedHand(model, pose[None], x[LAYOUT["shape"]][None], trans[None], scale)
+
+    def unknowns(self, world_from_fit: Similarity) -> Tensor:
+        """A fit's unknowns x (62,), the inverse of `of`."""
+        x = self.pose.new_zeros(SIZE)
+        x[LAYOUT["trans"]] = world_from_fit.inverse().apply(self.trans[0])
+        x[LAYOUT["rotation"]], x[LAYOUT["pose"]] = self.pose[0, :3], self.pose[0, 3:]
+        x[LAYOUT["shape"]] = self.shape[0]
+        x[LAYOUT["scale"]] = (self.scale / world_from_fit.scale).log()
+        return x
+
+    @staticmethod
+    def of_dict(hand: Mapping[str, Any], model: HandModel | None = None) -> FittedHand:
+        """From what S.pt holds of a hand, the inverse of `as_dict`; `model` if it is loaded."""
+        if model is None:
+            model = load_hand_model(hand["type"], hand["hand_model"], dtype=torch.float64)
+        pose, shape, trans = (hand[name].double().reshape(1, -1) for name in NAMES[:3])
+        return FittedHand(model, pose, shape, trans, hand["scale"].double().reshape(1))
+
+    @property
+    def side(self) -> str:
+        """'left' or 'right'."""
+        return self.model.side
+
+    def verts(self) -> Tensor:
+        """Vertices (V, 3), world units."""
+        with torch.no_grad():
+            return self.model(self.pose, self.shape, self.trans, self.scale)[0][0]
+
+    def keypoints(self) -> Tensor:
+        """Keypoints (21, 3) in MediaPipe's order, world units."""
+        with torch.no_grad():
+            return self.model.joints_and_tips(self.pose, self.shape, self.trans, self.scale)[0]
+
+    def unposed(self, verts: Tensor, subdivisions: int) -> Tensor:
+        """Vertices (V', 3), world units, of the subdivided mesh in the rest pose, metres."""
+        return self.model.unpose(verts[None], *self._skinning(subdivisions))[0]
+
+    def reposed(self, rest: Tensor, subdivisions: int) -> Tensor:
+        """The inverse of `unposed`: rest (V', 3), metres, in this hand's pose, world units."""
+        return self.model.repose(rest[None], *self._skinning(subdivisions))[0]
+
+    def _skinning(self, subdivisions: int) -> tuple[Tensor, ...]:
+        """Parameters, and the subdivided mesh' skinning weights and pose offsets."""
+        finer, model = self.model.subdivide(subdivisions), self.model
+        weights, offsets = (finer.carry(x) for x in (model.weights, model.pose_offsets(self.pose)))
+        return self.pose, self.shape, self.trans, self.scale, weights, offsets
+
+    def as_dict(self) -> dict[str, Any]:
+        """What S.pt holds of a hand: plain values and float32 tensors."""
+        tensors = {name: getattr(self, name).float() for name in NAMES}
+        return {
+            "type": self.side,
+            **tensors,
+            "hand_model": self.model.kind,
+            "flat_hand_mean": False,
+        }
+
+
+def joined_mesh(hands: Sequence[FittedHand]) -> tuple[np.ndarray, np.ndarray]:
+    """One mesh of all hands in their order: vertices (V, 3) float64 and faces (F, 3) int64."""
+    verts = [hand.verts().numpy() for hand in hands]
+    first = np.cumsum([0, *map(len, verts)])
+    faces = [hand.model.faces.cpu().numpy() + k for hand, k in zip(hands, first)]
+    return np.concatenate(verts), np.concatenate(faces).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class FittedHands:
+    """One mesh of one or two hands, left first, and the parameters of each.
+
+    verts (V, 3) float64 world units, faces (F, 3); parameters: one dict a hand; folder and
+    scan_id say where they came from.
+    """
+
+    verts: np.ndarray
+    faces: np.ndarray
+    parameters: list[dict[str, Any]]
+    folder: Path
+    scan_id: str
+
+    def files(self) -> list[Path]:
+        """The files that the hands were read from."""
+        return [self.folder / f"{self.scan_id}{end}" for end in (".obj", ".pt", "_masks.json")]
+
+    def __len__(self) -> int:
+        return len(self.parameters)
+
+    def parts(self) -> list[slice]:
+        """The vertices of each hand; all hands have the same number."""
+        size = len(self.verts) // len(self)
+        return [slice(k * size, (k + 1) * size) for k in range(len(self))]
+
+
+def load_hands(folder: Path, scan_id: str) -> FittedHands:
+    """Read `folder`/S.obj and S.pt.
+
+    Raises UserError where one is missing (naming the stage to run), is foreign, or where the two
+    do not belong together.
+    """
+    stage = {"gcn_out": "multihands_mano.py"}.get(folder.name, "mano_optim.py")
+    hint = f"run {stage} on this scan first"
+    parameters_path, mesh_path = folder / f"{scan_id}.pt", folder / f"{scan_id}.obj"
+    parameters = load_torch(parameters_path, hint)
+    complete = isinstance(parameters, list) and len(parameters) in (1, 2)
+    if not complete or any(not isinstance(p, dict) or set(KEYS) - set(p) for p in parameters):
+        raise UserError(
+            f"{parameters_path} holds no hand parameters; expected a list of one or two dicts with "
+            f"{', '.join(KEYS)}; {hint}"
+        )
+    verts, faces = load_mesh(mesh_path, hint)
+    if len(verts) == 0 or len(verts) % len(parameters):
+        raise UserError(
+            f"{mesh_path} has {len(verts)} vertices, which {parameters_path}'s "
+            f"{len(parameters)} hands cannot share; {hint}"
+        )
+    return FittedHands(verts, faces, parameters, folder, scan_id)

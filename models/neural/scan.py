@@ -1,0 +1,74 @@
+"""What neural_render.py and train_renderer.py start from: one scan after mesh_sfs_optim.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from models.ham.reconstruction import Reconstruction, load_reconstruction
+from models.ham.state import SurfaceStart
+from utils.captures import Capture, load_corrected_capture
+from utils.errors import UserError
+from utils.io.meshes import load_mesh
+from utils.photos.crops import Photos, ViewCrop, pack_photos
+from utils.photos.trusted_views import trusted_views
+from utils.stage.config import Config
+
+
+def open_start(folder: Path, scan_id: str, found: Reconstruction, device: str) -> SurfaceStart:
+    """The reconstruction in hand units, with the parametric hand that it was refined from."""
+    path = folder / f"ori_{scan_id}.obj"
+    reference, _ = load_mesh(path, "run mesh_sfs_optim.py on this scan first")
+    if len(reference) != len(found.verts):
+        raise UserError(f"{path} is not of {scan_id}.pt's mesh; run mesh_sfs_optim.py again")
+    to_hand = found.frame.inverse()
+    verts, reference = (
+        to_hand.apply(torch.as_tensor(x)).to(device, torch.float32)
+        for x in (found.verts, reference)
+    )
+    faces, appearance = torch.from_numpy(found.faces).to(device), found.appearance.copy().to(device)
+    return SurfaceStart(verts, reference, faces, appearance)
+
+
+def open_photos(
+    capture: Capture, found: Reconstruction, fit_folder: Path, scale: float, device: str
+) -> tuple[list[ViewCrop], Photos]:
+    """The capture's views around the hands, in the cameras that the reconstruction ended with.
+
+    Raises UserError where the capture has another number of views.
+    """
+    if len(capture) != len(found.cameras):
+        raise UserError(
+            f"{capture.scan_dir} holds {len(capture)} photos, the reconstruction "
+            f"{len(found.cameras)} views; run mesh_sfs_optim.py on this scan again"
+        )
+    cameras = found.cameras.normalised(found.frame)
+    verts = found.frame.inverse().apply(torch.from_numpy(found.verts)).numpy()
+    crops, _ = trusted_views(capture, cameras, verts, fit_folder)
+    return crops, pack_photos(crops, cameras, scale, device)
+
+
+@dataclass(frozen=True)
+class TrainingScan:
+    """One scan as training takes it; inputs are the files that it was read from."""
+
+    found: Reconstruction
+    start: SurfaceStart
+    crops: list[ViewCrop]
+    photos: Photos
+    inputs: list[Path]
+
+
+def open_scan(data: Path, out: Path, scan_id: str, config: Config, device: str) -> TrainingScan:
+    """Scan `scan_id` of the folder `data` with what the stages before left in `out`."""
+    folder = out / config.out_mesh_dire / scan_id
+    found = load_reconstruction(folder, scan_id)
+    capture = load_corrected_capture(data, out, scan_id, config)
+    inputs = [folder / f"{scan_id}.pt", folder / f"ori_{scan_id}.obj", *capture.image_paths]
+    inputs += [capture.mask_path(view) for view in range(len(capture))]
+    start = open_start(folder, scan_id, found, device)
+    scale = config.neural_render.image_scale
+    crops, photos = open_photos(capture, found, out / config.input_mesh_dire, scale, device)
+    return TrainingScan(found, start, crops, photos, inputs)

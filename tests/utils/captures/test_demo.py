@@ -1,0 +1,226 @@
+"""The demo layout: what is read, and what is said about every way in which it can be broken."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from tests.scenes.captures import project, ring_of_cameras, two_hands
+from utils.cameras import Similarity
+from utils.captures import load_capture
+from utils.captures.camera_files import decompose, load_cameras, save_cameras
+from utils.errors import UserError
+from utils.io.images import load_image, save_image
+
+
+@pytest.fixture
+def scan(capture_dir):
+    return capture_dir / "1"
+
+
+def change_cameras(scan, **arrays):
+    """Rewrite param.npz with some arrays changed; None removes one."""
+    path = scan / "camera" / "param.npz"
+    data = {**np.load(path), **arrays}
+    np.savez(path, **{key: value for key, value in data.items() if value is not None})
+
+
+def changed(scan, key, row, column, value):
+    array = np.load(scan / "camera" / "param.npz")[key].copy()
+    array[row, column] = value
+    return {key: array}
+
+
+def test_views_and_sizes(capture_dir):
+    capture = load_capture(capture_dir, "1")
+    assert len(capture) == 5 and capture.image_size == (120, 160)
+    assert capture.cameras.sizes.tolist() == [[120, 160]] * 5
+    assert capture.image(3).shape == (120, 160, 3)
+    assert capture.mask(3).dtype == bool and capture.mask(3).any()
+    assert load_capture(capture_dir, "1", num=5, w=160, h=120).camera_path.is_file()
+
+
+def test_keypoints_are_pixels(capture_dir):
+    xy, confidence = load_capture(capture_dir, "1").keypoints
+    cameras = ring_of_cameras(5, size=(120, 160), focal=200.0)
+    truth = project(cameras, two_hands(np.random.default_rng(0)))
+    np.testing.assert_allclose(xy, truth, atol=1e-9)
+    assert (confidence == 1).all()
+
+
+def test_keypoints_not_seen_and_confidence(capture_dir, scan):
+    path = scan / "pose" / "02.json"
+    data = json.loads(path.read_text())
+    data["Left"] = []
+    data["Right"][3 * 4] = float("nan")
+    data["Right_confidence"] = [0.5] * 21
+    path.write_text(json.dumps(data))
+    xy, confidence = load_capture(capture_dir, "1").keypoints
+    assert np.isnan(xy[2, 0]).all() and (confidence[2, 0] == 0).all()
+    assert confidence[2, 1, 4] == 0 and confidence[2, 1, 5] == 0.5
+
+
+def test_cameras_survive_the_file(tmp_path):
+    cameras = ring_of_cameras(3)
+    frame = Similarity(0.25, torch.tensor([1.0, 2, 3]).double())
+    save_cameras(tmp_path / "p.npz", cameras, frame)
+    K, R, t, world_from_norm = load_cameras(tmp_path / "p.npz", 3)
+    for found, expected in ((K, cameras.K), (R, cameras.R), (t, cameras.t)):
+        np.testing.assert_allclose(found, expected, atol=1e-10)
+    assert world_from_norm.scale == 0.25 and world_from_norm.offset.tolist() == [1, 2, 3]
+
+
+def test_cameras_file_replaces_the_capture_s_own(capture_dir, tmp_path):
+    save_cameras(tmp_path / "other.npz", ring_of_cameras(5, focal=333.0), None)
+    capture = load_capture(capture_dir, "1", cameras_file=tmp_path / "other.npz")
+    assert capture.cameras.K[0, 0, 0] == pytest.approx(333)
+
+
+@pytest.mark.parametrize("scale", [1.0, -1.0, 1e-4, -250.0])
+def test_decompose_takes_either_sign(scale):
+    K = np.array([[900.0, 3, 320], [0, 950, 240], [0, 0, 1]])
+    R = Rotation.random(random_state=3).as_matrix()
+    t = np.array([0.1, -0.2, 2.0])
+    found = decompose(scale * K @ np.concatenate([R, t[:, None]], 1))
+    for value, expected in zip(found, (K, R, t)):
+        np.testing.assert_allclose(value, expected, atol=1e-9)
+
+
+def test_intrinsics_and_extrinsics_alone_suffice(capture_dir, scan):
+    before = load_capture(capture_dir, "1").cameras
+    change_cameras(scan, **{f"world_mat_{view}": None for view in range(5)})
+    torch.testing.assert_close(load_capture(capture_dir, "1").cameras.t, before.t)
+
+
+def error_of(capture_dir, **config) -> str:
+    """The error of opening the capture and reading all of it."""
+    with pytest.raises(UserError) as error:
+        capture = load_capture(capture_dir, "1", **config)
+        for view in range(len(capture)):
+            capture.image(view), capture.mask(view)
+        _ = capture.keypoints
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_missing_folders_and_files(capture_dir, scan):
+    with pytest.raises(UserError, match=r"7 is no folder; check --data_path and --scan_id"):
+        load_capture(capture_dir, "7")
+    (scan / "pose" / "01.json").unlink()
+    assert "pose/01.json is missing; put detected keypoints there" in error_of(capture_dir)
+    (scan / "img" / "02.png").unlink()
+    assert "02.png is missing; 4 images found" in error_of(capture_dir)
+    (scan / "camera" / "param.npz").unlink()
+    (scan / "img" / "02.png").write_bytes((scan / "img" / "01.png").read_bytes())
+    assert "param.npz is missing" in error_of(capture_dir)
+    for path in (scan / "img").iterdir():
+        path.unlink()
+    assert "holds no images; expected 00.png" in error_of(capture_dir)
+
+
+@pytest.mark.parametrize(
+    "config, message",
+    [
+        ({"num": 4}, "holds 5 images, but the config says num = 4"),
+        ({"num": 6}, "05.png is missing; 5 images found"),
+        ({"w": 161}, "00.png is 160x120, but the config says w = 161"),
+        ({"w": 160, "h": 100}, "the config says w = 160, h = 100"),
+    ],
+)
+def test_config_that_contradicts_the_capture(capture_dir, config, message):
+    assert message in error_of(capture_dir, **config)
+
+
+def test_truncated_image(capture_dir, scan):
+    path = scan / "img" / "03.png"
+    path.write_bytes(path.read_bytes()[:-50])
+    assert "03.png is truncated" in error_of(capture_dir)
+
+
+def test_image_and_mask_of_another_size(capture_dir, scan):
+    save_image(scan / "mask" / "01.png", np.ones((60, 80), bool))
+    assert "mask/01.png is 80x60, expected 160x120" in error_of(capture_dir)
+
+
+def test_views_may_differ_in_size(capture_dir, scan):
+    save_image(scan / "img" / "01.png", load_image(scan / "img" / "01.png")[:100])
+    save_image(scan / "mask" / "01.png", np.ones((100, 160), bool))
+    capture = load_capture(capture_dir, "1")
+    assert capture.image(1).shape[:2] == capture.mask(1).shape == (100, 160)
+
+
+def test_a_mask_may_be_missing(capture_dir, scan):
+    (scan / "mask" / "01.png").unlink()
+    assert load_capture(capture_dir, "1").mask(1) is None
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ({"Left": []}, "has no 'Right' list"),
+        ([1, 2], "has no 'Left' list"),
+        ({"Left": [0.0] * 60, "Right": []}, "'Left' holds 60 numbers, expected 63"),
+        ({"Left": [], "Right": ["x"] * 63}, "'Right' holds something other than numbers"),
+        ({"Left": [], "Right": [0] * 63, "Right_confidence": [1, 1]}, "21 numbers in [0, 1]"),
+        ({"Left": [], "Right": [0] * 63, "Right_confidence": 7}, "21 numbers in [0, 1]"),
+        ({"Left": [], "Right": [0] * 63, "Right_confidence": "a"}, "other than numbers"),
+    ],
+)
+def test_keypoint_files(capture_dir, scan, content, message):
+    (scan / "pose" / "04.json").write_text(json.dumps(content))
+    error = error_of(capture_dir)
+    assert message in error and "04.json" in error
+
+
+def test_wrong_number_of_cameras(capture_dir, scan):
+    change_cameras(scan, world_mat_4=None)
+    assert "holds 4 cameras for 5 images" in error_of(capture_dir)
+    change_cameras(scan, world_mat_9=np.eye(4), ext_4=None)
+    assert "has no world_mat_4; views are numbered" in error_of(capture_dir)
+
+
+def test_cameras_with_nan(capture_dir, scan):
+    change_cameras(scan, **changed(scan, "world_mat_2", 0, 0, np.nan))
+    assert "world_mat_2 is not a finite 4x4 matrix" in error_of(capture_dir)
+
+
+def test_singular_camera(capture_dir, scan):
+    change_cameras(scan, world_mat_2=np.diag([1.0, 1, 0, 1]))
+    assert "world_mat_2 is singular" in error_of(capture_dir)
+
+
+@pytest.mark.parametrize("value", [np.nan, 3.0])
+def test_extrinsics_without_rotation(capture_dir, scan, value):
+    change_cameras(scan, **changed(scan, "ext_1", 0, 0, value))
+    assert "ext_1 holds no rotation" in error_of(capture_dir)
+
+
+def test_mirrored_camera(capture_dir, scan):
+    ext = np.load(scan / "camera" / "param.npz")["ext_1"].copy()
+    ext[0] *= -1
+    change_cameras(scan, ext_1=ext)
+    assert "ext_1 holds no rotation" in error_of(capture_dir)
+
+
+@pytest.mark.parametrize("matrix", [np.zeros((4, 4)), np.full((4, 4), np.nan), np.eye(3)])
+def test_bad_normalisation(capture_dir, scan, matrix):
+    change_cameras(scan, scale_mat_0=matrix)
+    assert "scale_mat_0 is no uniform scale" in error_of(capture_dir)
+
+
+def test_unreadable_and_empty_camera_files(capture_dir, scan):
+    path = scan / "camera" / "param.npz"
+    path.write_bytes(path.read_bytes()[:300])
+    assert "param.npz is not a readable .npz" in error_of(capture_dir)
+    np.savez(path, other=np.eye(3))
+    with pytest.raises(UserError, match="holds no world_mat_0"):
+        load_cameras(path)
+
+
+def test_camera_file_with_code_in_it(capture_dir, scan):
+    data = dict(np.load(scan / "camera" / "param.npz"))
+    data["world_mat_0"] = np.array([{"an": "object"}], object)
+    np.savez(scan / "camera" / "param.npz", **data)
+    assert "param.npz is not a readable .npz" in error_of(capture_dir)

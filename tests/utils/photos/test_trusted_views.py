@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+
+from tests.scenes.ham import sphere_scene
+from utils.captures import load_capture
+from utils.errors import UserError
+from utils.io.files import load_json, save_json
+from utils.io.images import save_image
+from utils.photos.trusted_views import MARGIN, trusted_views
+
+VIEWS = 3
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return sphere_scene(level=2, views=VIEWS, pixels=64)
+
+
+@pytest.fixture
+def written(scene, tmp_path):
+    """The scene as a capture, and the folder of a fit that believes all its masks."""
+    scene.write_capture(tmp_path / "data" / "1")
+    scene.write_fit(tmp_path / "out")
+    return load_capture(tmp_path / "data", "1"), tmp_path / "out"
+
+
+def opened(scene, written):
+    capture, folder = written
+    return trusted_views(capture, capture.cameras, scene.smooth.double().numpy(), folder)
+
+
+def test_views_are_cropped_to_the_hands_and_a_margin(scene, written):
+    crops, verdicts = opened(scene, written)
+    assert len(crops) == len(verdicts) == VIEWS
+    for view, crop in enumerate(crops):
+        x0, y0, x1, y1 = crop.box
+        y, x = np.nonzero(scene.masks[view])
+        room = MARGIN * (x.max() - x.min())
+        # Outward rounding, and the bumps of 3 % by which the photos' sphere differs.
+        assert x0 == pytest.approx(x.min() - room, abs=3) and y0 <= y.min()
+        assert x1 == pytest.approx(x.max() + 1 + room, abs=3) and y1 >= y.max() + 1
+        np.testing.assert_allclose(
+            crop.image, scene.images[view][y0:y1, x0:x1], atol=0.5 / 255 + 1e-6
+        )
+        np.testing.assert_array_equal(crop.mask, scene.masks[view][y0:y1, x0:x1])
+
+
+def test_where_a_mask_is_believed_only_the_hand_is_compared(scene, written):
+    for crop in opened(scene, written)[0]:
+        assert crop.silhouette.all()
+        np.testing.assert_array_equal(crop.photometric, crop.mask)
+
+
+def test_where_it_is_not_believed_all_pixels_may_be(scene, written):
+    trust = np.ones((64, 64), bool)
+    trust[:, :32] = False
+    save_image(written[1] / "trust_1" / "01.png", trust)
+    believed = opened(scene, written)[0][1]
+    verdicts = load_json(written[1] / "1_masks.json")
+    verdicts[1]["believed"] = False
+    save_json(written[1] / "1_masks.json", verdicts)
+    crop = opened(scene, written)[0][1]
+    x0, y0, x1, y1 = crop.box
+    np.testing.assert_array_equal(crop.silhouette, trust[y0:y1, x0:x1])
+    np.testing.assert_array_equal(crop.photometric, crop.mask | ~crop.silhouette)
+    np.testing.assert_array_equal(believed.photometric, crop.mask)
+
+
+def test_a_made_mask_takes_the_place_of_the_given_one(scene, written):
+    verdicts = load_json(written[1] / "1_masks.json")
+    verdicts[2]["made"] = True
+    save_json(written[1] / "1_masks.json", verdicts)
+    made = np.roll(scene.masks[2], 3, 0)
+    save_image(written[1] / "mask_1" / "02.png", made)
+    crop = opened(scene, written)[0][2]
+    x0, y0, x1, y1 = crop.box
+    np.testing.assert_array_equal(crop.mask, made[y0:y1, x0:x1])
+
+
+def test_a_view_without_a_mask_is_compared_everywhere(scene, written):
+    written[0].mask_path(2).unlink()
+    crop = opened(scene, written)[0][2]
+    assert not crop.mask.any() and not crop.silhouette.any() and crop.photometric.all()
+
+
+def test_verdicts_are_those_of_the_fit(scene, written):
+    path = written[1] / "1_masks.json"
+    verdicts = load_json(path)
+    verdicts[1] |= {"believed": False, "reason": "lacks 80 % of the hands"}
+    save_json(path, verdicts)
+    found = opened(scene, written)[1]
+    assert [v.believed for v in found] == [True, False, True]
+    assert found[1].reason == "lacks 80 % of the hands"
+
+
+def test_a_fit_without_verdicts_names_the_stage_to_run(scene, written):
+    (written[1] / "1_masks.json").unlink()
+    with pytest.raises(UserError, match=r"1_masks\.json is missing; run mano_optim\.py"):
+        opened(scene, written)
+
+
+def test_verdicts_of_another_capture(scene, written):
+    path = written[1] / "1_masks.json"
+    save_json(path, load_json(path)[:2])
+    with pytest.raises(UserError, match="judges 2 masks, the capture has 3 views"):
+        opened(scene, written)
+
+
+def test_a_trust_map_of_another_size(scene, written):
+    save_image(written[1] / "trust_1" / "00.png", np.ones((32, 64), bool))
+    with pytest.raises(UserError, match=r"00\.png is of another size"):
+        opened(scene, written)
+
+
+def test_a_mask_of_another_size(scene, written):
+    save_image(written[0].mask_path(0), np.ones((32, 64), bool))
+    with pytest.raises(UserError, match=r"00\.png is 64x32, expected 64x64"):
+        opened(scene, written)

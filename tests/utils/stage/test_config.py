@@ -1,0 +1,124 @@
+"""Configs: defaults, overrides, and what is said about mistakes."""
+
+import pytest
+
+from utils.errors import UserError
+from utils.stage.config import DEFAULT_CONFIG, RETIRED_KEYS, Config, flattened, load_config
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text: str):
+        path = tmp_path / "own.conf"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_the_shipped_config_is_the_default():
+    assert load_config() == load_config(DEFAULT_CONFIG)
+    assert load_config().num is None and load_config().pose_optim.bone_symmetry == 1.0
+
+
+def test_every_shipped_key_is_documented_where_it_stands():
+    """Each key has a comment on its own line or on the one above."""
+    lines = DEFAULT_CONFIG.read_text().splitlines()
+    names = {name.rpartition(".")[2] for name, _ in flattened(load_config())}
+    for number, line in enumerate(lines):
+        key, equals, _ = line.partition("=")
+        if equals and key.strip() in names:
+            above = lines[number - 1].strip() if number else ""
+            assert "#" in line or above.startswith("#"), f"line {number + 1}: {line}"
+
+
+def test_keys_left_out_take_the_shipped_values(write):
+    config = load_config(write("num = 13\npose_optim { cauchy_scale = 3 }"))
+    assert config.num == 13
+    assert config.pose_optim.cauchy_scale == 3.0
+    assert isinstance(config.pose_optim.cauchy_scale, float)
+    assert config.pose_optim.min_fit == load_config().pose_optim.min_fit
+
+
+@pytest.mark.parametrize(
+    "override, key, value",
+    [("num=7", "num", 7), ("hand_model=mano", "hand_model", "mano"), ("w = null", "w", None),
+     ("h=1024.0", "h", 1024)],
+)  # fmt: skip
+def test_overrides(override, key, value):
+    assert load_config(None, [override])[key] == value
+
+
+def test_overrides_reach_into_sections_and_the_last_one_wins():
+    config = load_config(None, ["pose_optim.min_fit=0.5", "pose_optim.min_fit=0.25"])
+    assert config.pose_optim.min_fit == 0.25
+    assert config.pose_optim.fit_radius == load_config().pose_optim.fit_radius
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("hand_modle = auto", "unknown key 'hand_modle'; did you mean 'hand_model'?"),
+        ("pose_optim { min_fti = 1 }", "unknown key 'min_fti'; did you mean 'min_fit'?"),
+        ("num = many", "key 'num' is 'many'; expected a whole number or null"),
+        ("num = 3.5", "key 'num' is 3.5; expected a whole number or null"),
+        ("num = true", "key 'num' is True; expected a whole number or null"),
+        ("hand_model = 3", "key 'hand_model' is 3; expected a str like 'auto'"),
+        ("pose_optim.min_fit = high", "key 'min_fit' is 'high'; expected a float like 0.3"),
+        ("pose_optim = 3", "key 'pose_optim' is 3; expected a section"),
+        ("num = {", "not valid HOCON"),
+    ],
+)
+def test_mistakes_name_the_file_and_the_key(write, text, message):
+    with pytest.raises(UserError) as error:
+        load_config(write(text))
+    assert message in str(error.value) and "own.conf" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("key", sorted(RETIRED_KEYS))
+def test_retired_keys_say_what_took_their_place(write, key):
+    if key in load_config():
+        pytest.skip("the key lives on")
+    with pytest.raises(UserError, match=f"key '{key}' is retired: .*; delete the line"):
+        load_config(write(f"{key} = 1"))
+
+
+def test_no_retired_key_is_in_use():
+    assert not RETIRED_KEYS.keys() & load_config().keys()
+
+
+@pytest.mark.parametrize("override", ["num", "=3", " = 3"])
+def test_overrides_need_a_key_and_a_value(override):
+    with pytest.raises(UserError, match=r"expected key=value, such as --set"):
+        load_config(None, [override])
+
+
+def test_mistyped_override_names_itself():
+    with pytest.raises(UserError, match=r"--set nmu=3: unknown key 'nmu'; did you mean 'num'"):
+        load_config(None, ["nmu=3"])
+
+
+def test_missing_config_names_the_shipped_ones(tmp_path):
+    with pytest.raises(UserError, match=r"no such file; shipped configs: .*demo_sfs\.conf"):
+        load_config(tmp_path / "none.conf")
+
+
+def test_config_that_is_not_text(tmp_path):
+    (tmp_path / "own.conf").write_bytes(b"\xff\xfe\x00num")
+    with pytest.raises(UserError, match="not a text file in UTF-8"):
+        load_config(tmp_path / "own.conf")
+
+
+def test_config_items_are_attributes_and_part_is_plain():
+    config = Config(a=Config(b=1), c=2)
+    assert config.a.b == 1 and config.part(["a"]) == {"a": {"b": 1}}
+    assert type(config.part(["a"])["a"]) is dict
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = config.nothing
+
+
+def test_flattened_names_are_dotted():
+    assert list(flattened({"a": {"b": 1, "c": {"d": 2}}, "e": 3})) == [
+        ("a.b", 1), ("a.c.d", 2), ("e", 3),
+    ]  # fmt: skip

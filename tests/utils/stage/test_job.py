@@ -1,0 +1,180 @@
+"""The shared command line: exit statuses, batches, records of runs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from utils.errors import UserError
+from utils.io.files import load_json, save_text
+from utils.stage import Job, StageRecord, run_stage, stage_parser
+from utils.stage.config import load_config
+from utils.stage.job import INTERRUPTED, USER_ERROR, default_out_path, resolve_device
+
+SCRIPTS = sorted(path.name for path in ROOT.glob("*.py"))
+
+
+def run(stage, *args, out="out"):
+    argv = ["--data_path", "some_data", "--out_path", str(out), "--device", "cpu", *args]
+    return run_stage(stage_parser("A stage.", "python stage.py"), stage, argv)
+
+
+def test_one_scan():
+    jobs = []
+    assert run(jobs.append, "--scan_id", "7", "--set", "num=3", "--seed", "5") == 0
+    (job,) = jobs
+    assert job.scan_id == "7" and job.scan_dir == Path("some_data/7")
+    assert job.config.num == 3 and job.seed == 5 and job.device == "cpu" and not job.overwrite
+
+
+def test_user_errors_are_one_line_and_status_2(capsys):
+    def stage(job):
+        raise UserError("x.png is missing; copy it again")
+
+    assert run(stage) == USER_ERROR
+    assert capsys.readouterr().err == "error: x.png is missing; copy it again\n"
+
+
+def test_debug_shows_the_traceback(capsys):
+    def stage(job):
+        raise UserError("wrong")
+
+    assert run(stage, "--debug") == USER_ERROR
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_other_errors_are_not_hidden():
+    def stage(job):
+        raise RuntimeError("a fault of ours")
+
+    with pytest.raises(RuntimeError):
+        run(stage)
+
+
+def test_batch_goes_on_past_a_failed_scan(capsys):
+    done = []
+
+    def stage(job):
+        if job.scan_id == "2":
+            raise UserError("scan 2 is broken")
+        done.append(job.scan_id)
+
+    assert run(stage, "--range", "4") == USER_ERROR
+    assert done == ["1", "3", "4"]
+    assert capsys.readouterr().err.endswith("failed scans: 2 (1 of 4)\n")
+
+
+def test_ctrl_c_stops_a_batch(capsys):
+    def stage(job):
+        raise KeyboardInterrupt
+
+    assert run(stage, "--range", "4") == INTERRUPTED
+    assert "interrupted in scan 1; run the same command to go on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        (["--range", "0"], "--range 0: expected at least 1"),
+        (["--scan_id", "a/b"], "expected a folder name inside --data_path"),
+        (["--scan_id", ".."], "expected a folder name inside --data_path"),
+        (["--set", "nmu=3"], "unknown key 'nmu'"),
+        (["--conf", "none.conf"], "no such file"),
+    ],
+)
+def test_mistakes_on_the_command_line(capsys, args, message):
+    assert run(lambda job: None, *args) == USER_ERROR
+    assert message in capsys.readouterr().err
+
+
+def test_a_device_that_is_not_there(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_device("auto") == resolve_device("cpu") == "cpu"
+    with pytest.raises(UserError, match="sees no CUDA device here; use --device cpu"):
+        resolve_device("cuda")
+
+
+@pytest.mark.parametrize(
+    "data, out", [("demo_data", "demo_out"), ("x/room", "room_out"), ("my_data_2/", "my_out_2")]
+)
+def test_default_out_path(data, out):
+    assert default_out_path(Path(data)) == Path(out)
+
+
+def job_of(tmp_path, overwrite=False, seed=0, **config) -> Job:
+    overrides = [f"{key}={value}" for key, value in config.items()]
+    settings = load_config(None, overrides)
+    return Job(tmp_path, "1", tmp_path / "out", settings, "cpu", seed, overwrite, None)
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """An input and an output of a finished run, both old."""
+    paths = [tmp_path / "in.txt", tmp_path / "out" / "result.txt"]
+    for path in paths:
+        save_text(path, "x")
+        os.utime(path, (1000, 1000))
+    StageRecord(job_of(tmp_path), "stage", ["num"]).finish(paths[1:], iterations=3)
+    return paths
+
+
+def test_record_vouches_for_a_finished_run(tmp_path, finished, capsys):
+    record = StageRecord(job_of(tmp_path), "stage", ["num"])
+    assert record.is_current(finished[:1])
+    assert "stage, scan 1: up to date (--overwrite runs it again)" in capsys.readouterr().out
+    saved = load_json(tmp_path / "out" / "runs" / "1_stage.json")
+    assert saved["config"] == {"num": None} and saved["outputs"] == ["result.txt"]
+    assert saved["iterations"] == 3 and saved["device"] == "cpu" and saved["peak_memory_gb"] > 0
+
+
+@pytest.mark.parametrize(
+    "changed", [{"num": 3}, {"seed": 1}, {"overwrite": True}], ids=["config", "seed", "overwrite"]
+)
+def test_another_config_runs_again(tmp_path, finished, changed):
+    assert not StageRecord(job_of(tmp_path, **changed), "stage", ["num"]).is_current(finished[:1])
+
+
+def test_config_of_other_stages_does_not_matter(tmp_path, finished):
+    assert StageRecord(job_of(tmp_path, w=3), "stage", ["num"]).is_current(finished[:1])
+
+
+def test_options_count(tmp_path, finished):
+    record = StageRecord(job_of(tmp_path), "stage", ["num"], options={"optim": True})
+    assert not record.is_current(finished[:1])
+
+
+def test_newer_input_runs_again(tmp_path, finished):
+    save_text(finished[0], "y")
+    os.utime(finished[0], (2**33, 2**33))
+    assert not StageRecord(job_of(tmp_path), "stage", ["num"]).is_current(finished[:1])
+
+
+def test_missing_output_runs_again(tmp_path, finished):
+    finished[1].unlink()
+    assert not StageRecord(job_of(tmp_path), "stage", ["num"]).is_current(finished[:1])
+
+
+def test_no_record_no_vouching(tmp_path, finished):
+    assert not StageRecord(job_of(tmp_path), "other_stage", ["num"]).is_current(finished[:1])
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_does_not_wait_for_heavy_imports(script):
+    """`--help` answers in under 2 s, which importing torch alone takes on a slow disk."""
+    program = (
+        "import runpy, sys\n"
+        f"sys.argv = [{script!r}, '--help']\n"
+        "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "except SystemExit as end: assert not end.code\n"
+        "heavy = {'torch', 'matplotlib', 'trimesh', 'numba', 'smplx', 'mitsuba', 'scipy'}\n"
+        "sys.exit(str(sorted(heavy & set(sys.modules))) if heavy & set(sys.modules) else 0)\n"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "usage:" in done.stdout

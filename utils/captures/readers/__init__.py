@@ -1,0 +1,1 @@
+"""Readers of captures, one module a layout of files."""

@@ -1,0 +1,1 @@
+"""Files, read with clear errors and written whole or not at all."""

@@ -1,0 +1,1 @@
+"""The CPU backend: Numba kernels, threads over views and tiles."""

@@ -1,0 +1,159 @@
+"""The CPU kernels with autograd: homogeneous pixels of points, barycentrics, interpolation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from utils.render.cpu import interpolate as ki
+from utils.render.cpu import raster as kt
+from utils.render.cpu.simd import WIDTH
+from utils.render.cpu.threads import Shares, run, share_fragments, split, thread_count
+from utils.render.fragments import Fragments
+
+FEW = 20_000  # points: fewer are not worth a thread
+
+
+def as_array(tensor: Tensor) -> np.ndarray:
+    """The tensor's numbers, C-contiguous."""
+    return tensor.detach().contiguous().numpy()
+
+
+def sums(count: int, shape: tuple[int, ...], wanted: bool = True) -> np.ndarray:
+    """Zeros (count, *shape) to add to; without rows if not wanted."""
+    return np.zeros((count, *(shape if wanted else (0,) * len(shape))), np.float32)
+
+
+def summed(parts: np.ndarray) -> Tensor:
+    """The sum over the first dimension."""
+    return torch.from_numpy(parts[0]) if len(parts) == 1 else torch.from_numpy(parts).sum(0)
+
+
+def shares_of(fragments: Fragments) -> Shares:
+    """The fragments, dealt out to threads."""
+    return share_fragments(fragments.offsets.diff().numpy())
+
+
+class Transform(torch.autograd.Function):
+    """matrices (B, 3, 3) points (V, 3) or (B, V, 3) + offsets (B, 3): (B, V, 3)."""
+
+    @staticmethod
+    def forward(ctx: Any, points: Tensor, matrices: Tensor, offsets: Tensor) -> Tensor:
+        ctx.save_for_backward(points, matrices)
+        B, V = len(matrices), points.shape[-2]
+        pixels = np.empty((B, V, 3), np.float32)
+        arrays = as_array(points).reshape(-1, V, 3), as_array(matrices), as_array(offsets), pixels
+        run(kt.transform, [(*cut, *arrays) for cut in Transform.cuts(B, V)])
+        return torch.from_numpy(pixels)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        points, matrices = ctx.saved_tensors
+        to_points, to_matrices, to_offsets = ctx.needs_input_grad
+        grad_points = None
+        if to_points:
+            B, V = grad.shape[:2]
+            found = np.zeros((*points.shape[:-2], V, 3), np.float32).reshape(-1, V, 3)
+            arrays = as_array(grad), as_array(matrices), found
+            run(kt.transform_backward, [(*cut, *arrays) for cut in Transform.cuts(B, V)])
+            grad_points = torch.from_numpy(found).reshape(points.shape)
+        return (
+            grad_points,
+            grad.transpose(1, 2) @ points if to_matrices else None,
+            grad.sum(1) if to_offsets else None,
+        )
+
+    @staticmethod
+    def cuts(views: int, points: int) -> list[tuple[int, int]]:
+        """Which points each thread does."""
+        return split(0, points, thread_count() if views * points > FEW else 1)
+
+
+class Geometry(torch.autograd.Function):
+    """Gives barycentrics (N, 3) and depths (N,) their gradient in verts_px."""
+
+    @staticmethod
+    def forward(ctx: Any, verts_px: Tensor, fragments: Fragments) -> tuple[Tensor, Tensor]:
+        bary, depth = fragments.bary, fragments.depth
+        ctx.save_for_backward(verts_px, bary, depth)
+        ctx.rest = fragments.faces, fragments.face, shares_of(fragments)
+        return bary, depth
+
+    @staticmethod
+    def backward(ctx: Any, grad_bary: Tensor, grad_depth: Tensor) -> tuple[Tensor, None]:
+        verts_px, bary, depth = map(as_array, ctx.saved_tensors)
+        faces, face, shares = ctx.rest
+        grad = sums(shares.copies, verts_px.shape)
+        rest = faces.numpy(), face.numpy(), bary, depth, as_array(grad_bary), as_array(grad_depth)
+        run(
+            ki.geometry_backward,
+            [(own, verts_px, *rest, grad[i % len(grad)]) for i, own in enumerate(shares.items)],
+        )
+        return summed(grad), None
+
+
+class Interpolate(torch.autograd.Function):
+    """values (N, C) of attributes (V, C) or (B, V, C); gradient in attributes and verts_px.
+
+    With a background, rows of it follow for the rim pixels.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        attributes: Tensor,
+        verts_px: Tensor,
+        fragments: Fragments,
+        background: float | None,
+    ) -> Tensor:
+        bary = fragments.bary.detach()
+        ctx.save_for_backward(attributes, verts_px, bary)
+        ctx.rest = fragments.faces, fragments.face, shares_of(fragments)
+        source = as_array(attributes).reshape(-1, *attributes.shape[-2:])
+        N = len(fragments.face)
+        rows = N if background is None else len(fragments.pixel_x)
+        values = np.empty((rows, source.shape[-1]), np.float32)
+        values[N:] = background or 0.0
+        rest = source, fragments.faces.numpy(), fragments.face.numpy(), bary.numpy(), values
+        items = ctx.rest[-1].items
+        run(ki.interpolate, [(own, *rest, np.empty(WIDTH, np.float32)) for own in items])
+        return torch.from_numpy(values)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        attributes, verts_px, bary = map(as_array, ctx.saved_tensors)
+        to_attributes, to_verts = ctx.needs_input_grad[:2]
+        faces, face, shares = ctx.rest
+        source = attributes.reshape(-1, *attributes.shape[-2:])
+        channels = source.shape[2]
+        padded = (*source.shape[:2], -(-channels // WIDTH) * WIDTH)
+        copies = shares.copies if attributes.ndim == 3 else max(1, len(shares.items))
+        grad_attributes = sums(copies, padded, to_attributes)
+        grad_verts = sums(shares.copies, verts_px.shape, to_verts)
+        rest = verts_px, source, faces.numpy(), face.numpy(), bary, as_array(grad)
+        run(
+            ki.interpolate_backward,
+            [
+                (own, *rest, grad_attributes[i % copies], grad_verts[i % len(grad_verts)])
+                for i, own in enumerate(shares.items)
+            ],
+        )
+        found = None
+        if to_attributes:
+            found = summed(grad_attributes)[..., :channels].reshape(attributes.shape)
+        return found, summed(grad_verts) if to_verts else None, None, None
+
+
+def transform(points: Tensor, matrices: Tensor, offsets: Tensor) -> Tensor:
+    """Homogeneous pixels (B, V, 3) float32; see `Transform`."""
+    return Transform.apply(points.float(), matrices.float(), offsets.float())
+
+
+def interpolate(
+    fragments: Fragments, attributes: Tensor, background: float | None = None
+) -> Tensor:
+    """Values (N, C) or (N + R, C) float32; see `Renderer.interpolate`."""
+    return Interpolate.apply(attributes.float(), fragments.verts_px, fragments, background)

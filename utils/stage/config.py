@@ -1,0 +1,180 @@
+"""HOCON configs, checked against the shipped one, which documents every key where it stands."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from utils.errors import UserError
+from utils.paths import ROOT
+
+DEFAULT_CONFIG = ROOT / "conf" / "demo_sfs.conf"
+
+# Keys of the reference implementation that no longer mean anything, and what took their place.
+RETIRED_KEYS = {
+    "is_continue": "an interrupted run continues by itself; --overwrite starts afresh",
+    "sap_res": "it was never read",
+    "use_rgb": "it was never read",
+    "albedo_res": "it was never read",
+    "sig": "it was never read",
+    "sh_res": "it was never read",
+    "num_sample": "it was never read",
+    "grid_weight": "it was never read",
+    "need_mask": "it was never read",
+    "batch": "all views are rendered in every step",
+    "epoch_albedo": "albedo and light start in closed form; see ham_levels",
+    "epoch_sfs": "see steps in ham_levels",
+}
+
+
+class Config(dict):
+    """A resolved config: a dict whose keys are also attributes."""
+
+    def __getattr__(self, key: str) -> Any:
+        try:
+            return self[key]
+        except KeyError:
+            raise AttributeError(key) from None
+
+    def part(self, keys: Iterable[str]) -> dict[str, Any]:
+        """The keys that a stage depends on, as plain data."""
+        return {key: _plain(self[key]) for key in keys}
+
+
+def load_config(path: str | Path | None = None, overrides: Iterable[str] = ()) -> Config:
+    """Read `path` (the shipped config when None) and apply `key=value` overrides.
+
+    Keys that `path` leaves out take the shipped values. Dotted names reach into sections
+    (`mano_optim.mask_weight=0`). Raises UserError on unknown keys, naming the nearest valid one,
+    on values of the wrong type and on files that do not parse.
+    """
+    schema = _schema()
+    config, source = schema, str(DEFAULT_CONFIG)
+    if path is not None and Path(path).resolve() != DEFAULT_CONFIG:
+        source = str(path)
+        config = _merged(schema, _parse_file(Path(path)), source)
+    for override in overrides:
+        name, sep, _ = override.partition("=")
+        if not sep or not name.strip():
+            raise UserError(f"--set {override}: expected key=value, such as --set lap_weight=0.5")
+        config = _merged(config, _parse_text(override, f"--set {override}"), f"--set {override}")
+    return _wrap(config)
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    return _parse_file(DEFAULT_CONFIG)
+
+
+def _parse_file(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        shipped = ", ".join(sorted(str(p) for p in DEFAULT_CONFIG.parent.glob("*.conf")))
+        raise UserError(f"--conf {path}: no such file; shipped configs: {shipped}")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"--conf {path}: not a text file in UTF-8; see conf/demo_sfs.conf"
+        ) from error
+    return _parse_text(text, str(path))
+
+
+def _parse_text(text: str, source: str) -> dict[str, Any]:
+    import pyhocon
+    import pyparsing
+
+    try:
+        tree = pyhocon.ConfigFactory.parse_string(text)
+        return _plain(tree.as_plain_ordered_dict())
+    except (pyhocon.exceptions.ConfigException, pyparsing.ParseBaseException) as error:
+        first = " ".join(str(error).split())
+        raise UserError(f"{source}: not valid HOCON ({first}); see conf/demo_sfs.conf") from error
+
+
+def _plain(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {str(key).strip('"'): _plain(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_plain(item) for item in data]
+    return data
+
+
+def _merged(base: dict[str, Any], new: dict[str, Any], source: str) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in new.items():
+        _check_key(key, base, source)
+        if isinstance(base[key], dict) and isinstance(value, dict):
+            merged[key] = _merged(base[key], value, source)
+        else:
+            merged[key] = _checked_value(key, value, base[key], source)
+    return merged
+
+
+def _check_key(key: str, base: dict[str, Any], source: str) -> None:
+    if key in base:
+        return
+    if key in RETIRED_KEYS:
+        raise UserError(f"{source}: key '{key}' is retired: {RETIRED_KEYS[key]}; delete the line")
+    near = difflib.get_close_matches(key, base, n=1, cutoff=0.0)
+    meant = f"; did you mean '{near[0]}'?" if near else ""
+    raise UserError(f"{source}: unknown key '{key}'{meant}")
+
+
+def _checked_value(key: str, value: Any, default: Any, source: str) -> Any:
+    """`value` in the type of `default`; null is right where the default is null."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if default is None:
+        right = value is None or (is_number and float(value).is_integer())
+    elif isinstance(default, bool):
+        right = isinstance(value, bool)
+    elif isinstance(default, int):
+        right = is_number and float(value).is_integer()
+        value = int(value) if right else value
+    elif isinstance(default, float):
+        right = is_number
+        value = float(value) if right else value
+    elif isinstance(default, list):
+        right = isinstance(value, list)
+        value = _checked_items(key, value, default, source) if right else value
+    else:
+        right = isinstance(value, type(default))
+    if not right:
+        wanted = {dict: "section", type(None): "whole number or null"}.get(
+            type(default), f"{type(default).__name__} like {default!r}"
+        )
+        raise UserError(f"{source}: key '{key}' is {value!r}; expected a {wanted}")
+    return value
+
+
+def _checked_items(key: str, items: list, defaults: list, source: str) -> list:
+    """Items of a list of sections may use only keys that some default item has."""
+    known: dict[str, Any] = {}
+    for item in defaults:
+        known.update(item if isinstance(item, dict) else {})
+    if not known:
+        return items
+    for item in items:
+        if not isinstance(item, dict):
+            raise UserError(f"{source}: key '{key}' holds {item!r}; expected sections {{...}}")
+        _merged(known, item, f"{source}: {key}")
+    return items
+
+
+def _wrap(data: Any) -> Any:
+    if isinstance(data, dict):
+        return Config({key: _wrap(value) for key, value in data.items()})
+    if isinstance(data, list):
+        return [_wrap(item) for item in data]
+    return data
+
+
+def flattened(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names and values of a config, in order."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from flattened(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value

@@ -1,0 +1,166 @@
+"""What all stage scripts share on the command line: arguments, errors, batches, reruns."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from utils.errors import UserError
+from utils.stage.config import DEFAULT_CONFIG, Config, load_config
+
+USER_ERROR, INTERRUPTED = 2, 130
+
+
+@dataclass(frozen=True)
+class Job:
+    """One scan of one stage: where it reads, where it writes, and how."""
+
+    data_path: Path
+    scan_id: str
+    out_path: Path
+    config: Config
+    device: str
+    seed: int
+    overwrite: bool
+    args: argparse.Namespace
+
+    @property
+    def scan_dir(self) -> Path:
+        """The folder of the scan's inputs, D/S."""
+        return self.data_path / self.scan_id
+
+
+def stage_parser(description: str, example: str, one_scan: bool = True) -> argparse.ArgumentParser:
+    """The arguments that every stage has; without --scan_id and --range where not `one_scan`."""
+    parser = argparse.ArgumentParser(
+        description=description,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--data_path", required=True, type=Path, metavar="D", help="folder of the scans")
+    if one_scan:
+        which = parser.add_mutually_exclusive_group()
+        which.add_argument("--scan_id", default="1", metavar="S", help="the scan D/S (default 1)")
+        which.add_argument("--range", type=int, metavar="N", help="run scans 1..N in turn")
+    else:
+        parser.set_defaults(scan_id="all", range=None)
+    add(
+        "--out_path",
+        type=Path,
+        metavar="O",
+        help="folder of the results (default: D's last component with 'data' replaced by 'out')",
+    )
+    add("--conf", type=Path, default=DEFAULT_CONFIG, help="HOCON config (default %(default)s)")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override one config key; may be given more than once",
+    )
+    add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: %(default)s")
+    add("--seed", type=int, default=0, help="random seed (default %(default)s)")
+    add("--overwrite", action="store_true", help="run even if the results are up to date")
+    add("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def default_out_path(data_path: Path) -> Path:
+    """`demo_data` -> `demo_out`, `captures/room` -> `room_out`, in the working directory."""
+    name = data_path.resolve().name
+    return Path(name.replace("data", "out") if "data" in name else f"{name}_out")
+
+
+def resolve_device(name: str) -> str:
+    """'cuda' where it was asked for, or for 'auto' where CUDA and nvdiffrast are there."""
+    if name == "cpu":
+        return name
+    import importlib.util
+
+    import torch
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: PyTorch sees no CUDA device here; use --device cpu")
+    has_renderer = importlib.util.find_spec("nvdiffrast") is not None
+    if name == "auto" and not (torch.cuda.is_available() and has_renderer):
+        return "cpu"
+    return "cuda"
+
+
+def run_stage(
+    parser: argparse.ArgumentParser,
+    stage: Callable[[Job], None],
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Parse, run `stage` once a scan, and return the exit status.
+
+    A failed scan does not stop a batch; the failed ones are listed at the end. Status 0: all
+    scans ran; 2: an error that the user can mend; 130: interrupted.
+    """
+    args = parser.parse_args(argv)
+    # Waiting threads must sleep: spinning ones take the cores from whatever else the machine does,
+    # which made stages seven times slower there. Read when torch is imported, hence here.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        config = load_config(args.conf, args.set)
+        device = resolve_device(args.device)
+        scans = _scan_ids(args)
+    except UserError as error:
+        return _report(error, args.debug)
+    failed = []
+    for scan_id in scans:
+        out_path = args.out_path or default_out_path(args.data_path)
+        job = Job(
+            args.data_path, scan_id, out_path, config, device, args.seed, args.overwrite, args
+        )
+        try:
+            seed_everything(args.seed)
+            stage(job)
+        except UserError as error:
+            status = _report(error, args.debug)
+            failed.append(scan_id)
+            if len(scans) == 1:
+                return status
+        except KeyboardInterrupt:
+            print(
+                f"\ninterrupted in scan {scan_id}; run the same command to go on", file=sys.stderr
+            )
+            return INTERRUPTED
+    if failed:
+        print(f"failed scans: {', '.join(failed)} ({len(failed)} of {len(scans)})", file=sys.stderr)
+        return USER_ERROR
+    return 0
+
+
+def _scan_ids(args: argparse.Namespace) -> list[str]:
+    if args.range is not None:
+        if args.range < 1:
+            raise UserError(f"--range {args.range}: expected at least 1")
+        return [str(i) for i in range(1, args.range + 1)]
+    if Path(args.scan_id).name != args.scan_id or args.scan_id == "..":
+        raise UserError(f"--scan_id {args.scan_id}: expected a folder name inside --data_path")
+    return [args.scan_id]
+
+
+def _report(error: UserError, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"error: {error}", file=sys.stderr)
+    return USER_ERROR
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and torch."""
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 (libraries that still use the global state)
+    torch.manual_seed(seed)
