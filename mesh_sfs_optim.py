@@ -16,7 +16,7 @@ from utils.stage import Job, StageRecord, run_stage, stage_parser
 if TYPE_CHECKING:
     from models.ham.progress import HamProgress
     from models.ham.results import HamResult
-    from models.hand.fitted import FittedHands
+    from models.hand.fitted import HandsMesh
     from utils.captures import Capture
     from utils.stage.config import Config
 
@@ -70,7 +70,7 @@ def mesh_sfs_optim(job: Job) -> None:
 
 def refine_mesh(
     capture: Capture,
-    hands: FittedHands,
+    hands: HandsMesh,
     config: Config,
     device: str = "cpu",
     progress: HamProgress | None = None,

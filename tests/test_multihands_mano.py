@@ -84,7 +84,7 @@ def test_the_stage_writes_what_its_help_promises(run, out, scene, data):
     capture = load_capture(data, "1")
     crops, verdicts = trusted_views(capture, capture.cameras, start.verts, out)
     assert len(crops) == 4 and all(verdict.believed for verdict in verdicts)
-    for hand, model, rows in zip(hands, scene.models, start.parts()):
+    for hand, model, rows in zip(hands, scene.models, start.slices()):
         parts = (hand[name].double() for name in ("pose", "shape", "trans", "scale"))
         posed = model(*parts)[0][0].detach().numpy()
         assert np.linalg.norm(posed - start.verts[rows], axis=1).mean() < 1.5 * MM

@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from utils.cameras.correction import Views
+from utils.cameras.correction import CorrectableCameras
 
 ROUNDS = 5  # of reweighting
 WHOLE_HANDS = 2  # of two hands each is left out in turn; of one hand, its fingers
 
 
 def support(
-    views: Views,
+    views: CorrectableCameras,
     points: tuple[Tensor, Tensor],
     pixels: Tensor,
     confidence: Tensor,
@@ -57,7 +57,12 @@ def _parts(seen: Tensor) -> Tensor:
 
 
 def _fit(
-    view: int, views: Views, points: Tensor, pixels: Tensor, sigma: float, prior: Tensor
+    view: int,
+    views: CorrectableCameras,
+    points: Tensor,
+    pixels: Tensor,
+    sigma: float,
+    prior: Tensor,
 ) -> Tensor:
     """Correction (N, 6), zero but for `view`, that brings points (n, 3) to pixels (n, 2)."""
     correction = points.new_zeros(len(views.cameras), len(prior))

@@ -21,7 +21,7 @@ from models.hand import HandModel
 from models.hand.fitted import FittedHand
 from models.hand.kinematics import LAYOUT, HandKinematics
 from utils.cameras import Cameras, Similarity
-from utils.cameras.correction import Views
+from utils.cameras.correction import CorrectableCameras
 from utils.errors import UserError
 from utils.keypoints import KEYPOINTS, SIDES
 from utils.keypoints.search import match_detections
@@ -127,7 +127,9 @@ class HandFitter:
         self.world_from_fit = Similarity(scale, torch.from_numpy(centre))
         near = (points - centre) / scale
         pixels, weights = match_detections(points, self.given, xy, confidence)
-        views = Views(self.given.normalised(self.world_from_fit), torch.zeros(3).double())
+        views = CorrectableCameras(
+            self.given.normalised(self.world_from_fit), torch.zeros(3).double()
+        )
         self.problem = FitProblem(
             kinematics,
             [PosePrior(model) for model in models],

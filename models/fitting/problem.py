@@ -18,7 +18,7 @@ from models.fitting.stages import Weights
 from models.hand import HandModel
 from models.hand.kinematics import LAYOUT, SIZE, HandKinematics
 from utils.cameras.correction import SIZE as CAMERA_SIZE
-from utils.cameras.correction import Views
+from utils.cameras.correction import CorrectableCameras
 
 CAUCHY = 2.0  # standard deviations at which keypoints and outlines lose half their weight
 SHAPE_SIZE = 10
@@ -51,7 +51,7 @@ class FitProblem:
 
     hands: Sequence[HandKinematics]
     priors: Sequence[PosePrior]
-    views: Views
+    views: CorrectableCameras
     points: Tensor  # (hands, 21, 3) keypoints in 3D, nan where not seen
     pixels: Tensor  # (views, hands, 21, 2), nan where not seen
     confidence: Tensor  # (views, hands, 21)

@@ -21,7 +21,7 @@ from models.ham.losses import SurfaceTerms, photometric_loss, silhouette_loss
 from models.ham.preconditioning import PreconditionedVertices, UniformAdam
 from models.ham.state import HamState, SurfaceStart
 from utils.cameras import Cameras
-from utils.cameras.correction import SIZE, Views
+from utils.cameras.correction import SIZE, CorrectableCameras
 from utils.errors import UserError
 from utils.geometry.mesh import vertex_normals
 from utils.photos.crops import Photos, PixelRows
@@ -42,7 +42,9 @@ class Terms:
         self.renderer = Renderer(self.faces)
         self.surface = SurfaceTerms(state.reference, state.faces)
         self.masked = photos.masked()
-        self.views = Views(photos.cameras, torch.zeros(3).to(state.verts))  # hands lie about 0
+        self.views = CorrectableCameras(
+            photos.cameras, torch.zeros(3).to(state.verts)
+        )  # hands lie about 0
 
     def render(self, verts: Tensor, cameras: Cameras) -> Fragments:
         """Fragments of all views."""

@@ -12,9 +12,9 @@ import torch
 
 from models.appearance.shading import Rendering, render_mesh
 from models.ham.state import HamState, LevelReport
-from models.hand.fitted import FittedHand, FittedHands
+from models.hand.fitted import FittedHand, HandsMesh
 from utils.cameras import Cameras, Similarity
-from utils.cameras.correction import Views
+from utils.cameras.correction import CorrectableCameras
 from utils.draw import comparison
 from utils.io.files import atomic_path, save_json, save_torch
 from utils.io.images import save_image
@@ -27,7 +27,7 @@ from utils.stage.config import Config
 def save_results(
     folder: Path,
     scan_id: str,
-    hands: FittedHands,
+    hands: HandsMesh,
     result: HamResult,
     config: Config,
 ) -> list[Path]:
@@ -59,9 +59,7 @@ def _albedo(result: HamResult) -> np.ndarray:
     return result.state.appearance.albedo.detach().cpu().clamp(0, 1).numpy()
 
 
-def _save_rest_poses(
-    folder: Path, scan_id: str, hands: FittedHands, result: HamResult
-) -> list[Path]:
+def _save_rest_poses(folder: Path, scan_id: str, hands: HandsMesh, result: HamResult) -> list[Path]:
     """Each hand un-posed by its skinning: world units, the hand model's rest pose and origin."""
     verts, colors, paths = torch.from_numpy(result.verts_world()), _albedo(result), []
     size = len(verts) // len(hands)
@@ -75,7 +73,7 @@ def _save_rest_poses(
     return paths
 
 
-def _save_parameters(path: Path, hands: FittedHands, result: HamResult) -> Path:
+def _save_parameters(path: Path, hands: HandsMesh, result: HamResult) -> Path:
     """What repose.py and neural_render.py start from; loads with weights_only=True."""
     appearance, cameras = result.state.appearance, result.cameras
     assert appearance is not None
@@ -174,8 +172,8 @@ class HamResult:
         """How far HAM moved the hands in each photo, pixels."""
         return self._views().shift_px(self.state.correction.cpu().double()).tolist()
 
-    def _views(self) -> Views:
-        return Views(self.given_cameras, torch.zeros(3, dtype=torch.float64))
+    def _views(self) -> CorrectableCameras:
+        return CorrectableCameras(self.given_cameras, torch.zeros(3, dtype=torch.float64))
 
     def verts_world(self) -> np.ndarray:
         """Refined vertices (V, 3) float64, world units."""

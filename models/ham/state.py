@@ -12,7 +12,7 @@ from torch import Tensor
 from models.appearance.model import Appearance
 from models.ham.mending import Soundness, mend
 from models.hand import load_hand_model
-from models.hand.fitted import FittedHands
+from models.hand.fitted import HandsMesh
 from utils.cameras import Similarity
 from utils.cameras.correction import SIZE as CORRECTION_SIZE
 from utils.errors import UserError
@@ -75,10 +75,10 @@ class HamState:
 
 
 def start_state(
-    hands: FittedHands, views: int, corrects_cameras: bool, device: str
+    hands: HandsMesh, views: int, corrects_cameras: bool, device: str
 ) -> tuple[HamState, Similarity]:
     """The fitted hands in hand units, and world_from_hand_units."""
-    radius = max(hand_radius(hands.verts[part]) for part in hands.parts())
+    radius = max(hand_radius(hands.verts[part]) for part in hands.slices())
     centre = (hands.verts.min(0) + hands.verts.max(0)) / 2
     frame = Similarity(radius, torch.from_numpy(centre))
     verts = frame.inverse().apply(torch.from_numpy(hands.verts)).to(device, torch.float32)
@@ -86,7 +86,7 @@ def start_state(
     return HamState(verts, verts, hands.faces, still, corrects_cameras, len(hands)), frame
 
 
-def check_hands(hands: FittedHands) -> None:
+def check_hands(hands: HandsMesh) -> None:
     """Raise UserError where the mesh is not that of the hand models named in the parameters."""
     models = [load_hand_model(hand["type"], hand["hand_model"]) for hand in hands.parameters]
     first = np.cumsum([0] + [len(model.v_template) for model in models])

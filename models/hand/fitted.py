@@ -106,7 +106,7 @@ def joined_mesh(hands: Sequence[FittedHand]) -> tuple[np.ndarray, np.ndarray]:
 
 
 @dataclass(frozen=True)
-class FittedHands:
+class HandsMesh:
     """One mesh of one or two hands, left first, and the parameters of each.
 
     verts (V, 3) float64 world units, faces (F, 3); parameters: one dict a hand; folder and
@@ -126,13 +126,13 @@ class FittedHands:
     def __len__(self) -> int:
         return len(self.parameters)
 
-    def parts(self) -> list[slice]:
+    def slices(self) -> list[slice]:
         """The vertices of each hand; all hands have the same number."""
         size = len(self.verts) // len(self)
         return [slice(k * size, (k + 1) * size) for k in range(len(self))]
 
 
-def load_hands(folder: Path, scan_id: str) -> FittedHands:
+def load_hands(folder: Path, scan_id: str) -> HandsMesh:
     """Read `folder`/S.obj and S.pt.
 
     Raises UserError where one is missing (naming the stage to run), is foreign, or where the two
@@ -154,4 +154,4 @@ def load_hands(folder: Path, scan_id: str) -> FittedHands:
             f"{mesh_path} has {len(verts)} vertices, which {parameters_path}'s "
             f"{len(parameters)} hands cannot share; {hint}"
         )
-    return FittedHands(verts, faces, parameters, folder, scan_id)
+    return HandsMesh(verts, faces, parameters, folder, scan_id)

@@ -12,7 +12,7 @@ from models.hand import load_hand_model
 from models.hand.fitted import FittedHand, joined_mesh
 from tests.scenes.captures import project, ring_of_cameras
 from utils.cameras import Cameras
-from utils.cameras.correction import Views
+from utils.cameras.correction import CorrectableCameras
 from utils.render import Renderer
 
 
@@ -75,7 +75,7 @@ def masks_of(hands: list[FittedHand], cameras: Cameras) -> list[np.ndarray]:
 
 def moved(cameras: Cameras, view: int, px: float) -> Cameras:
     """Cameras of which one is turned so that the world's origin moves by `px` pixels in x."""
-    views = Views(cameras, torch.zeros(3).double())
+    views = CorrectableCameras(cameras, torch.zeros(3).double())
     correction = torch.zeros(len(cameras), 6).double()
     correction[view, 3] = px / cameras.K[view, 0, 0]
     return views.corrected(correction)

@@ -21,7 +21,7 @@ SIZE = 6  # unknowns a view
 
 
 @dataclass(frozen=True)
-class Views:
+class CorrectableCameras:
     """Cameras with the point about which they are corrected."""
 
     cameras: Cameras

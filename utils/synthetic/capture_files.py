@@ -55,7 +55,7 @@ def refuse_existing(target: Path, overwrite: bool) -> None:
 
 
 @dataclass
-class Views:
+class RecordedViews:
     """Pictures that belong together: images uint8 sRGB (H, W, 3), masks bool (H, W)."""
 
     cameras: Cameras
@@ -65,8 +65,8 @@ class Views:
 
 def write_capture(
     folder: Path,
-    training: Views,
-    held: Views,
+    training: RecordedViews,
+    held: RecordedViews,
     world_from_norm: Similarity,
     poses: list[dict],
     hands: list[Hand],
@@ -87,7 +87,7 @@ def write_capture(
     save_json(folder / "gt" / "params.json", facts)
 
 
-def _write_views(folder: Path, views: Views) -> None:
+def _write_views(folder: Path, views: RecordedViews) -> None:
     for view, (image, mask) in enumerate(zip(views.images, views.masks)):
         save_image(folder / "img" / f"{view:02d}.png", image)
         save_image(folder / "mask" / f"{view:02d}.png", mask)

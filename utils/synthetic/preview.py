@@ -8,13 +8,15 @@ import numpy as np
 
 from utils import draw
 from utils.io.images import save_image
-from utils.synthetic.capture_files import Views
+from utils.synthetic.capture_files import RecordedViews
 
 COLUMNS = 4
 COLOURS = {"Left": draw.LEFT, "Right": draw.RIGHT}
 
 
-def save_preview(path: Path, training: Views, held: Views, poses: list[dict]) -> None:
+def save_preview(
+    path: Path, training: RecordedViews, held: RecordedViews, poses: list[dict]
+) -> None:
     """Write a picture of all views, the training views first, named by their numbers."""
     tiles, labels = [], []
     for name, views, found in (("", training, poses), ("held ", held, [{}] * len(held.images))):

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from utils.cameras import Cameras, Similarity
 from utils.synthetic import observations
-from utils.synthetic.capture_files import Views
+from utils.synthetic.capture_files import RecordedViews
 from utils.synthetic.hands import Hand, capped, make_hands
 from utils.synthetic.observations import Detections, detect
 from utils.synthetic.path_tracer import PathTracer, passes
@@ -82,7 +82,7 @@ def plan_session(
 
 def photograph(
     session: Session, tracer: PathTracer, samples: int, seed: int
-) -> tuple[Views, Views, float]:
+) -> tuple[RecordedViews, RecordedViews, float]:
     """Training views, held-out views and their common exposure."""
     cameras = session.cameras
     size = tuple(cameras.sizes[0].tolist())
@@ -99,7 +99,7 @@ def photograph(
         observations.develop(*shot, exposure * gain) for shot, gain in zip(shots, session.gains)
     ]
     training, held = (
-        Views(cameras[ids], [images[i] for i in ids], [masks[i] for i in ids])
+        RecordedViews(cameras[ids], [images[i] for i in ids], [masks[i] for i in ids])
         for ids in (session.training, session.held)
     )
     return training, held, exposure

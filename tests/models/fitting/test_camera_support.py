@@ -5,7 +5,7 @@ import torch
 from models.fitting.camera_support import support
 from tests.scenes.captures import project, ring_of_cameras, two_hands
 from tests.scenes.hands import moved
-from utils.cameras.correction import Views
+from utils.cameras.correction import CorrectableCameras
 
 PRIOR = torch.tensor([0.005] * 3 + [0.003] * 3).double()
 
@@ -19,7 +19,7 @@ def gain(shifts: dict[int, float], hands: slice, seed: int, noise: float = 2.0) 
     given = true
     for view, px in shifts.items():
         given = moved(given, view, px)
-    views = Views(given, torch.zeros(3).double())
+    views = CorrectableCameras(given, torch.zeros(3).double())
     near = torch.from_numpy(points[hands])
     pixels = torch.from_numpy(pixels[:, hands])
     return support(views, (near, near), pixels, torch.ones(pixels.shape[:3]), 0.004, PRIOR)
@@ -37,7 +37,7 @@ def test_noise_is_no_reason_to_move_cameras(hands, seed):
 
 
 def test_nothing_to_leave_out_is_nan():
-    views = Views(ring_of_cameras(2), torch.zeros(3).double())
+    views = CorrectableCameras(ring_of_cameras(2), torch.zeros(3).double())
     nothing = torch.full((2, 1, 21, 2), torch.nan).double()
     points = torch.zeros(1, 21, 3).double()
     found = support(views, (points, points), nothing, torch.ones(2, 1, 21), 0.004, PRIOR)

@@ -16,7 +16,7 @@ from models.ham.state import HamState
 from models.hand.fitted import load_hands
 from tests.scenes.ham import sphere_scene
 from utils.cameras import Cameras
-from utils.cameras.correction import Views
+from utils.cameras.correction import CorrectableCameras
 from utils.captures import load_capture
 from utils.errors import UserError
 from utils.io.images import save_image
@@ -174,7 +174,9 @@ def test_wrong_cameras_are_corrected_only_where_that_is_allowed(scene, start, ph
     """One of six cameras is off by a hundredth of its distance, 1.4 pixels at the sphere."""
     error = torch.zeros(6, 6)
     error[2, 3] = 0.01
-    moved = replace(photos, cameras=Views(photos.cameras, torch.zeros(3)).corrected(error))
+    moved = replace(
+        photos, cameras=CorrectableCameras(photos.cameras, torch.zeros(3)).corrected(error)
+    )
     config = Config({**config, "camera_lr": 3e-3, "camera_weight": 0.0})
     level = Config({**LEVEL, "steps": 120})
     kept = refine_level(start, moved, config, level)
@@ -185,7 +187,9 @@ def test_wrong_cameras_are_corrected_only_where_that_is_allowed(scene, start, ph
     torch.testing.assert_close(freed.correction.mean(0), torch.zeros(6), atol=1e-6, rtol=0)
     centre = torch.zeros(1, 3)
     true = photos.cameras.project(centre)[2]
-    found = Views(moved.cameras, centre[0]).corrected(freed.correction).project(centre)[2]
+    found = (
+        CorrectableCameras(moved.cameras, centre[0]).corrected(freed.correction).project(centre)[2]
+    )
     assert (found - true).norm() < 0.5 * (moved.cameras.project(centre)[2] - true).norm()
 
 

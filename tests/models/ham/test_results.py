@@ -74,7 +74,7 @@ def test_left_hand_comes_first(written):
     verts, _ = load_mesh(folder / "7.obj")
     half = len(verts) // 2
     centres = [part.mean(0) for part in (verts[:half], verts[half:])]
-    for centre, part in zip(centres, hands.parts()):
+    for centre, part in zip(centres, hands.slices()):
         np.testing.assert_allclose(centre, hands.verts[part].mean(0), atol=0.003)
 
 

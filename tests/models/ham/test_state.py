@@ -8,7 +8,7 @@ from models.ham.mending import Soundness
 from models.ham.progress import HamProgress
 from models.ham.results import HamResult
 from models.ham.state import HamState, LevelReport, start_state
-from models.hand.fitted import FittedHands
+from models.hand.fitted import HandsMesh
 from utils.cameras import Similarity
 
 SPHERE = trimesh.creation.icosphere(1)
@@ -26,10 +26,10 @@ def refined(history: list | None = None) -> HamState:
     )
 
 
-def two_spheres(tmp_path) -> FittedHands:
+def two_spheres(tmp_path) -> HandsMesh:
     verts = np.concatenate([3 * SPHERE.vertices + [100, 0, 0], 2 * SPHERE.vertices])
     faces = np.concatenate([FACES, FACES + len(VERTS)])
-    return FittedHands(verts, faces, [{}, {}], tmp_path, "1")
+    return HandsMesh(verts, faces, [{}, {}], tmp_path, "1")
 
 
 def test_start_is_in_units_of_the_larger_hand_and_goes_back(tmp_path):

@@ -31,7 +31,7 @@ def write(folder: Path, parameters: object, vertices: int) -> Path:
 
 def test_two_hands_share_the_vertices_left_first(tmp_path):
     hands = load_hands(write(tmp_path, [hand("left"), hand("right")], 12), "1")
-    assert len(hands) == 2 and hands.parts() == [slice(0, 6), slice(6, 12)]
+    assert len(hands) == 2 and hands.slices() == [slice(0, 6), slice(6, 12)]
     assert [p["type"] for p in hands.parameters] == ["left", "right"]
     assert hands.verts.dtype == np.float64 and hands.faces.dtype == np.int64
     # nine digits in the file
@@ -40,7 +40,7 @@ def test_two_hands_share_the_vertices_left_first(tmp_path):
 
 def test_one_hand_is_fine(tmp_path):
     hands = load_hands(write(tmp_path, [hand("right")], 9), "1")
-    assert hands.parts() == [slice(0, 9)]
+    assert hands.slices() == [slice(0, 9)]
 
 
 @pytest.mark.parametrize(

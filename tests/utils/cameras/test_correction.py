@@ -1,12 +1,12 @@
 import torch
 
 from tests.scenes.captures import ring_of_cameras
-from utils.cameras.correction import Views
+from utils.cameras.correction import CorrectableCameras
 
 
 def scene():
     generator = torch.Generator().manual_seed(0)
-    views = Views(ring_of_cameras(3), torch.tensor([0.02, -0.01, 0.03]).double())
+    views = CorrectableCameras(ring_of_cameras(3), torch.tensor([0.02, -0.01, 0.03]).double())
     correction = 0.02 * torch.randn(3, 6, generator=generator).double()
     points = 0.1 * torch.randn(7, 3, generator=generator).double()
     return views, correction, points, torch.tensor([0, 1, 2, 2, 1, 0, 0])

@@ -10,7 +10,7 @@ from utils.captures import load_capture
 from utils.errors import UserError
 from utils.io.files import load_json
 from utils.keypoints.order import load_keypoints
-from utils.synthetic.capture_files import Views, appearing_folder, write_capture
+from utils.synthetic.capture_files import RecordedViews, appearing_folder, write_capture
 
 
 def test_folder_appears_only_when_complete(tmp_path):
@@ -56,7 +56,7 @@ def test_capture_reads_back(tmp_path, hands):
         K, R, torch.tensor([[0.0, 0, 2]], dtype=torch.float64), torch.tensor([[12, 16]])
     )
     image, mask = rng.integers(0, 255, (12, 16, 3), np.uint8), rng.random((12, 16)) > 0.5
-    views = Views(cameras, [image], [mask])
+    views = RecordedViews(cameras, [image], [mask])
     frame = Similarity(0.2, torch.tensor([0.0, 0, 1], dtype=torch.float64))
     pose = {"Left": [0.5] * 63, "Right": []}
     left = hands[0]
