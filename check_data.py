@@ -24,15 +24,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def check_data(job: Job) -> None:
     """Check one scan. Raises UserError where it cannot be used."""
-    from utils.captures import load_capture
+    from utils.captures import open_capture
     from utils.captures.check import check_exposures, check_view, table, triangulated
     from utils.captures.sheet import capture_sheet
     from utils.errors import UserError
     from utils.io.images import save_image
 
     config = job.config
-    capture = load_capture(job.data_path, job.scan_id, config.num, config.w, config.h)
-    print(f"{capture.scan_dir}: {len(capture)} views")
+    capture = open_capture(job)
+    print(f"{capture.name}: {len(capture)} views")
     hands, warnings = triangulated(capture, config.pose_optim, job.seed)
     views, broken = [], []
     for view in range(len(capture)):

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from utils.captures import Capture
     from utils.detection.own_files import OwnFiles
     from utils.keypoints.triangulation import HandKeypoints
-
-CONFIG_KEYS = ["hand_model", "detect_hands", "pose_optim", "mano_optim", "num", "w", "h"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,19 +69,18 @@ def detect_hands(
     job: Job, source: str | None = None, with_masks: bool = True, replace_given: bool = False
 ) -> None:
     """Run the stage on one scan; `replace_given`: detect again where there are pose files."""
-    from utils.captures import load_capture
+    from utils.captures import open_capture
     from utils.detection.own_files import OwnFiles
     from utils.detection.report import views_text
 
-    config = job.config
-    capture = load_capture(job.data_path, job.scan_id, config.num, config.w, config.h)
+    capture = open_capture(job)
     views = range(len(capture))
-    record = StageRecord(job, "detect_hands", CONFIG_KEYS, [source, with_masks])
-    complete = all(capture.pose_path(view).is_file() for view in views)
-    if complete and record.is_current([*capture.image_paths, capture.camera_path]):
+    record = StageRecord(job, "detect_hands", [source, with_masks])
+    complete = all(path.is_file() for path in capture.files("pose"))
+    if complete and record.is_current(capture.files("image", "camera")):
         return
-    own = OwnFiles(job.out_path / "detect" / f"{job.scan_id}_files.json", capture.scan_dir)
-    given = [v for v in views if own.is_users(capture.pose_path(v)) and not replace_given]
+    own = OwnFiles(job.out_path / "detect" / f"{job.scan_id}_files.json", job.scan_dir)
+    given = [v for v in views if own.is_users(capture.views[v].pose_path) and not replace_given]
     if given:
         print(f"kept the keypoints of {views_text(given)}, which are there (--overwrite: detect)")
 
@@ -93,7 +91,7 @@ def detect_hands(
         facts = found.facts
         written += write_keypoints(capture, own, found, [v for v in views if v not in given])
     seconds = time.perf_counter() - start
-    capture = load_capture(job.data_path, job.scan_id, config.num, config.w, config.h)
+    capture = open_capture(job)
     hands = triangulated(job, capture)
     if with_masks:
         written += write_masks(job, capture, own, hands)
@@ -126,10 +124,15 @@ def write_keypoints(
     from utils.captures.pose_files import save_pose
 
     for view in views:
-        parts = found.xy[view], found.confidence[view]
-        size = tuple(capture.cameras.sizes[view].tolist())
-        own.write(capture.pose_path(view), lambda p: save_pose(p, *parts, size, found.z[view]))  # noqa: B023
-    return [capture.pose_path(view) for view in views]
+        save = partial(
+            save_pose,
+            xy=found.xy[view],
+            confidence=found.confidence[view],
+            size=capture.views[view].size,
+            z=found.z[view],
+        )
+        own.write(capture.views[view].pose_path, save)
+    return [capture.views[view].pose_path for view in views]
 
 
 def triangulated(job: Job, capture: Capture) -> HandKeypoints:
@@ -153,7 +156,7 @@ def write_masks(job: Job, capture: Capture, own: OwnFiles, hands: HandKeypoints)
     from utils.io.images import save_image
     from utils.keypoints.views import hands_in
 
-    config, paths = job.config, [capture.mask_path(view) for view in range(len(capture))]
+    config, paths = job.config, capture.files("mask")
     masks = [capture.mask(view) if own.is_users(p) else None for view, p in enumerate(paths)]
     lacking = [view for view, mask in enumerate(masks) if mask is None]
     if not lacking:

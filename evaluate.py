@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from models.neural.painter import WorldPainter
     from utils.captures.evaluation_views import EvaluationViews
 
-CONFIG_KEYS = ["out_mesh_dire"]
 NET_TYPES = ("mlp", "unet")
 OPTIONS = ("cameras", "images", "masks", "gt_mesh", "gt_keypoints")
 
@@ -78,7 +77,7 @@ def evaluate(job: Job) -> None:
     views, truth = open_views(job, reconstruction), open_truth(args.gt_mesh, args.gt_keypoints)
     name = result_name(args.name, args.cameras)
     options = {key: str(getattr(args, key)) for key in OPTIONS}
-    record = StageRecord(job, f"evaluate_{name}", CONFIG_KEYS, options)
+    record = StageRecord(job, f"evaluate_{name}", options)
     inputs = [folder / f"{job.scan_id}.pt", *views.files()]
     inputs += [path for path in (args.cameras, args.gt_mesh, args.gt_keypoints) if path]
     inputs += (folder / "checkpoints").glob(f"*_{job.scan_id}.pth")
@@ -98,12 +97,12 @@ def evaluate(job: Job) -> None:
 
 def open_views(job: Job, reconstruction: Reconstruction) -> EvaluationViews:
     """The views that the command line names."""
-    from utils.captures import load_capture
+    from utils.captures import open_capture
     from utils.captures.evaluation_views import load_views, own_views
 
     args, config = job.args, job.config
     if args.cameras is None:
-        capture = load_capture(job.data_path, job.scan_id, config.num, config.w, config.h)
+        capture = open_capture(job)
         verdicts = job.out_path / config.input_mesh_dire / f"{job.scan_id}_masks.json"
         return own_views(capture, reconstruction.cameras, args.images, args.masks, verdicts)
     height, width = reconstruction.cameras.sizes[0].tolist()

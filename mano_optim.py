@@ -17,8 +17,6 @@ from collections.abc import Sequence
 
 from utils.stage import Job, StageRecord, run_stage, stage_parser
 
-CONFIG_KEYS = ["hand_model", "mano_optim", "num", "w", "h"]
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and run the stage; returns the exit status."""
@@ -36,19 +34,17 @@ def mano_optim(job: Job) -> None:
     from models.fitting.fit import fit_hands
     from models.fitting.results import save_fit, summary_lines
     from models.hand import load_hand_model
-    from utils.captures import load_capture
+    from utils.captures import open_capture
     from utils.keypoints.order import load_keypoints
     from utils.keypoints.views import hands_in
 
     config = job.config
-    capture = load_capture(job.data_path, job.scan_id, config.num, config.w, config.h)
+    capture = open_capture(job)
     views = range(len(capture))
     points_path = job.out_path / "keypoints3d" / f"keypoints_3d_{job.scan_id}.xyz"
     points = load_keypoints(points_path)
-    record = StageRecord(job, "mano_optim", CONFIG_KEYS)
-    inputs = [points_path, capture.camera_path, *map(capture.pose_path, views)]
-    inputs += capture.image_paths
-    if record.is_current([*inputs, *map(capture.mask_path, views)]):
+    record = StageRecord(job, "mano_optim")
+    if record.is_current([points_path, *capture.files("camera", "pose", "image", "mask")]):
         return
 
     sides = hands_in(points)

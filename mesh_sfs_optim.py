@@ -20,14 +20,6 @@ if TYPE_CHECKING:
     from utils.captures import Capture
     from utils.stage.config import Config
 
-CONFIG_KEYS = [
-    *("hand_model", "num", "w", "h", "input_mesh_dire", "ham_levels", "degree"),
-    *("sfs_weight", "outlier_residual", "mask_weight", "lap_weight", "albedo_weight"),
-    *("edge_weight", "delta_weight", "fold_weight", "highlight_support", "light_weight"),
-    *("albedo_lr", "sh_lr"),
-    *("refine_cameras", "camera_weight", "camera_lr"),
-]
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and run the stage; returns the exit status."""
@@ -44,15 +36,14 @@ def mesh_sfs_optim(job: Job) -> None:
     from models.ham.results import save_results
     from models.ham.state import check_hands
     from models.hand.fitted import load_hands
-    from utils.captures import load_corrected_capture
+    from utils.captures import open_capture
     from utils.io.files import newest_change
 
     config = job.config
-    capture = load_corrected_capture(job.data_path, job.out_path, job.scan_id, config)
+    capture = open_capture(job, corrected=True)
     hands = load_hands(job.out_path / config.input_mesh_dire, job.scan_id)
-    record = StageRecord(job, "mesh_sfs_optim", CONFIG_KEYS)
-    inputs = [*hands.files(), capture.camera_path, *capture.image_paths]
-    inputs += [capture.mask_path(view) for view in range(len(capture))]
+    record = StageRecord(job, "mesh_sfs_optim")
+    inputs = [*hands.files(), *capture.files("camera", "image", "mask")]
     if record.is_current(inputs):
         return
     check_hands(hands)

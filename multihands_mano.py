@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from models.hand import HandModel
     from utils.captures import Capture
 
-CONFIG_KEYS = ["hand_model", "multihands", "pose_optim", "mano_optim", "num", "w", "h"]
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and run the stage; returns the exit status."""
@@ -51,22 +49,22 @@ def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
     from models.gcn.prediction import predict_hands
     from models.gcn.weights import load_network, weights_path
     from pose_optim import pose_optim
-    from utils.captures import load_capture
+    from utils.captures import open_capture
     from utils.keypoints.order import load_keypoints, save_keypoints
 
     config = job.config
     frames_done = set() if frames_done is None else frames_done
-    capture = load_capture(job.data_path, job.scan_id, config.num, config.w, config.h)
+    capture = open_capture(job)
     detect_missing(job, capture)
-    pose_optim(job)
+    pose_optim(job.nested())
     points_path = job.out_path / "keypoints3d" / f"keypoints_3d_{job.scan_id}.xyz"
     models = hand_models(config.hand_model)
     chosen = config.multihands.weights
     weights = weights_path(models["right"].kind) if chosen == "auto" else Path(chosen)
     before = hands_before(job, frames_done)
-    record = StageRecord(job, "multihands_mano", CONFIG_KEYS, {"optim": job.args.optim})
-    inputs = [points_path, capture.camera_path, weights, *([before] if before else [])]
-    inputs += [*capture.image_paths, *map(capture.mask_path, range(len(capture)))]
+    record = StageRecord(job, "multihands_mano", {"optim": job.args.optim})
+    inputs = [points_path, weights, *([before] if before else [])]
+    inputs += capture.files("camera", "image", "mask")
     if record.is_current(inputs):
         frames_done.add(job.scan_id)
         return
@@ -111,16 +109,16 @@ def detect_missing(job: Job, capture: Capture) -> None:
     from detect_hands import detect_hands
     from utils.detection.detector import environment
 
-    missing = [view for view in range(len(capture)) if not capture.pose_path(view).is_file()]
+    missing = [path for path in capture.files("pose") if not path.is_file()]
     if not missing:
         return
-    what = f"{capture.pose_path(missing[0])} is missing ({len(missing)} of {len(capture)} views)"
+    what = f"{missing[0]} is missing ({len(missing)} of {len(capture)} views)"
     try:
         environment(job.config.detect_hands.environment)
     except UserError as error:
         raise UserError(f"{what}; {error}") from error
     print(f"{what}: detecting hands", flush=True)
-    detect_hands(job)
+    detect_hands(job.nested())
 
 
 def hands_before(job: Job, frames_done: set[str]) -> Path | None:

@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from models.ham.reconstruction import Reconstruction
     from models.neural.painter import WorldPainter
 
-CONFIG_KEYS = [
-    *("hand_model", "num", "w", "h", "input_mesh_dire", "out_mesh_dire", "neural_render"),
-    *("sfs_weight", "outlier_residual", "mask_weight", "lap_weight", "albedo_weight"),
-    *("edge_weight", "delta_weight", "fold_weight", "albedo_lr"),
-]
 NEEDED = {"render": ("cameras", "render_path"), "eval": ("cameras",)}
 
 
@@ -82,8 +77,8 @@ def train(job: Job) -> None:
     from utils.stage.progress import FitProgress
 
     config, net_type, folder = job.config, job.args.net_type, results_folder(job)
-    scan = open_scan(job.data_path, job.out_path, job.scan_id, config, job.device)
-    record = StageRecord(job, f"neural_render_{net_type}", CONFIG_KEYS)
+    scan = open_scan(job)
+    record = StageRecord(job, f"neural_render_{net_type}")
     if record.is_current(scan.inputs):
         return
     found, own = scan.found, config.neural_render

@@ -27,20 +27,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def pose_optim(job: Job) -> None:
     """Run the stage on one scan."""
+    from utils.captures import open_capture  # here, so that --help need not wait for torch
     from utils.captures.keypoint_overlay import pose_overlay
-    from utils.captures.readers.demo import (
-        load_capture,  # here, so that --help need not wait for torch
-    )
     from utils.io.files import save_json
     from utils.io.images import save_image
     from utils.keypoints.order import save_keypoints
     from utils.keypoints.triangulation import report, summary_lines, triangulate_hands
 
     config = job.config
-    capture = load_capture(job.data_path, job.scan_id, config.num, config.w, config.h)
-    record = StageRecord(job, "pose_optim", ["pose_optim", "num", "w", "h"])
-    inputs = [capture.pose_path(view) for view in range(len(capture))]
-    if record.is_current([*inputs, *capture.image_paths, capture.camera_path]):
+    capture = open_capture(job)
+    record = StageRecord(job, "pose_optim")
+    if record.is_current(capture.files("pose", "image", "camera")):
         return
 
     start = time.perf_counter()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from utils.errors import UserError
@@ -44,7 +45,7 @@ def train_renderer(job: Job) -> None:
         raise UserError(f"--rounds {args.rounds} --steps {args.steps}: expected at least 1")
     own, examples = config.neural_render, []
     for scan_id in args.scans:
-        scan = open_scan(job.data_path, job.out_path, scan_id, config, job.device)
+        scan = open_scan(replace(job, scan_id=scan_id))
         start = scan.start
         mesh = NeuralMesh.of(start.verts, scan.found.faces, start.appearance)
         pixels = TrainingPixels.of(mesh, scan.photos)

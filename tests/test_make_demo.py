@@ -98,7 +98,7 @@ def test_shipped_demo_is_small_and_complete():
     assert sum(path.stat().st_size for path in files) < 3e6
     capture = load_capture(DEMO.parent, "1")
     assert len(capture) == 12
-    assert capture.image_size == (400, 400)
+    assert capture.views[0].size == (400, 400)
     assert len(list((DEMO / "held" / "img").iterdir())) == 2
 
 

@@ -108,7 +108,7 @@ def as_keypoints(found: FoundHands) -> DetectedKeypoints:
 
 
 def _given_hands(capture: Capture, view: int) -> list[OneHand]:
-    xy, confidence = capture.view_keypoints(view)
+    xy, confidence = capture.views[view].keypoints()
     seen = [side for side in (0, 1) if confidence[side].any()]
     return [OneHand(side, xy[side], confidence[side]) for side in seen]
 

@@ -39,7 +39,7 @@ def save_results(
     starts = np.cumsum([0] + [report.steps for report in result.reports])[:-1]
     save_loss_curve(folder / "losses.png", result.state.history, starts.tolist())
     save_json(folder / "metrics.json", {"levels": [asdict(r) for r in result.reports], **numbers})
-    save_json(folder / "config.json", config)
+    save_json(folder / "config.json", config.plain())
     return [*outputs, folder / "metrics.json"]
 
 

@@ -138,7 +138,7 @@ def corrects_cameras(capture: Capture, config: Config) -> bool:
     if config.refine_cameras not in ("auto", "on", "off"):
         raise UserError(f"refine_cameras = {config.refine_cameras}: expected auto, on or off")
     if config.refine_cameras == "auto":
-        return capture.camera_path.parent != capture.scan_dir / "camera"
+        return capture.cameras_corrected
     return config.refine_cameras == "on"
 
 

@@ -9,12 +9,12 @@ import torch
 
 from models.ham.reconstruction import Reconstruction, load_reconstruction
 from models.ham.state import SurfaceStart
-from utils.captures import Capture, load_corrected_capture
+from utils.captures import Capture, open_capture
 from utils.errors import UserError
 from utils.io.meshes import load_mesh
 from utils.photos.crops import Photos, ViewCrop, pack_photos
 from utils.photos.trusted_views import trusted_views
-from utils.stage.config import Config
+from utils.stage import Job
 
 
 def open_start(folder: Path, scan_id: str, found: Reconstruction, device: str) -> SurfaceStart:
@@ -41,7 +41,7 @@ def open_photos(
     """
     if len(capture) != len(found.cameras):
         raise UserError(
-            f"{capture.scan_dir} holds {len(capture)} photos, the reconstruction "
+            f"{capture.name} holds {len(capture)} photos, the reconstruction "
             f"{len(found.cameras)} views; run mesh_sfs_optim.py on this scan again"
         )
     cameras = found.cameras.normalised(found.frame)
@@ -61,14 +61,15 @@ class TrainingScan:
     inputs: list[Path]
 
 
-def open_scan(data: Path, out: Path, scan_id: str, config: Config, device: str) -> TrainingScan:
-    """Scan `scan_id` of the folder `data` with what the stages before left in `out`."""
-    folder = out / config.out_mesh_dire / scan_id
+def open_scan(job: Job) -> TrainingScan:
+    """The job's scan with what the stages before left of it."""
+    config, scan_id = job.config, job.scan_id
+    folder = job.out_path / config.out_mesh_dire / scan_id
     found = load_reconstruction(folder, scan_id)
-    capture = load_corrected_capture(data, out, scan_id, config)
-    inputs = [folder / f"{scan_id}.pt", folder / f"ori_{scan_id}.obj", *capture.image_paths]
-    inputs += [capture.mask_path(view) for view in range(len(capture))]
-    start = open_start(folder, scan_id, found, device)
-    scale = config.neural_render.image_scale
-    crops, photos = open_photos(capture, found, out / config.input_mesh_dire, scale, device)
+    capture = open_capture(job, corrected=True)
+    inputs = [folder / f"{scan_id}.pt", folder / f"ori_{scan_id}.obj"]
+    inputs += capture.files("image", "mask")
+    start = open_start(folder, scan_id, found, job.device)
+    scale, fit_folder = config.neural_render.image_scale, job.out_path / config.input_mesh_dire
+    crops, photos = open_photos(capture, found, fit_folder, scale, job.device)
     return TrainingScan(found, start, crops, photos, inputs)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -43,6 +44,11 @@ class Cameras:
     R: Tensor
     t: Tensor
     sizes: Tensor
+
+    @staticmethod
+    def of(K: np.ndarray, R: np.ndarray, t: np.ndarray, sizes: Tensor) -> Cameras:
+        """Cameras of arrays K, R (B, 3, 3) and t (B, 3), on the CPU."""
+        return Cameras(torch.from_numpy(K), torch.from_numpy(R), torch.from_numpy(t), sizes)
 
     def __len__(self) -> int:
         return len(self.K)

@@ -1,7 +1,6 @@
-"""Readers of multi-view captures, one a data set."""
+"""Captures: opened by a reader of their layout, checked, drawn, held out."""
 
-from utils.captures.capture import Capture
-from utils.captures.open import load_corrected_capture
-from utils.captures.readers.demo import load_capture
+from utils.captures.capture import Capture, View
+from utils.captures.open import list_scans, load_capture, open_capture
 
-__all__ = ["Capture", "load_capture", "load_corrected_capture"]
+__all__ = ["Capture", "View", "list_scans", "load_capture", "open_capture"]

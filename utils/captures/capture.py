@@ -1,66 +1,104 @@
-"""A multi-view capture: photos, masks, keypoints and cameras of one moment."""
+"""A multi-view capture as a value: views with photo, mask, keypoints and name, and their cameras.
+
+It knows no layout of files: a reader (`utils.captures.readers`) makes it and says where each view's
+files are and how they are read.
+"""
 
 from __future__ import annotations
 
-import struct
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from utils.cameras import Cameras, Similarity
-from utils.captures.pose_files import POSE_KEYS, _hand_confidence, _hand_values
+from utils.captures.camera_files import load_cameras
+from utils.captures.pose_files import load_pose
 from utils.errors import UserError
-from utils.io.files import load_json
 from utils.io.images import load_image, load_mask
-from utils.keypoints import KEYPOINTS
 
 
-@dataclass
-class Capture:
-    """One scan of a multi-view capture. Images and masks are read when they are asked for."""
+@dataclass(frozen=True)
+class View:
+    """One photo of a capture and what is known of it; pixels are read when they are asked for.
 
-    scan_dir: Path
-    cameras: Cameras
-    world_from_norm: Similarity | None
-    image_paths: list[Path]
-    camera_path: Path
+    name: what its users call the view, the photo's file stem unless a layout has something better;
+    size: (height, width) of the photo. mask_path and pose_path say where the mask and the detected
+    keypoints are, or would be. The readers take a path, `read_pose` the photo's size, too.
+    """
 
-    def __len__(self) -> int:
-        return len(self.image_paths)
+    name: str
+    size: tuple[int, int]
+    image_path: Path
+    mask_path: Path
+    pose_path: Path
+    read_image: Callable[[Path], np.ndarray] = load_image
+    read_mask: Callable[[Path], np.ndarray] = load_mask
+    read_pose: Callable[[Path, tuple[int, int]], tuple[np.ndarray, np.ndarray]] = load_pose
 
-    @property
-    def image_size(self) -> tuple[int, int]:
-        """(height, width) of the first view."""
-        height, width = self.cameras.sizes[0].tolist()
-        return height, width
-
-    def image(self, view: int) -> np.ndarray:
+    def image(self) -> np.ndarray:
         """RGB (H, W, 3) float32 in [0, 1]. Raises UserError when truncated or of another size."""
-        return self._checked_size(load_image(self.image_paths[view]), self.image_paths[view], view)
+        return self._checked_size(self.read_image(self.image_path), self.image_path)
 
-    def mask_path(self, view: int) -> Path:
-        """Where the view's mask is or would be."""
-        return self.scan_dir / "mask" / f"{view:02d}.png"
-
-    def mask(self, view: int) -> np.ndarray | None:
+    def mask(self) -> np.ndarray | None:
         """Mask (H, W) bool, or None where the capture has none for this view."""
-        path = self.mask_path(view)
-        return self._checked_size(load_mask(path), path, view) if path.is_file() else None
+        if not self.mask_path.is_file():
+            return None
+        return self._checked_size(self.read_mask(self.mask_path), self.mask_path)
 
-    def _checked_size(self, image: np.ndarray, path: Path, view: int) -> np.ndarray:
-        height, width = self.cameras.sizes[view].tolist()
+    def keypoints(self) -> tuple[np.ndarray, np.ndarray]:
+        """Detected keypoints: pixels (2, 21, 2) and confidences (2, 21), as `Capture.keypoints`."""
+        return self.read_pose(self.pose_path, self.size)
+
+    def _checked_size(self, image: np.ndarray, path: Path) -> np.ndarray:
+        height, width = self.size
         if image.shape[:2] != (height, width):
             raise UserError(
                 f"{path} is {image.shape[1]}x{image.shape[0]}, expected {width}x{height} as "
-                f"{self.image_paths[view]}; export it at the photo's size"
+                f"{self.image_path}; export it at the photo's size"
             )
         return image
 
-    def pose_path(self, view: int) -> Path:
-        """Where the view's detected keypoints are or would be."""
-        return self.scan_dir / "pose" / f"{view:02d}.json"
+
+@dataclass(frozen=True)
+class Capture:
+    """One scan of a multi-view capture.
+
+    name: what messages call it, such as demo_data/1; cameras: one a view, world units;
+    world_from_norm: a frame that the calibration suggests, if any; camera_files: what the cameras
+    were read from; cameras_corrected: whether a stage of this suite has corrected them.
+    """
+
+    name: str
+    scan_id: str
+    views: Sequence[View]
+    cameras: Cameras
+    world_from_norm: Similarity | None
+    camera_files: Sequence[Path]
+    cameras_corrected: bool = False
+
+    def __len__(self) -> int:
+        return len(self.views)
+
+    @property
+    def names(self) -> list[str]:
+        """The views' names."""
+        return [view.name for view in self.views]
+
+    @property
+    def image_paths(self) -> list[Path]:
+        """The photos' files."""
+        return [view.image_path for view in self.views]
+
+    def image(self, view: int) -> np.ndarray:
+        """`View.image` of one view: RGB (H, W, 3) float32 in [0, 1]."""
+        return self.views[view].image()
+
+    def mask(self, view: int) -> np.ndarray | None:
+        """`View.mask` of one view: (H, W) bool, or None where there is none."""
+        return self.views[view].mask()
 
     @cached_property
     def keypoints(self) -> tuple[np.ndarray, np.ndarray]:
@@ -69,34 +107,27 @@ class Capture:
         Left then right as the detector named them, MediaPipe's order; nan and 0 where a hand was
         not detected. Raises UserError on missing files and lists of the wrong length.
         """
-        found = [self.view_keypoints(view) for view in range(len(self))]
-        return np.stack([xy for xy, _ in found]), np.stack([c for _, c in found])
+        detections = [view.keypoints() for view in self.views]
+        return np.stack([xy for xy, _ in detections]), np.stack([c for _, c in detections])
 
-    def view_keypoints(self, view: int) -> tuple[np.ndarray, np.ndarray]:
-        """One view of `keypoints`: (2, 21, 2) and (2, 21)."""
-        path = self.pose_path(view)
-        if not path.is_file():
-            raise UserError(
-                f"{path} is missing; put detected keypoints there (MediaPipe's 21 a hand, x and y "
-                "as 2u/W - 1 and 2v/H - 1; [] for a hand not seen)"
-            )
-        data = load_json(path)
-        xy, confidence = np.full((2, KEYPOINTS, 2), np.nan), np.zeros((2, KEYPOINTS))
-        height, width = self.cameras.sizes[view].tolist()
-        for hand, side in enumerate(POSE_KEYS):
-            values = _hand_values(data, side, path)
-            if len(values) == 0:
-                continue
-            xy[hand] = (values[:, :2] + 1) / 2 * [width, height]
-            weights = _hand_confidence(data, side, path)
-            confidence[hand] = np.where(np.isfinite(xy[hand]).all(1), weights, 0.0)
-        return xy, confidence
+    def files(self, *kinds: str) -> list[Path]:
+        """Files of these kinds (camera, image, mask, pose), of all views, absent ones included."""
+        paths = {
+            "camera": lambda: list(self.camera_files),
+            "image": lambda: self.image_paths,
+            "mask": lambda: [view.mask_path for view in self.views],
+            "pose": lambda: [view.pose_path for view in self.views],
+        }
+        return [path for kind in kinds for path in paths[kind]()]
 
-
-def image_size(path: Path) -> tuple[int, int]:
-    """(height, width) from a PNG's header, or by decoding any other image."""
-    header = path.open("rb").read(24)
-    if header[:8] == b"\x89PNG\r\n\x1a\n" and len(header) == 24:
-        width, height = struct.unpack(">II", header[16:24])
-        return height, width
-    return load_image(path).shape[:2]
+    def with_corrected_cameras(self, path: Path) -> Capture:
+        """The capture in the cameras of a param.npz that a stage wrote."""
+        K, R, t, world_from_norm = load_cameras(path, len(self))
+        cameras = Cameras.of(K, R, t, self.cameras.sizes)
+        return replace(
+            self,
+            cameras=cameras,
+            world_from_norm=world_from_norm,
+            camera_files=(path,),
+            cameras_corrected=True,
+        )

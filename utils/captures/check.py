@@ -78,7 +78,7 @@ def check_view(capture: Capture, view: int, hands: HandKeypoints | None) -> View
     facts = _camera_facts(capture, view, hands)
     image, mask = capture.image(view), capture.mask(view)
     if mask is None:
-        facts.warnings.append(f"no mask ({capture.mask_path(view)})")
+        facts.warnings.append(f"no mask ({capture.views[view].mask_path})")
     else:
         facts.mask_share = float(mask.mean())
     if hands is not None:

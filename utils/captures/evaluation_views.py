@@ -10,10 +10,10 @@ import torch
 
 from utils.cameras import Cameras
 from utils.captures.camera_files import load_cameras
-from utils.captures.capture import Capture, image_size
+from utils.captures.capture import Capture
 from utils.errors import UserError
 from utils.io.files import load_json
-from utils.io.images import load_image, load_mask
+from utils.io.images import image_size, load_image, load_mask
 
 OFF_CENTRE = 1.4  # principal points farther from the middle than by this factor ask for a reason
 AGREES = 0.15  # of the factor, between width and height: then the images were scaled
@@ -73,12 +73,12 @@ def own_views(
     """
     if len(cameras) != len(capture):
         raise UserError(
-            f"{capture.scan_dir} holds {len(capture)} photos, the reconstruction {len(cameras)} "
+            f"{capture.name} holds {len(capture)} photos, the reconstruction {len(cameras)} "
             "views; run mesh_sfs_optim.py on this scan again"
         )
     count = len(capture)
     image_paths = list(capture.image_paths) if images is None else _numbered(images, count)
-    own_masks = [capture.mask_path(view) for view in range(count)]
+    own_masks = capture.files("mask")
     mask_paths = [path if path.is_file() else None for path in own_masks]
     believed = None
     if masks is not None:
@@ -125,7 +125,7 @@ def load_views(
     mask_paths = _numbered(masks, count) if masks else [None] * count
     stated = _stated_sizes(cameras_file, count)
     sizes, origin = _sizes(image_paths, mask_paths, stated, capture_size, K)
-    cameras = Cameras(*(torch.from_numpy(x) for x in (K, R, t)), torch.tensor(sizes))
+    cameras = Cameras.of(K, R, t, torch.tensor(sizes))
     views = EvaluationViews(cameras, image_paths, mask_paths, False, str(cameras_file), origin)
     _check_sizes(views)
     if stated is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from utils.captures.camera_files import save_cameras
 from utils.captures.capture import Capture
-from utils.captures.readers.demo import load_capture
+from utils.captures.open import load_capture
 from utils.errors import UserError
 from utils.io.files import link_or_copy, load_json, newest_change
 
@@ -30,32 +30,32 @@ def hold_out(
     unknown = sorted(set(held) - set(range(len(capture))))
     if unknown:
         raise UserError(
-            f"--hold_out {unknown[0]}: {capture.scan_dir} has views 0 to {len(capture) - 1}"
+            f"--hold_out {unknown[0]}: {capture.name} has views 0 to {len(capture) - 1}"
         )
     kept = [view for view in range(len(capture)) if view not in set(held)]
     if len(kept) < LEAST_LEFT:
         raise UserError(
             f"--hold_out would leave {len(kept)} of the {len(capture)} views of "
-            f"{capture.scan_dir}; at least {LEAST_LEFT} are needed"
+            f"{capture.name}; at least {LEAST_LEFT} are needed"
         )
     scan = destination / scan_id
     written = scan / "held" / "param.npz"  # the last file
-    sources = [capture.camera_path, *capture.image_paths, fitted / f"{scan_id}_masks.json"]
+    sources = [*capture.files("camera", "image"), fitted / f"{scan_id}_masks.json"]
     if written.is_file() and newest_change([written]) > newest_change(sources):
         return destination
     shutil.rmtree(scan, ignore_errors=True)
     masks = _judged_masks(capture, scan_id, fitted)
-    _write_views(scan, capture, kept, [capture.mask_path(view) for view in kept])
+    _write_views(scan, capture, kept, [capture.views[view].mask_path for view in kept])
     _write_views(scan / "held", capture, sorted(held), [masks[view] for view in sorted(held)])
     save_cameras(scan / "camera" / "param.npz", capture.cameras[kept], capture.world_from_norm)
-    _link(capture.scan_dir / "gt", scan / "gt")
+    _link(Path(data_path) / scan_id / "gt", scan / "gt")
     save_cameras(written, capture.cameras[sorted(held)], None)
     return destination
 
 
 def _judged_masks(capture: Capture, scan_id: str, fitted: Path) -> list[Path | None]:
     """Each view's mask as far as it is believed."""
-    given = [capture.mask_path(view) for view in range(len(capture))]
+    given = capture.files("mask")
     verdicts = fitted / f"{scan_id}_masks.json"
     found = load_json(verdicts) if verdicts.is_file() else []
     if len(found) != len(capture):
@@ -72,7 +72,7 @@ def _write_views(
 ) -> None:
     for number, (view, mask) in enumerate(zip(views, masks)):
         _link(capture.image_paths[view], folder / "img" / f"{number:02d}.png")
-        _link(capture.pose_path(view), folder / "pose" / f"{number:02d}.json")
+        _link(capture.views[view].pose_path, folder / "pose" / f"{number:02d}.json")
         if mask is not None:
             _link(mask, folder / "mask" / f"{number:02d}.png")
 

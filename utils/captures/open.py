@@ -1,20 +1,77 @@
-"""Opens the capture that a job names."""
+"""Opens captures: picks the reader of a layout by the config's `data_type`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from utils.captures.capture import Capture
-from utils.captures.readers.demo import load_capture
+from utils.captures.readers import demo
+from utils.errors import UserError
 
 
-def load_corrected_capture(
-    data_path: Path, out_path: Path, scan_id: str, config: Mapping[str, Any]
+class CaptureJob(Protocol):
+    """What `open_capture` needs to know; `utils.stage.Job` is one."""
+
+    @property
+    def data_path(self) -> Path: ...
+
+    @property
+    def scan_id(self) -> str: ...
+
+    @property
+    def out_path(self) -> Path: ...
+
+    @property
+    def config(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One layout of files.
+
+    read(data_path, scan_id, config) opens a scan; only headers and cameras are read then.
+    scans(data_path) lists the scans that are there.
+    """
+
+    read: Callable[[Path, str, Mapping[str, Any]], Capture]
+    scans: Callable[[Path], Sequence[str]]
+
+
+READERS = {"demo": Reader(demo.read, demo.scans)}  # by `data_type`
+
+
+def open_capture(job: CaptureJob, corrected: bool = False) -> Capture:
+    """The capture that a job names.
+
+    corrected: in the cameras O/cameras/param_S.npz where a stage has corrected them. Raises
+    UserError as `load_capture`.
+    """
+    capture = load_capture(job.data_path, job.scan_id, job.config)
+    path = job.out_path / "cameras" / f"param_{job.scan_id}.npz"
+    return capture.with_corrected_cameras(path) if corrected and path.is_file() else capture
+
+
+def load_capture(
+    data_path: str | Path, scan_id: str, config: Mapping[str, Any] | None = None
 ) -> Capture:
-    """Open D/S as the config says, in O/cameras/param_S.npz where a stage corrected the cameras."""
-    corrected = out_path / "cameras" / f"param_{scan_id}.npz"
-    expected = (config[key] for key in ("num", "w", "h"))
-    cameras = corrected if corrected.is_file() else None
-    return load_capture(data_path, scan_id, *expected, cameras)
+    """Open scan S of the folder D as the config says (None: in the demo layout, unchecked).
+
+    Raises UserError for an unknown `data_type` and whatever the layout's reader finds wrong.
+    """
+    config = config or {}
+    return _reader(config).read(Path(data_path), str(scan_id), config)
+
+
+def list_scans(data_path: str | Path, config: Mapping[str, Any] | None = None) -> Sequence[str]:
+    """Names of the scans in the folder D, in natural order."""
+    return _reader(config or {}).scans(Path(data_path))
+
+
+def _reader(config: Mapping[str, Any]) -> Reader:
+    data_type = config.get("data_type", "demo")
+    if data_type not in READERS:
+        raise UserError(f"data_type = {data_type}: no such layout; there are {', '.join(READERS)}")
+    return READERS[data_type]

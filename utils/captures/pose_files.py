@@ -1,4 +1,4 @@
-"""Writes detected keypoints as the demo layout has them: pose/%02d.json."""
+"""Detected keypoints of a view as the demo layout has them: pose/%02d.json."""
 
 from __future__ import annotations
 
@@ -7,11 +7,34 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import UserError
-from utils.io.files import save_json
+from utils.io.files import load_json, save_json
 from utils.keypoints import KEYPOINTS, SIDES
 
 POSE_KEYS = tuple(side.capitalize() for side in SIDES)  # left then right, as in the 42 rows
 DIGITS = 7
+
+
+def load_pose(path: Path, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """One view's keypoints: pixels (2, 21, 2), left then right, and confidences (2, 21).
+
+    size (height, width) of the photo; nan and 0 where a hand was not detected. Raises UserError on
+    a missing file, missing sides and lists of the wrong length.
+    """
+    if not path.is_file():
+        raise UserError(
+            f"{path} is missing; put detected keypoints there (MediaPipe's 21 a hand, x and y "
+            "as 2u/W - 1 and 2v/H - 1; [] for a hand not seen)"
+        )
+    data, (height, width) = load_json(path), size
+    xy, confidence = np.full((2, KEYPOINTS, 2), np.nan), np.zeros((2, KEYPOINTS))
+    for hand, side in enumerate(POSE_KEYS):
+        values = _hand_values(data, side, path)
+        if len(values) == 0:
+            continue
+        xy[hand] = (values[:, :2] + 1) / 2 * [width, height]
+        weights = _hand_confidence(data, side, path)
+        confidence[hand] = np.where(np.isfinite(xy[hand]).all(1), weights, 0.0)
+    return xy, confidence
 
 
 def save_pose(

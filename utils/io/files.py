@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
@@ -114,3 +115,9 @@ def load_torch(path: str | Path, hint: str = "") -> Any:
 def newest_change(paths: Iterable[str | Path]) -> float:
     """Latest modification time (seconds) among the files that exist; 0 if none does."""
     return max((Path(p).stat().st_mtime for p in paths if Path(p).exists()), default=0.0)
+
+
+def natural_order(name: str) -> list[tuple[bool, int, str]]:
+    """A key that sorts names as people count: take_2 before take_10."""
+    pieces = re.split(r"(\d+)", name)
+    return [(not p.isdecimal(), int(p) if p.isdecimal() else 0, p) for p in pieces if p]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -31,6 +32,15 @@ def load_image(path: str | Path) -> np.ndarray:
     image = _decode(Path(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     scale = np.float32(np.iinfo(image.dtype).max)
     return np.ascontiguousarray(image[..., ::-1]) / scale
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """(height, width) from a PNG's header, or by decoding any other image."""
+    header = path.open("rb").read(24)
+    if header[:8] == b"\x89PNG\r\n\x1a\n" and len(header) == 24:
+        width, height = struct.unpack(">II", header[16:24])
+        return height, width
+    return load_image(path).shape[:2]
 
 
 def load_mask(path: str | Path) -> np.ndarray:

@@ -30,7 +30,7 @@ def trusted_views(
     where a mask is not believed, all pixels that cannot be compared with it may count. Raises
     UserError where the fit's verdicts are missing or of another capture.
     """
-    scan_id = capture.scan_dir.name
+    scan_id = capture.scan_id
     verdicts = _load_verdicts(folder / f"{scan_id}_masks.json", len(capture))
     px = cameras.project(torch.from_numpy(verts).to(cameras.K)).numpy()
     crops = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,21 @@ RETIRED_KEYS = {
 
 
 class Config(dict):
-    """A resolved config: a dict whose keys are also attributes."""
+    """A resolved config: a dict whose keys are also attributes, and that knows which were read.
+
+    A stage's record compares what the stage read (`reads`), so no list of keys is kept by hand. A
+    key that is read in one branch only is safe: which branch a run takes follows from the keys and
+    files that it read before, so with all of these unchanged, the key is not read again either.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._read: set[str] = set()
+
+    def __getitem__(self, key: str) -> Any:
+        value = super().__getitem__(key)
+        self._read.add(key)
+        return value
 
     def __getattr__(self, key: str) -> Any:
         try:
@@ -39,9 +53,59 @@ class Config(dict):
         except KeyError:
             raise AttributeError(key) from None
 
-    def part(self, keys: Iterable[str]) -> dict[str, Any]:
-        """The keys that a stage depends on, as plain data."""
-        return {key: _plain(self[key]) for key in keys}
+    def __iter__(self) -> Iterator[str]:
+        # Defined, though it is dict's own: else `{**config}` copies values without __getitem__.
+        return super().__iter__()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of a key, which counts as read, or `default`."""
+        self._read.add(key)
+        return super().get(key, default)
+
+    def items(self) -> Any:
+        """All keys and values, which count as read."""
+        self._read.update(self)
+        return super().items()
+
+    def values(self) -> Any:
+        """All values, which count as read."""
+        self._read.update(self)
+        return super().values()
+
+    def plain(self) -> dict[str, Any]:
+        """The whole config as plain dicts and lists; nothing counts as read."""
+        return {key: _plain(value) for key, value in super().items()}
+
+    def unread(self) -> Config:
+        """A copy of which nothing has been read yet."""
+        return _wrap(self.plain())
+
+    def reads(self) -> dict[str, Any]:
+        """Dotted names and plain values of all keys read so far.
+
+        Taking a section reads nothing of it; a list, such as `ham_levels`, is read as a whole.
+        """
+        found: dict[str, Any] = {}
+        for key, value in super().items():
+            if isinstance(value, Config):
+                found.update({f"{key}.{name}": each for name, each in value.reads().items()})
+            elif key in self._read:
+                found[key] = _plain(value)
+        return found
+
+    def agrees(self, reads: Mapping[str, Any]) -> bool:
+        """Whether all keys of `reads`, as that method gives them, have these values here."""
+        own = dict(flattened(self.plain()))
+        return all(name in own and own[name] == value for name, value in reads.items())
+
+    def note(self, reads: Iterable[str]) -> None:
+        """Count the keys of these dotted names as read."""
+        for name in reads:
+            key, _, rest = name.partition(".")
+            if rest:
+                super().__getitem__(key).note([rest])
+            else:
+                self._read.add(key)
 
 
 def load_config(path: str | Path | None = None, overrides: Iterable[str] = ()) -> Config:
@@ -95,6 +159,8 @@ def _parse_text(text: str, source: str) -> dict[str, Any]:
 
 
 def _plain(data: Any) -> Any:
+    if isinstance(data, Config):
+        return data.plain()
     if isinstance(data, dict):
         return {str(key).strip('"'): _plain(value) for key, value in data.items()}
     if isinstance(data, list):

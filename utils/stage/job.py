@@ -6,13 +6,15 @@ import argparse
 import os
 import random
 import sys
+import textwrap
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from utils.errors import UserError
 from utils.stage.config import DEFAULT_CONFIG, Config, load_config
+from utils.stage.scans import add_scan_options, chosen_scans
 
 USER_ERROR, INTERRUPTED = 2, 130
 
@@ -35,22 +37,33 @@ class Job:
         """The folder of the scan's inputs, D/S."""
         return self.data_path / self.scan_id
 
+    def nested(self) -> Job:
+        """The job for another stage that this one runs, which reads the config on its own."""
+        return replace(self, config=self.config.unread())
 
-def stage_parser(description: str, example: str, one_scan: bool = True) -> argparse.ArgumentParser:
-    """The arguments that every stage has; without --scan_id and --range where not `one_scan`."""
+
+def stage_parser(description: str, examples: str, one_scan: bool = True) -> argparse.ArgumentParser:
+    """The arguments that every stage has.
+
+    `examples` are command lines, one or more. Without a choice of scans where not `one_scan`: then
+    the stage runs once, for all of them.
+    """
     parser = argparse.ArgumentParser(
         description=description,
-        epilog=f"example:\n  {example}",
+        epilog="examples:\n" + textwrap.indent(textwrap.dedent(examples).strip(), "  "),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--data_path", required=True, type=Path, metavar="D", help="folder of the scans")
+    add(
+        "--data_path",
+        type=Path,
+        metavar="D",
+        help="folder of the scans (default: the config's data_path)",
+    )
     if one_scan:
-        which = parser.add_mutually_exclusive_group()
-        which.add_argument("--scan_id", default="1", metavar="S", help="the scan D/S (default 1)")
-        which.add_argument("--range", type=int, metavar="N", help="run scans 1..N in turn")
+        add_scan_options(parser)
     else:
-        parser.set_defaults(scan_id="all", range=None)
+        parser.set_defaults(scan_id="all", range=None, scans=None, scans_from=None)
     add(
         "--out_path",
         type=Path,
@@ -60,10 +73,11 @@ def stage_parser(description: str, example: str, one_scan: bool = True) -> argpa
     add("--conf", type=Path, default=DEFAULT_CONFIG, help="HOCON config (default %(default)s)")
     add(
         "--set",
-        action="append",
+        action="extend",
+        nargs="+",
         default=[],
         metavar="KEY=VALUE",
-        help="override one config key; may be given more than once",
+        help="override config keys, one or several; may be given more than once",
     )
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: %(default)s")
     add("--seed", type=int, default=0, help="random seed (default %(default)s)")
@@ -110,15 +124,22 @@ def run_stage(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         config = load_config(args.conf, args.set)
+        data_path = args.data_path or _configured_data_path(config)
         device = resolve_device(args.device)
-        scans = _scan_ids(args)
+        scans = chosen_scans(args, lambda: _scans_in(data_path, config))
     except UserError as error:
         return _report(error, args.debug)
     failed = []
     for scan_id in scans:
-        out_path = args.out_path or default_out_path(args.data_path)
         job = Job(
-            args.data_path, scan_id, out_path, config, device, args.seed, args.overwrite, args
+            data_path=data_path,
+            scan_id=scan_id,
+            out_path=args.out_path or default_out_path(data_path),
+            config=config.unread(),
+            device=device,
+            seed=args.seed,
+            overwrite=args.overwrite,
+            args=args,
         )
         try:
             seed_everything(args.seed)
@@ -139,14 +160,16 @@ def run_stage(
     return 0
 
 
-def _scan_ids(args: argparse.Namespace) -> list[str]:
-    if args.range is not None:
-        if args.range < 1:
-            raise UserError(f"--range {args.range}: expected at least 1")
-        return [str(i) for i in range(1, args.range + 1)]
-    if Path(args.scan_id).name != args.scan_id or args.scan_id == "..":
-        raise UserError(f"--scan_id {args.scan_id}: expected a folder name inside --data_path")
-    return [args.scan_id]
+def _configured_data_path(config: Config) -> Path:
+    if not config.data_path:
+        raise UserError("--data_path is missing; give it, or set data_path in the config")
+    return Path(config.data_path)
+
+
+def _scans_in(data_path: Path, config: Config) -> Sequence[str]:
+    from utils.captures import list_scans  # here, for it imports torch
+
+    return list_scans(data_path, config)
 
 
 def _report(error: UserError, debug: bool) -> int:

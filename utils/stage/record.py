@@ -16,18 +16,14 @@ from utils.stage.job import Job
 class StageRecord:
     """The record of one run, `O/runs/S_STAGE.json`: written last, so that it vouches for the rest.
 
-    It holds the resolved config, the device, the seed, times and memory, and the outputs with
-    which a rerun can tell that nothing is left to do.
+    It holds the config keys that the run read, the device, the seed, `options` (of the command
+    line), times and memory, and the outputs with which a rerun can tell that nothing is left to do.
     """
 
-    def __init__(self, job: Job, stage: str, config_keys: Iterable[str], options: Any = None):
+    def __init__(self, job: Job, stage: str, options: Any = None):
         self.path = job.out_path / "runs" / f"{job.scan_id}_{stage}.json"
         self.job, self.stage, self.start = job, stage, time.perf_counter()
-        self.made_with = {
-            "config": job.config.part(config_keys),
-            "seed": job.seed,
-            "options": options,
-        }
+        self.made_with = {"seed": job.seed, "options": options}
 
     def is_current(self, inputs: Iterable[str | Path]) -> bool:
         """True when the outputs are complete, newer than `inputs` and made with this config."""
@@ -35,6 +31,8 @@ class StageRecord:
             return False
         record = load_json(self.path)
         if {key: record.get(key) for key in self.made_with} != self.made_with:
+            return False
+        if not self.job.config.agrees(record["config"]):
             return False
         outputs = [self.job.out_path / name for name in record["outputs"]]
         if not all(path.exists() for path in outputs):
@@ -51,6 +49,7 @@ class StageRecord:
         save_json(
             self.path,
             {
+                "config": self.job.config.reads(),
                 **self.made_with,
                 "stage": self.stage,
                 "data_path": str(self.job.data_path),

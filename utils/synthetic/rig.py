@@ -45,7 +45,7 @@ def make_cameras(
     sizes = torch.tensor([size] * count)
     offset = centre + rng.normal(0, 0.03 * radius, 3)
     world_from_norm = Similarity(float(NORMALISED_RADIUS * radius), torch.from_numpy(offset))
-    return Cameras(*(torch.from_numpy(x) for x in (K, R, t)), sizes), world_from_norm
+    return Cameras.of(K, R, t, sizes), world_from_norm
 
 
 def _directions(azimuth: np.ndarray, elevation: np.ndarray) -> np.ndarray:

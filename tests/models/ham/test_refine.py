@@ -235,7 +235,7 @@ def written(tmp_path_factory):
 
 def run(written, path: Path | None = None, **changes):
     config = Config(load_config(), ham_levels=LEVELS, **changes)
-    progress = HamProgress(path, {"config": config.part(["ham_levels"])})
+    progress = HamProgress(path, {"config": config.plain()["ham_levels"]})
     return mesh_sfs_optim.refine_mesh(*written, config, progress=progress)
 
 

@@ -35,11 +35,12 @@ def changed(scan, key, row, column, value):
 
 def test_views_and_sizes(capture_dir):
     capture = load_capture(capture_dir, "1")
-    assert len(capture) == 5 and capture.image_size == (120, 160)
+    assert len(capture) == 5 and capture.views[0].size == (120, 160)
     assert capture.cameras.sizes.tolist() == [[120, 160]] * 5
     assert capture.image(3).shape == (120, 160, 3)
     assert capture.mask(3).dtype == bool and capture.mask(3).any()
-    assert load_capture(capture_dir, "1", num=5, w=160, h=120).camera_path.is_file()
+    assert capture.names == ["00", "01", "02", "03", "04"] and not capture.cameras_corrected
+    assert load_capture(capture_dir, "1", {"num": 5, "w": 160, "h": 120}).camera_files[0].is_file()
 
 
 def test_keypoints_are_pixels(capture_dir):
@@ -72,10 +73,11 @@ def test_cameras_survive_the_file(tmp_path):
     assert world_from_norm.scale == 0.25 and world_from_norm.offset.tolist() == [1, 2, 3]
 
 
-def test_cameras_file_replaces_the_capture_s_own(capture_dir, tmp_path):
+def test_corrected_cameras_replace_the_capture_s_own(capture_dir, tmp_path):
     save_cameras(tmp_path / "other.npz", ring_of_cameras(5, focal=333.0), None)
-    capture = load_capture(capture_dir, "1", cameras_file=tmp_path / "other.npz")
-    assert capture.cameras.K[0, 0, 0] == pytest.approx(333)
+    capture = load_capture(capture_dir, "1").with_corrected_cameras(tmp_path / "other.npz")
+    assert capture.cameras.K[0, 0, 0] == pytest.approx(333) and capture.cameras_corrected
+    assert capture.files("camera") == [tmp_path / "other.npz"]
 
 
 @pytest.mark.parametrize("scale", [1.0, -1.0, 1e-4, -250.0])
@@ -97,7 +99,7 @@ def test_intrinsics_and_extrinsics_alone_suffice(capture_dir, scan):
 def error_of(capture_dir, **config) -> str:
     """The error of opening the capture and reading all of it."""
     with pytest.raises(UserError) as error:
-        capture = load_capture(capture_dir, "1", **config)
+        capture = load_capture(capture_dir, "1", config)
         for view in range(len(capture)):
             capture.image(view), capture.mask(view)
         _ = capture.keypoints

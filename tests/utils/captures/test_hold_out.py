@@ -18,9 +18,9 @@ def scan(capture_dir):
     """Five views with masks that tell which view they belong to."""
     capture = load_capture(capture_dir, "1")
     for view in range(len(capture)):
-        mask = np.zeros(capture.image_size, bool)
+        mask = np.zeros(capture.views[0].size, bool)
         mask[:, : 10 * (view + 1)] = True
-        save_image(capture.mask_path(view), mask)
+        save_image(capture.views[view].mask_path, mask)
     return Scan(capture_dir, "1")
 
 
@@ -38,7 +38,7 @@ def test_the_views_are_shared_between_fit_and_judgement(scan, tmp_path):
         for number, view in enumerate(views):
             assert np.array_equal(part.image(number), whole.image(view))
     assert np.array_equal(kept.keypoints[0], whole.keypoints[0][[0, 2, 4]])
-    assert [width(kept.mask_path(view)) for view in range(3)] == [10, 30, 50]
+    assert [width(kept.views[view].mask_path) for view in range(3)] == [10, 30, 50]
     assert [width(path) for path in held.mask_paths] == [20, 40]
 
 
@@ -47,7 +47,7 @@ def test_held_out_masks_are_those_that_the_fit_to_all_views_believed(scan, tmp_p
     verdicts = [{"view": view, "believed": view != 1} for view in range(5)]
     fitted.mkdir()
     (fitted / "1_masks.json").write_text(json.dumps(verdicts))
-    made = np.zeros(load_capture(scan.data_path, "1").image_size, bool)
+    made = np.zeros(load_capture(scan.data_path, "1").views[0].size, bool)
     made[:, :7] = True
     save_image(fitted / "mask_1" / "03.png", made)
     out = hold_out(scan.data_path, "1", [1, 3, 4], tmp_path / "out", fitted)

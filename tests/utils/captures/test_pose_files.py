@@ -14,7 +14,7 @@ def test_round_trip(capture_dir):
     xy[1, 7], confidence[1, 7] = np.nan, 0.5
     save_pose(capture_dir / "1" / "pose" / "03.json", xy, confidence, (120, 160))
     capture = load_capture(capture_dir, "1")
-    read_xy, read_confidence = capture.view_keypoints(3)
+    read_xy, read_confidence = capture.views[3].keypoints()
     np.testing.assert_allclose(read_xy, xy, atol=1e-4)  # 1e-7 of a coordinate in [-1, 1]
     assert read_confidence[1, 7] == 0
     seen = np.isfinite(xy[..., 0])

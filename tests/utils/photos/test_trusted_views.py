@@ -78,7 +78,7 @@ def test_a_made_mask_takes_the_place_of_the_given_one(scene, written):
 
 
 def test_a_view_without_a_mask_is_compared_everywhere(scene, written):
-    written[0].mask_path(2).unlink()
+    written[0].views[2].mask_path.unlink()
     crop = opened(scene, written)[0][2]
     assert not crop.mask.any() and not crop.silhouette.any() and crop.photometric.all()
 
@@ -113,6 +113,6 @@ def test_a_trust_map_of_another_size(scene, written):
 
 
 def test_a_mask_of_another_size(scene, written):
-    save_image(written[0].mask_path(0), np.ones((32, 64), bool))
+    save_image(written[0].views[0].mask_path, np.ones((32, 64), bool))
     with pytest.raises(UserError, match=r"00\.png is 64x32, expected 64x64"):
         opened(scene, written)

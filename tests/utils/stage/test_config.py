@@ -110,12 +110,45 @@ def test_config_that_is_not_text(tmp_path):
         load_config(tmp_path / "own.conf")
 
 
-def test_config_items_are_attributes_and_part_is_plain():
+def test_config_items_are_attributes_and_plain_is_plain():
     config = Config(a=Config(b=1), c=2)
-    assert config.a.b == 1 and config.part(["a"]) == {"a": {"b": 1}}
-    assert type(config.part(["a"])["a"]) is dict
+    assert config.a.b == 1 and config.plain() == {"a": {"b": 1}, "c": 2}
+    assert type(config.plain()["a"]) is dict
     with pytest.raises(AttributeError, match="nothing"):
         _ = config.nothing
+
+
+@pytest.mark.parametrize(
+    "read, reads",
+    [
+        (lambda c: c.c, {"c": 2}),
+        (lambda c: c["c"], {"c": 2}),
+        (lambda c: c.get("c"), {"c": 2}),
+        (lambda c: c.a, {}),  # the section alone says nothing
+        (lambda c: c.a.b, {"a.b": 1}),
+        (lambda c: {**c.a}, {"a.b": 1, "a.d": 3}),
+        (lambda c: dict(c.a), {"a.b": 1, "a.d": 3}),
+        (lambda c: list(c.a.items()), {"a.b": 1, "a.d": 3}),
+        (lambda c: list(c.a.values()), {"a.b": 1, "a.d": 3}),
+        (lambda c: Config(c.a, b=7), {"a.b": 1, "a.d": 3}),
+        (lambda c: c.levels[0].steps, {"levels": [{"steps": 5}]}),  # a list counts as a whole
+        (lambda c: c.plain(), {}),
+    ],
+)
+def test_a_config_knows_what_was_read(read, reads):
+    config = Config(a=Config(b=1, d=3), c=2, levels=[Config(steps=5)])
+    read(config)
+    assert config.reads() == reads
+    assert config.unread().reads() == {} and config.unread() == config
+
+
+def test_configs_agree_in_what_was_read():
+    config = Config(a=Config(b=1, d=3), c=2)
+    assert config.agrees({"a.b": 1}) and config.agrees({})
+    assert not config.agrees({"a.b": 2}) and not config.agrees({"a.e": 1})
+    assert not config.agrees({"a": {"b": 1}})
+    config.note(["a.b", "c"])
+    assert config.reads() == {"a.b": 1, "c": 2}
 
 
 def test_flattened_names_are_dotted():

@@ -30,6 +30,21 @@ def test_one_scan():
     assert job.config.num == 3 and job.seed == 5 and job.device == "cpu" and not job.overwrite
 
 
+def test_data_path_may_come_from_the_config(capsys):
+    jobs = []
+    parser = stage_parser("A stage.", "python stage.py")
+    assert run_stage(parser, jobs.append, ["--device", "cpu", "--set", "data_path=my_data"]) == 0
+    assert jobs[0].data_path == Path("my_data") and jobs[0].out_path == Path("my_out")
+    assert run_stage(parser, jobs.append, ["--device", "cpu"]) == USER_ERROR
+    assert "--data_path is missing; give it, or set data_path" in capsys.readouterr().err
+
+
+def test_set_takes_several_keys_after_one_flag():
+    jobs = []
+    assert run(jobs.append, "--set", "num=3", "w=4", "--set", "h=5") == 0
+    assert (jobs[0].config.num, jobs[0].config.w, jobs[0].config.h) == (3, 4, 5)
+
+
 def test_user_errors_are_one_line_and_status_2(capsys):
     def stage(job):
         raise UserError("x.png is missing; copy it again")
@@ -79,6 +94,8 @@ def test_ctrl_c_stops_a_batch(capsys):
     "args, message",
     [
         (["--range", "0"], "--range 0: expected at least 1"),
+        (["--scans", "take_*"], "--scans: no scan matches 'take_*'; the data hold none"),
+        (["--scans-from", "none.txt"], "--scans-from none.txt: not a readable text file"),
         (["--scan_id", "a/b"], "expected a folder name inside --data_path"),
         (["--scan_id", ".."], "expected a folder name inside --data_path"),
         (["--set", "nmu=3"], "unknown key 'nmu'"),
@@ -119,48 +136,63 @@ def finished(tmp_path):
     for path in paths:
         save_text(path, "x")
         os.utime(path, (1000, 1000))
-    StageRecord(job_of(tmp_path), "stage", ["num"]).finish(paths[1:], iterations=3)
+    job = job_of(tmp_path)
+    assert job.config.num is None and job.config.pose_optim["min_fit"] == 0.3  # the stage reads two
+    StageRecord(job, "stage").finish(paths[1:], iterations=3)
     return paths
 
 
 def test_record_vouches_for_a_finished_run(tmp_path, finished, capsys):
-    record = StageRecord(job_of(tmp_path), "stage", ["num"])
+    record = StageRecord(job_of(tmp_path), "stage")
     assert record.is_current(finished[:1])
     assert "stage, scan 1: up to date (--overwrite runs it again)" in capsys.readouterr().out
     saved = load_json(tmp_path / "out" / "runs" / "1_stage.json")
-    assert saved["config"] == {"num": None} and saved["outputs"] == ["result.txt"]
+    assert saved["config"] == {"num": None, "pose_optim.min_fit": 0.3} and saved["outputs"] == [
+        "result.txt"
+    ]
     assert saved["iterations"] == 3 and saved["device"] == "cpu" and saved["peak_memory_gb"] > 0
 
 
 @pytest.mark.parametrize(
-    "changed", [{"num": 3}, {"seed": 1}, {"overwrite": True}], ids=["config", "seed", "overwrite"]
+    "changed",
+    [{"num": 3}, {"pose_optim.min_fit": 0.5}, {"seed": 1}, {"overwrite": True}],
+    ids=["config", "section", "seed", "overwrite"],
 )
 def test_another_config_runs_again(tmp_path, finished, changed):
-    assert not StageRecord(job_of(tmp_path, **changed), "stage", ["num"]).is_current(finished[:1])
+    assert not StageRecord(job_of(tmp_path, **changed), "stage").is_current(finished[:1])
 
 
-def test_config_of_other_stages_does_not_matter(tmp_path, finished):
-    assert StageRecord(job_of(tmp_path, w=3), "stage", ["num"]).is_current(finished[:1])
+@pytest.mark.parametrize("key", ["w", "pose_optim.fit_radius"])
+def test_config_that_was_not_read_does_not_matter(tmp_path, finished, key):
+    assert StageRecord(job_of(tmp_path, **{key: 3}), "stage").is_current(finished[:1])
+
+
+def test_a_nested_stage_s_reads_are_its_own(tmp_path):
+    job = job_of(tmp_path)
+    _ = job.config.num
+    nested = job.nested()
+    _ = nested.config.w
+    assert job.config.reads() == {"num": None} and nested.config.reads() == {"w": None}
 
 
 def test_options_count(tmp_path, finished):
-    record = StageRecord(job_of(tmp_path), "stage", ["num"], options={"optim": True})
+    record = StageRecord(job_of(tmp_path), "stage", options={"optim": True})
     assert not record.is_current(finished[:1])
 
 
 def test_newer_input_runs_again(tmp_path, finished):
     save_text(finished[0], "y")
     os.utime(finished[0], (2**33, 2**33))
-    assert not StageRecord(job_of(tmp_path), "stage", ["num"]).is_current(finished[:1])
+    assert not StageRecord(job_of(tmp_path), "stage").is_current(finished[:1])
 
 
 def test_missing_output_runs_again(tmp_path, finished):
     finished[1].unlink()
-    assert not StageRecord(job_of(tmp_path), "stage", ["num"]).is_current(finished[:1])
+    assert not StageRecord(job_of(tmp_path), "stage").is_current(finished[:1])
 
 
 def test_no_record_no_vouching(tmp_path, finished):
-    assert not StageRecord(job_of(tmp_path), "other_stage", ["num"]).is_current(finished[:1])
+    assert not StageRecord(job_of(tmp_path), "other_stage").is_current(finished[:1])
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
