@@ -21,10 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Train one network on several scans, so that new scans need less training.\n"
         "The scans must have been through mesh_sfs_optim.py; captures of make_demo.py serve well.",
         "python train_renderer.py --data_path synthetic_data --scans 1 2 3 --save small.pth",
-        one_scan=False,
+        together=True,
     )
     add = parser.add_argument
-    add("--scans", nargs="+", required=True, metavar="S", help="the scans D/S to learn from")
     add("--save", type=Path, required=True, metavar="F.pth", help="where the weights go")
     add("--net_type", choices=["mlp", "unet"], default="mlp", help="default: %(default)s")
     add("--rounds", type=int, default=20, help="times that every scan is seen (default 20)")
@@ -44,7 +43,7 @@ def train_renderer(job: Job) -> None:
     if min(args.rounds, args.steps) < 1:
         raise UserError(f"--rounds {args.rounds} --steps {args.steps}: expected at least 1")
     own, examples = config.neural_render, []
-    for scan_id in args.scans:
+    for scan_id in job.scan_ids:
         scan = open_scan(replace(job, scan_id=scan_id))
         start = scan.start
         mesh = NeuralMesh.of(start.verts, scan.found.faces, start.appearance)

@@ -217,7 +217,7 @@ def test_one_official_file_alone_is_refused(run, monkeypatch):
         model.kind = "mano" if side == "right" else "open"
         return model
 
-    monkeypatch.setattr(hand_model, "load_hand_model", mixed)
+    monkeypatch.setattr("models.hand.load_hand_model", mixed)
     done = run()
     assert done.returncode == 2 and "official file of one side only" in done.stderr
 

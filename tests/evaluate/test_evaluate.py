@@ -207,8 +207,7 @@ def test_other_renderers_are_scored_beside_mesh_shading(folders, scene):
 
 def test_a_neural_renderer_that_was_trained_is_scored(folders, truth, capsys, monkeypatch):
     """It and its mesh; one that can't be read, or is of another mesh, is left out and said."""
-    from models.neural import checkpoint
-    from models.neural import results as neural_results
+    from models.neural import checkpoint, painter
 
     path = folders[1] / "demo_sfs" / "1" / "checkpoints" / "unet_1.pth"
     path.parent.mkdir()
@@ -224,7 +223,7 @@ def test_a_neural_renderer_that_was_trained_is_scored(folders, truth, capsys, mo
             return [np.full((*camera.sizes[0].tolist(), 3), 0.4, np.float32)]
 
     monkeypatch.setattr(checkpoint, "load_checkpoint", lambda *args: None)
-    monkeypatch.setattr(neural_results, "WorldPainter", Grey)
+    monkeypatch.setattr(painter, "WorldPainter", Grey)
     path.touch()
     metrics = metrics_of(folders, "--overwrite", *truth)
     assert metrics["mean"]["nr"]["psnr"] < 25

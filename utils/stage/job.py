@@ -21,7 +21,10 @@ USER_ERROR, INTERRUPTED = 2, 130
 
 @dataclass(frozen=True)
 class Job:
-    """One scan of one stage: where it reads, where it writes, and how."""
+    """One scan of one stage: where it reads, where it writes, and how.
+
+    scan_ids: the scans of a stage that takes several together, whose scan_id is "all" then.
+    """
 
     data_path: Path
     scan_id: str
@@ -31,6 +34,7 @@ class Job:
     seed: int
     overwrite: bool
     args: argparse.Namespace
+    scan_ids: tuple[str, ...] = ()
 
     @property
     def scan_dir(self) -> Path:
@@ -42,11 +46,13 @@ class Job:
         return replace(self, config=self.config.unread())
 
 
-def stage_parser(description: str, examples: str, one_scan: bool = True) -> argparse.ArgumentParser:
+def stage_parser(
+    description: str, examples: str, together: bool = False
+) -> argparse.ArgumentParser:
     """The arguments that every stage has.
 
-    `examples` are command lines, one or more. Without a choice of scans where not `one_scan`: then
-    the stage runs once, for all of them.
+    `examples` are command lines, one or more. together: the stage runs once, for all scans that
+    the command line names, instead of once a scan.
     """
     parser = argparse.ArgumentParser(
         description=description,
@@ -60,10 +66,8 @@ def stage_parser(description: str, examples: str, one_scan: bool = True) -> argp
         metavar="D",
         help="folder of the scans (default: the config's data_path)",
     )
-    if one_scan:
-        add_scan_options(parser)
-    else:
-        parser.set_defaults(scan_id="all", range=None, scans=None, scans_from=None)
+    add_scan_options(parser, several=together)
+    parser.set_defaults(together=together)
     add(
         "--out_path",
         type=Path,
@@ -123,41 +127,48 @@ def run_stage(
     # which made stages seven times slower there. Read when torch is imported, hence here.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        config = load_config(args.conf, args.set)
-        data_path = args.data_path or _configured_data_path(config)
-        device = resolve_device(args.device)
-        scans = chosen_scans(args, lambda: _scans_in(data_path, config))
+        jobs = _jobs(args)
     except UserError as error:
         return _report(error, args.debug)
     failed = []
-    for scan_id in scans:
-        job = Job(
-            data_path=data_path,
-            scan_id=scan_id,
-            out_path=args.out_path or default_out_path(data_path),
-            config=config.unread(),
-            device=device,
-            seed=args.seed,
-            overwrite=args.overwrite,
-            args=args,
-        )
+    for job in jobs:
         try:
-            seed_everything(args.seed)
+            seed_everything(job.seed)
             stage(job)
         except UserError as error:
             status = _report(error, args.debug)
-            failed.append(scan_id)
-            if len(scans) == 1:
+            failed.append(job.scan_id)
+            if len(jobs) == 1:
                 return status
         except KeyboardInterrupt:
-            print(
-                f"\ninterrupted in scan {scan_id}; run the same command to go on", file=sys.stderr
-            )
+            where = f"scan {job.scan_id}; run the same command to go on"
+            print(f"\ninterrupted in {where}", file=sys.stderr)
             return INTERRUPTED
     if failed:
-        print(f"failed scans: {', '.join(failed)} ({len(failed)} of {len(scans)})", file=sys.stderr)
+        print(f"failed scans: {', '.join(failed)} ({len(failed)} of {len(jobs)})", file=sys.stderr)
         return USER_ERROR
     return 0
+
+
+def _jobs(args: argparse.Namespace) -> list[Job]:
+    """What the command line asks for: a job a scan, or one for all."""
+    config = load_config(args.conf, args.set)
+    data_path = args.data_path or _configured_data_path(config)
+    scans = chosen_scans(args, lambda: _scans_in(data_path, config))
+    first = Job(
+        data_path=data_path,
+        scan_id="all",
+        out_path=args.out_path or default_out_path(data_path),
+        config=config,
+        device=resolve_device(args.device),
+        seed=args.seed,
+        overwrite=args.overwrite,
+        args=args,
+        scan_ids=tuple(scans),
+    )
+    if args.together:
+        return [first]
+    return [replace(first.nested(), scan_id=scan_id, scan_ids=(scan_id,)) for scan_id in scans]
 
 
 def _configured_data_path(config: Config) -> Path:

@@ -12,11 +12,12 @@ from utils.errors import UserError
 WILDCARDS = "*?["
 
 
-def add_scan_options(parser: argparse.ArgumentParser) -> None:
-    """The options of `chosen_scans`."""
-    which = parser.add_mutually_exclusive_group()
+def add_scan_options(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """The options of `chosen_scans`; `several`: they must be named, there is no default."""
+    which = parser.add_mutually_exclusive_group(required=several)
     add = which.add_argument
-    add("--scan_id", default="1", metavar="S", help="the scan D/S (default 1)")
+    if not several:
+        add("--scan_id", default="1", metavar="S", help="the scan D/S (default 1)")
     add("--range", type=int, metavar="N", help="run scans 1..N in turn")
     add(
         "--scans",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-import models.neural.renderer
+import models.neural.mesh
 from models.appearance.light import LOBES, Highlights
 from models.appearance.model import light_for_unseen
 from models.appearance.shading import render_mesh
@@ -112,9 +112,9 @@ def test_nothing_is_added_to_the_caps_of_wrists(scene):
 
 
 def test_visibility_is_worked_out_once_a_mesh(scene, monkeypatch):
-    calls, work_out = [], models.neural.renderer.visibility_harmonics
+    calls, work_out = [], models.neural.mesh.visibility_harmonics
     monkeypatch.setattr(
-        "models.neural.renderer.visibility_harmonics",
+        "models.neural.mesh.visibility_harmonics",
         lambda *surface: calls.append(1) or work_out(*surface),
     )
     mesh = replace(scene.mesh)  # another object: nothing is worked out for it yet

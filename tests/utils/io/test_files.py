@@ -163,7 +163,7 @@ def test_kill_leaves_the_old_file(tmp_path):
     save_text(tmp_path / "a.txt", "old")
     program = f"""
         import time
-        from utils.files import atomic_path
+        from utils.io.files import atomic_path
         with atomic_path({str(tmp_path / "a.txt")!r}) as beside:
             beside.write_text("half")
             print("writing", flush=True)
@@ -189,7 +189,7 @@ def test_full_disk(tmp_path):
     program = f"""
         import resource, signal, numpy as np
         from utils.errors import UserError
-        from utils.files import save_image
+        from utils.io.images import save_image
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
         try:
