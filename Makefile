@@ -1,7 +1,4 @@
-# make demo: set up, then run every stage on the shipped capture. make test: the whole test suite.
-# make mesh D=folder S=scan: from photos and cameras to the refined mesh, keypoints and masks
-# detected where there are none. make detect: the hand detector's environment alone
-# (DETECT_PYTHON=python3.12 where python3 is newer).
+# `make help` lists the targets; `make` alone runs the demo.
 PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
@@ -11,15 +8,18 @@ DETECT_PYTHON ?= $(PYTHON)
 D ?= demo_data
 S ?= 1
 
-.PHONY: demo mesh detect test lint format clean
+.PHONY: help demo mesh detect test lint format clean
 .DEFAULT_GOAL := demo
+
+help:  ## this list
+	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(VENV)/.ready: requirements.txt requirements-dev.txt
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install -q -r requirements.txt -r requirements-dev.txt
 	touch $@
 
-demo: $(VENV)/.ready
+demo: $(VENV)/.ready  ## set up, refine the shipped capture's hands, say what to look at (the default)
 	$(RUN) check_data.py --data_path demo_data --scan_id 1
 	$(RUN) pose_optim.py --data_path demo_data --scan_id 1
 	$(RUN) mano_optim.py --data_path demo_data --scan_id 1
@@ -34,11 +34,11 @@ demo: $(VENV)/.ready
 	@echo "  demo_out/demo_sfs/1/1.ply            the refined mesh with its albedo (MeshLab, Blender)"
 	@echo "  demo_out/demo_sfs/1/1_left_tpose.obj, 1_right_tpose.obj   the hands un-posed"
 
-mesh: $(VENV)/.ready $(DETECT)/.ready
+mesh: $(VENV)/.ready $(DETECT)/.ready  ## from photos and cameras to the refined mesh: make mesh D=my_data S=1
 	$(RUN) multihands_mano.py --data_path $(D) --scan_id $(S) --optim
 	$(RUN) mesh_sfs_optim.py --data_path $(D) --scan_id $(S)
 
-detect: $(DETECT)/.ready
+detect: $(DETECT)/.ready  ## the hand detector's environment alone (Python 3.10 to 3.12: DETECT_PYTHON=python3.12)
 
 $(DETECT)/.ready: requirements-detect.txt
 	@$(DETECT_PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))" || \
@@ -48,17 +48,17 @@ $(DETECT)/.ready: requirements-detect.txt
 	$(DETECT)/bin/python -c "import mediapipe"
 	touch $@
 
-test: $(VENV)/.ready
+test: $(VENV)/.ready  ## the whole test suite
 	$(RUN) -m pytest
 
-lint: $(VENV)/.ready
+lint: $(VENV)/.ready  ## name what is wrong with style and format
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
-format: $(VENV)/.ready
+format: $(VENV)/.ready  ## mend style and format
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
-clean:
+clean:  ## remove the results of the demo and all caches
 	rm -rf demo_out .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
