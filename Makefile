@@ -34,7 +34,7 @@ demo: $(VENV)/.ready  ## set up, refine the shipped capture's hands, say what to
 	@echo "  demo_out/demo_sfs/1/1.ply            the refined mesh with its albedo (MeshLab, Blender)"
 	@echo "  demo_out/demo_sfs/1/1_left_tpose.obj, 1_right_tpose.obj   the hands un-posed"
 
-mesh: $(VENV)/.ready $(DETECT)/.ready  ## from photos and cameras to the refined mesh: make mesh D=my_data S=1
+mesh: $(VENV)/.ready $(DETECT)/.ready  ## photos and cameras to the refined mesh, what is missing detected: make mesh D=my_data S=1
 	$(RUN) multihands_mano.py --data_path $(D) --scan_id $(S) --optim
 	$(RUN) mesh_sfs_optim.py --data_path $(D) --scan_id $(S)
 
