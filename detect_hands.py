@@ -32,9 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and run the stage; returns the exit status."""
     parser = stage_parser(
         "Detect both hands in the photos of all views, and make masks of them.",
-        "python detect_hands.py --data_path my_data --scan_id 1\n"
-        "  python detect_hands.py --data_path demo_data --into redetected_data\n"
-        "  python detect_hands.py --data_path my_data --range 9 --from 'openpose/{scan}'",
+        "python detect_hands.py --data_path demo_data --into re_data   # needs make detect\n"
+        "python detect_hands.py --data_path my_data --scan_id 1   # a capture of your own\n"
+        "python detect_hands.py --data_path my_data --scans 'take_*' --from 'openpose/{scan}'",
     )
     add = parser.add_argument
     add("--into", type=Path, metavar="W", help="write W/S (photos and cameras are linked), not D/S")

@@ -22,7 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and run the stage; returns the exit status."""
     parser = stage_parser(
         "Fit the parametric hand model to keypoints and masks.",
-        "python mano_optim.py --data_path demo_data --scan_id 1",
+        "python mano_optim.py --data_path demo_data --scan_id 1   # after pose_optim.py\n"
+        "python mano_optim.py --data_path demo_data --set mano_optim.camera_support=2",
     )
     return run_stage(parser, mano_optim, argv)
 

@@ -25,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and run the stage; returns the exit status."""
     parser = stage_parser(
         "Refine the fitted hands by inverse rendering: detail, albedo and light from the photos.",
-        "python mesh_sfs_optim.py --data_path demo_data --scan_id 1",
+        "python mesh_sfs_optim.py --data_path demo_data --scan_id 1   # after mano_optim.py\n"
+        "python mesh_sfs_optim.py --data_path demo_data --set lap_weight=0.1 albedo_weight=0.5",
     )
     return run_stage(parser, mesh_sfs_optim, argv)
 

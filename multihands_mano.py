@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = stage_parser(
         "Predict the parametric hands from photos by the graph network.",
         "python multihands_mano.py --data_path demo_data --scan_id 1\n"
-        "  python multihands_mano.py --data_path demo_data --scan_id 1 --optim",
+        "python multihands_mano.py --data_path demo_data --scan_id 1 --optim",
     )
     parser.add_argument(
         "--optim", action="store_true", help="then fit as mano_optim.py does; writes mano_out"

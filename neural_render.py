@@ -26,11 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and run; returns the exit status."""
     parser = stage_parser(
         "Train a neural renderer of the refined hands on their photos, or draw with it.",
-        "python neural_render.py --data_path demo_data --scan_id 1\n"
-        "  python neural_render.py --data_path demo_data --scan_id 1 --mode eval \\\n"
-        "    --cameras demo_data/1/held/param.npz --images demo_data/1/held/img \\\n"
-        "    --masks demo_data/1/held/mask\n"
-        "  python neural_render.py --data_path demo_data --scan_id 1 --mode turntable",
+        "python neural_render.py --data_path demo_data --scan_id 1   # after mesh_sfs_optim.py\n"
+        "python neural_render.py --data_path demo_data --scan_id 1 --mode eval \\\n"
+        "  --cameras demo_data/1/held/param.npz --images demo_data/1/held/img \\\n"
+        "  --masks demo_data/1/held/mask\n"
+        "python neural_render.py --data_path demo_data --scan_id 1 --mode turntable",
     )
     add = parser.add_argument
     add("--net_type", choices=["mlp", "unet"], default="mlp", help="default: %(default)s")

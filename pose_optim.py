@@ -20,7 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and run the stage; returns the exit status."""
     parser = stage_parser(
         "Triangulate the detected keypoints of all views robustly.",
-        "python pose_optim.py --data_path demo_data --scan_id 1",
+        "python pose_optim.py --data_path demo_data --scan_id 1\n"
+        "python pose_optim.py --data_path demo_data --scans '*'   # all that the folder holds",
     )
     return run_stage(parser, pose_optim, argv)
 

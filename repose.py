@@ -29,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Pose the refined hands anew, detail, albedo and features on their skin.\n"
         "The poses: a .pt as mano_out/S.pt is (a list of one dict a hand with type, pose and\n"
         "trans), or a list of such lists, one a frame. Shape and scale stay the hands' own.",
-        "python repose.py --data_path demo_data --scan_id 1 --poses other/mano_out/2.pt",
+        "# after mesh_sfs_optim.py, for instance into the poses that the hands were fitted in:\n"
+        "python repose.py --data_path demo_data --scan_id 1 --poses demo_out/mano_out/1.pt",
     )
     add = parser.add_argument
     add("--poses", required=True, type=Path, metavar="F.pt", help="poses to take")

@@ -1,4 +1,4 @@
-"""Train the graph network that predicts a hand from its keypoints (models/gcn.py).
+"""Train the graph network that predicts a hand from its keypoints (models/gcn/network.py).
 
 Samples are drawn from the hand model without end; no data set is needed. Writes into --out_path:
 gcn_KIND.pt (the weights; KIND is open or mano), curves.csv (every term of the loss, and errors on

@@ -20,7 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = stage_parser(
         "Train one network on several scans, so that new scans need less training.\n"
         "The scans must have been through mesh_sfs_optim.py; captures of make_demo.py serve well.",
-        "python train_renderer.py --data_path synthetic_data --scans 1 2 3 --save small.pth",
+        "python train_renderer.py --data_path demo_data --scans 1 --save start.pth\n"
+        "python train_renderer.py --data_path synthetic_data --scans '*' --save start.pth",
         together=True,
     )
     add = parser.add_argument

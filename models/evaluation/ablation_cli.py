@@ -12,6 +12,7 @@ from utils.errors import UserError
 from utils.paths import ROOT
 from utils.stage.config import DEFAULT_CONFIG
 from utils.stage.job import INTERRUPTED, USER_ERROR, default_out_path
+from utils.stage.scans import add_scan_options, chosen_scans
 
 PARTS = ROOT / "conf" / "ablation.conf"
 
@@ -24,7 +25,7 @@ def ablation_parser() -> argparse.ArgumentParser:
         "on held-out views (D/S/held) and ground truth (D/S/gt), and tabulate.\n"
         "Writes O/ablation.md and O/ablation.json; what is there is not run again.",
         epilog="examples:\n"
-        "  python evaluate.py --ablation --data_path demo_data captures --range 2\n"
+        "  python evaluate.py --ablation --data_path demo_data\n"
         "  python evaluate.py --ablation --data_path my_data --hold_out each \\\n"
         "      --only 'cameras never corrected'",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -33,9 +34,7 @@ def ablation_parser() -> argparse.ArgumentParser:
     add("--ablation", action="store_true", help=argparse.SUPPRESS)
     data = {"nargs": "+", "type": Path, "default": [Path("demo_data")], "metavar": "D"}
     add("--data_path", **data, help="one folder of scans or more (default demo_data)")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--scan_id", default="1", metavar="S", help="the scan D/S (default 1)")
-    which.add_argument("--range", type=int, metavar="N", help="scans 1..N of each folder")
+    add_scan_options(parser)
     add("--out_path", type=Path, metavar="O", help="default: ablation in the results' folder")
     add(
         "--hold_out",
@@ -46,7 +45,7 @@ def ablation_parser() -> argparse.ArgumentParser:
     )
     add("--parts", type=Path, default=PARTS, metavar="F.conf", help="default conf/ablation.conf")
     add("--only", nargs="+", default=[], metavar="NAME", help="of the parts, these and the first")
-    add("--set", action="append", default=[], metavar="KEY=VALUE", help="in every part")
+    add("--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE", help="in all parts")
     add("--conf", type=Path, default=DEFAULT_CONFIG, help="HOCON config (default %(default)s)")
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: %(default)s")
     add("--seed", type=int, default=0, help="random seed (default %(default)s)")
@@ -56,11 +55,10 @@ def ablation_parser() -> argparse.ArgumentParser:
 def ablation(argv: Sequence[str]) -> int:
     """Parse the command line of `--ablation` and run it; returns the exit status."""
     args = ablation_parser().parse_args(argv)
-    ids = [args.scan_id] if args.range is None else [str(k + 1) for k in range(args.range)]
     folder = args.out_path or default_out_path(args.data_path[0]) / "ablation"
     options = ["--conf", args.conf.resolve(), "--device", args.device, "--seed", args.seed]
     try:
-        scans = [Scan(path, scan_id) for path in args.data_path for scan_id in ids]
+        scans = [scan for path in args.data_path for scan in _scans_of(path, args)]
         if args.hold_out:
             scans = [part for scan in scans for part in held_out(scan, args.hold_out, folder)]
         parts = load_parts(args.parts, args.set, args.only)
@@ -73,6 +71,16 @@ def ablation(argv: Sequence[str]) -> int:
         return INTERRUPTED
     print((folder / "ablation.md").read_text(encoding="utf-8"), end="")
     return USER_ERROR if report["failed"] else 0
+
+
+def _scans_of(data_path: Path, args: argparse.Namespace) -> list[Scan]:
+    from utils.captures import list_scans
+
+    scans = [Scan(data_path, name) for name in chosen_scans(args, lambda: list_scans(data_path))]
+    for scan in scans:
+        if not scan.folder.is_dir():
+            raise UserError(f"{scan.folder} is no folder; check --data_path and the scans' names")
+    return scans
 
 
 def held_out(scan: Scan, views: Sequence[str], folder: Path) -> list[Scan]:
