@@ -7,10 +7,9 @@ the cameras in 3D. Exit status 0 even with warnings; 2 where the capture cannot 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
-from utils.stage import Job, run_stage, stage_parser
+from utils.stage import Job, run_stage, stage_parser, start
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,4 +52,4 @@ def check_data(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

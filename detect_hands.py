@@ -10,7 +10,6 @@ cameras. --from takes keypoints of another detector instead (OpenPose's or EasyM
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from utils.stage import Job, StageRecord, run_stage, stage_parser
+from utils.stage import Job, StageRecord, run_stage, stage_parser, start
 from utils.stage.job import default_out_path
 
 if TYPE_CHECKING:
@@ -197,4 +196,4 @@ def write_report(job: Job, capture: Capture, hands: HandKeypoints, facts: dict) 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

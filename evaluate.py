@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from utils.errors import UserError
-from utils.stage import Job, StageRecord, run_stage, stage_parser
+from utils.stage import Job, StageRecord, run_stage, stage_parser, start
 
 if TYPE_CHECKING:
     from models.ham.reconstruction import Reconstruction
@@ -135,4 +135,4 @@ def trained_painters(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

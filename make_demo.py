@@ -29,6 +29,8 @@ import sys
 import time
 from pathlib import Path
 
+from utils.stage import start
+
 HAND_FILE = Path(__file__).resolve().parent / "mano" / "open_hand_right.npz"
 SIDES = {"left": ["left"], "right": ["right"], "both": ["left", "right"]}
 SMALLEST_IMAGE = 16  # pixels
@@ -174,4 +176,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

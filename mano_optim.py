@@ -11,11 +11,10 @@ correcting the cameras.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 
-from utils.stage import Job, StageRecord, run_stage, stage_parser
+from utils.stage import Job, StageRecord, run_stage, stage_parser, start
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,4 +62,4 @@ def mano_optim(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

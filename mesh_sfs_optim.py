@@ -7,11 +7,10 @@ losses.png, metrics.json and config.json.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from utils.stage import Job, StageRecord, run_stage, stage_parser
+from utils.stage import Job, StageRecord, run_stage, stage_parser, start
 
 if TYPE_CHECKING:
     from models.ham.progress import HamProgress
@@ -98,4 +97,4 @@ def refine_mesh(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

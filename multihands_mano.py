@@ -10,7 +10,6 @@ before it, as frames of a film.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from utils.errors import UserError
-from utils.stage import Job, StageRecord, run_stage, stage_parser
+from utils.stage import Job, StageRecord, run_stage, stage_parser, start
 
 if TYPE_CHECKING:
     from models.gcn.prediction import Prediction
@@ -177,4 +176,4 @@ def optimise(job: Job, capture: Capture, found: Prediction) -> list[Path]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

@@ -7,13 +7,12 @@ checkpoints/{mlp,unet}_S.pth, final_S.obj, rerender/nr_%02d.png, neural/%02d.png
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from utils.errors import UserError
-from utils.stage import Job, StageRecord, run_stage, stage_parser
+from utils.stage import Job, StageRecord, run_stage, stage_parser, start
 
 if TYPE_CHECKING:
     from models.ham.reconstruction import Reconstruction
@@ -186,4 +185,4 @@ def results_folder(job: Job) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

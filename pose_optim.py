@@ -9,11 +9,10 @@ overlay_S/%02d.png (thin: detected, bold: the 3D keypoints seen by the camera).
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 
-from utils.stage import Job, StageRecord, run_stage, stage_parser
+from utils.stage import Job, StageRecord, run_stage, stage_parser, start
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,4 +59,4 @@ def pose_optim(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

@@ -6,13 +6,12 @@ albedo), %03d.png and repose.mp4.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from utils.errors import UserError
-from utils.stage import Job, run_stage, stage_parser
+from utils.stage import Job, run_stage, stage_parser, start
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,4 +120,4 @@ def open_renderer(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

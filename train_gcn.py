@@ -9,7 +9,6 @@ The shipped models/weights/gcn_open.pt is the result of `python train_gcn.py`.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -17,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from utils.errors import UserError
+from utils.stage import start
 from utils.stage.config import DEFAULT_CONFIG, Config, load_config
-from utils.stage.job import INTERRUPTED, USER_ERROR
+from utils.stage.process import INTERRUPTED, USER_ERROR
 
 if TYPE_CHECKING:
     from models.gcn.training import Trainer
@@ -46,7 +46,7 @@ def make_parser() -> argparse.ArgumentParser:
         "then take their pose and shape (needs the official MANO files)",
     )
     add("--conf", type=Path, default=DEFAULT_CONFIG, help="HOCON config (default %(default)s)")
-    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override a config key")
+    add("--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE", help="config keys")
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: %(default)s")
     add("--seed", type=int, default=0, help="random seed (default %(default)s)")
     add("--overwrite", action="store_true", help="start afresh")
@@ -57,7 +57,6 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run from the command line; returns the exit status."""
     args = make_parser().parse_args(argv)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see utils.stage.job.run_stage
     try:
         config = load_config(args.conf, args.set)
         train(config, args.out_path, args.device, args.seed, args.overwrite, args.annotations)
@@ -180,4 +179,4 @@ class _Curves:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

@@ -6,13 +6,12 @@ Reads what neural_render.py reads, of every scan named; writes one file of weigh
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from utils.errors import UserError
-from utils.stage import Job, run_stage, stage_parser
+from utils.stage import Job, run_stage, stage_parser, start
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,4 +56,4 @@ def train_renderer(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

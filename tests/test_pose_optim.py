@@ -15,7 +15,7 @@ from tests.scenes.captures import two_hands, write_pose
 from utils.io.files import load_json
 from utils.io.images import load_image
 from utils.keypoints.order import load_keypoints
-from utils.stage.job import INTERRUPTED
+from utils.stage.process import INTERRUPTED
 
 ROOM = ROOT.parent / "shared" / "captures" / "room"
 NO_HAND = json.dumps({"Left": [], "Right": []})

@@ -11,7 +11,8 @@ from models.evaluation.ablation import Scan, load_parts, run_ablation
 from utils.errors import UserError
 from utils.paths import ROOT
 from utils.stage.config import DEFAULT_CONFIG
-from utils.stage.job import INTERRUPTED, USER_ERROR, default_out_path
+from utils.stage.job import default_out_path
+from utils.stage.process import INTERRUPTED, USER_ERROR
 from utils.stage.scans import add_scan_options, chosen_scans
 
 PARTS = ROOT / "conf" / "ablation.conf"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import sys
 import textwrap
@@ -13,10 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from utils.errors import UserError
+from utils.io.files import save_text
 from utils.stage.config import DEFAULT_CONFIG, Config, load_config
+from utils.stage.process import FAULT, INTERRUPTED, OK, USER_ERROR
 from utils.stage.scans import add_scan_options, chosen_scans
-
-USER_ERROR, INTERRUPTED = 2, 130
 
 
 @dataclass(frozen=True)
@@ -119,35 +118,33 @@ def run_stage(
 ) -> int:
     """Parse, run `stage` once a scan, and return the exit status.
 
-    A failed scan does not stop a batch; the failed ones are listed at the end. Status 0: all
-    scans ran; 2: an error that the user can mend; 130: interrupted.
+    A scan that fails, whatever the reason, does not stop a batch; the failed ones are listed at the
+    end. Status 0: all scans ran; 2: errors that the user can mend; 1: at least one that is a fault
+    of the suite, whose traceback is kept in O/runs/S_STAGE.log; 130: interrupted.
     """
     args = parser.parse_args(argv)
-    # Waiting threads must sleep: spinning ones take the cores from whatever else the machine does,
-    # which made stages seven times slower there. Read when torch is imported, hence here.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         jobs = _jobs(args)
     except UserError as error:
         return _report(error, args.debug)
-    failed = []
+    failed = {}
     for job in jobs:
         try:
             seed_everything(job.seed)
             stage(job)
         except UserError as error:
-            status = _report(error, args.debug)
-            failed.append(job.scan_id)
-            if len(jobs) == 1:
-                return status
+            failed[job.scan_id] = _report(error, args.debug)
         except KeyboardInterrupt:
-            where = f"scan {job.scan_id}; run the same command to go on"
-            print(f"\ninterrupted in {where}", file=sys.stderr)
+            print(
+                f"\ninterrupted in scan {job.scan_id}; run the same command to go on",
+                file=sys.stderr,
+            )
             return INTERRUPTED
-    if failed:
+        except Exception as error:
+            failed[job.scan_id] = _report_fault(error, job, stage.__name__)
+    if failed and len(jobs) > 1:
         print(f"failed scans: {', '.join(failed)} ({len(failed)} of {len(jobs)})", file=sys.stderr)
-        return USER_ERROR
-    return 0
+    return FAULT if FAULT in failed.values() else max(failed.values(), default=OK)
 
 
 def _jobs(args: argparse.Namespace) -> list[Job]:
@@ -188,6 +185,25 @@ def _report(error: UserError, debug: bool) -> int:
         traceback.print_exc()
     print(f"error: {error}", file=sys.stderr)
     return USER_ERROR
+
+
+def _report_fault(error: Exception, job: Job, stage: str) -> int:
+    """Say in one line what went wrong in the suite itself, and keep the traceback."""
+    trace = traceback.format_exc()
+    what = f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"
+    log = job.out_path / "runs" / f"{job.scan_id}_{stage}.log"
+    try:
+        save_text(log, trace)
+        where = f"its traceback is in {log}"
+    except UserError:
+        print(trace, file=sys.stderr)
+        where = "its traceback is above"
+    if job.args.debug:
+        print(trace, file=sys.stderr)
+    print(
+        f"error: scan {job.scan_id}: {what[:300]} (a fault of this suite; {where})", file=sys.stderr
+    )
+    return FAULT
 
 
 def seed_everything(seed: int) -> None:

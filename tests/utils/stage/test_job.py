@@ -12,7 +12,8 @@ from utils.errors import UserError
 from utils.io.files import load_json, save_text
 from utils.stage import Job, StageRecord, run_stage, stage_parser
 from utils.stage.config import load_config
-from utils.stage.job import INTERRUPTED, USER_ERROR, default_out_path, resolve_device
+from utils.stage.job import default_out_path, resolve_device
+from utils.stage.process import FAULT, INTERRUPTED, USER_ERROR
 
 SCRIPTS = sorted(path.name for path in ROOT.glob("*.py"))
 
@@ -61,23 +62,42 @@ def test_debug_shows_the_traceback(capsys):
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_other_errors_are_not_hidden():
+def test_faults_of_ours_are_told_apart_and_kept(tmp_path, capsys):
     def stage(job):
-        raise RuntimeError("a fault of ours")
+        raise RuntimeError("what nobody\nforesaw")
 
-    with pytest.raises(RuntimeError):
-        run(stage)
+    assert run(stage, out=tmp_path) == FAULT
+    (line,) = capsys.readouterr().err.splitlines()
+    log = tmp_path / "runs" / "1_stage.log"
+    assert line == (
+        "error: scan 1: RuntimeError: what nobody foresaw "
+        f"(a fault of this suite; its traceback is in {log})"
+    )
+    assert "Traceback" in log.read_text()
 
 
-def test_batch_goes_on_past_a_failed_scan(capsys):
+def test_where_the_log_cannot_be_written_the_traceback_is_shown(tmp_path, capsys):
+    def stage(job):
+        raise RuntimeError("what nobody foresaw")
+
+    (tmp_path / "file").write_text("")
+    assert run(stage, out=tmp_path / "file") == FAULT
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error, status",
+    [(UserError("scan 2 is broken"), USER_ERROR), (MemoryError(), FAULT), (KeyError("x"), FAULT)],
+)
+def test_batch_goes_on_past_a_failed_scan(tmp_path, capsys, error, status):
     done = []
 
     def stage(job):
         if job.scan_id == "2":
-            raise UserError("scan 2 is broken")
+            raise error
         done.append(job.scan_id)
 
-    assert run(stage, "--range", "4") == USER_ERROR
+    assert run(stage, "--range", "4", out=tmp_path) == status
     assert done == ["1", "3", "4"]
     assert capsys.readouterr().err.endswith("failed scans: 2 (1 of 4)\n")
 

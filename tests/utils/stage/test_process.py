@@ -1,0 +1,91 @@
+"""How a script's process ends: by its work, Ctrl-C, SIGTERM, or a reader that goes away."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from tests.conftest import ROOT
+from utils.stage.process import INTERRUPTED
+
+PIPES = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+
+
+def script(body: str) -> list[str]:
+    lines = textwrap.indent(textwrap.dedent(body), "    ")
+    program = f"import sys, time, warnings\nfrom utils.stage import start\ndef main():\n{lines}"
+    return [sys.executable, "-c", program + "\nstart(main)\n"]
+
+
+def run(body: str, **environment: str) -> subprocess.CompletedProcess:
+    env = {**os.environ, **environment}
+    return subprocess.run(script(body), cwd=ROOT, env=env, capture_output=True, text=True)
+
+
+def test_the_status_is_what_main_returns():
+    assert run("return 3").returncode == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_end_it_alike(number):
+    body = script("print('working', flush=True)\ntime.sleep(60)")
+    with subprocess.Popen(
+        body, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"working\n"
+        process.send_signal(number)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == INTERRUPTED
+    assert err.decode().strip() == "interrupted; run the same command to go on"
+
+
+def test_signals_at_the_very_end_change_nothing():
+    """The work is done: what is left is Python's own farewell."""
+    program = script(
+        "import atexit\natexit.register(time.sleep, 1)\nprint('done', flush=True)\nreturn 0"
+    )
+    with subprocess.Popen(
+        program, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"done\n"
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 0 and err == b""
+
+
+def test_a_reader_that_goes_away_does_not_stop_the_work(tmp_path):
+    """`| head -1`: the rest goes nowhere, and what must be written to disk is."""
+    body = f"""
+        for k in range(20000): print("line", k)
+        open({str(tmp_path / "result")!r}, "w").close()
+        return 0
+    """
+    with subprocess.Popen(
+        script(body), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"line 0\n"
+        process.stdout.close()
+        err = process.stderr.read()
+    assert process.returncode == 0 and err == b"" and (tmp_path / "result").exists()
+
+
+def test_an_ascii_terminal_shows_what_it_can():
+    done = run("print('手')\nreturn 0", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stdout) == (0, "\\u624b\n")
+
+
+def test_warnings_of_numpy_reach_nobody():
+    done = run("import numpy as np\nnp.nanmean(np.full(3, np.nan))\nreturn 0")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_notebook_s_backend_is_not_ours():
+    """Jupyter hands MPLBACKEND to every child, where matplotlib cannot draw with it."""
+    body = "from matplotlib import pyplot\npyplot.figure()\nreturn 0"
+    done = run(body, MPLBACKEND="module://matplotlib_inline.backend_inline")
+    assert (done.returncode, done.stderr) == (0, "")

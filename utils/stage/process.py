@@ -1,0 +1,81 @@
+"""The process of a script: prepared once, and left in one way, whatever ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, NoReturn, TextIO
+
+OK, FAULT, USER_ERROR, INTERRUPTED = 0, 1, 2, 130  # exit statuses
+
+
+def start(main: Callable[[], int]) -> NoReturn:
+    """Run a script's `main` and leave with the status that it returns.
+
+    Ctrl-C and SIGTERM, which batch systems send, end it alike: one line, status 130. A reader of
+    its output that goes away (`| head`) does not end it.
+    """
+    prepare()
+    status = INTERRUPTED
+    try:
+        status = main()
+    except KeyboardInterrupt:
+        print("\ninterrupted; run the same command to go on", file=sys.stderr)
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):  # nothing is left that they could spoil
+            signal.signal(number, signal.SIG_IGN)
+    sys.stdout.flush()
+    sys.exit(status)
+
+
+def prepare() -> None:
+    """Set up what a script's process needs before any library is imported."""
+    # Waiting threads must sleep: spinning ones take the cores from whatever else the machine does,
+    # which made stages seven times slower there. Read when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Notebooks hand their own backend to every child, where it cannot draw.
+    os.environ["MPLBACKEND"] = "Agg"
+    # What numpy has to say of nan is dealt with where nan is expected.
+    warnings.filterwarnings("ignore", category=RuntimeWarning)
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.stdout, sys.stderr = Output(sys.stdout), Output(sys.stderr)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+class Output:
+    """A text stream that no closed pipe and no ASCII terminal can turn into an error."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+    def write(self, text: str) -> int:
+        """Write `text`, to nowhere where nobody reads it any more."""
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self._abandon()
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush what was written."""
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
