@@ -37,7 +37,6 @@ def mesh_sfs_optim(job: Job) -> None:
     from models.ham.state import check_hands
     from models.hand.fitted import load_hands
     from utils.captures import open_capture
-    from utils.io.files import newest_change
 
     config = job.config
     capture = open_capture(job, corrected=True)
@@ -48,7 +47,7 @@ def mesh_sfs_optim(job: Job) -> None:
         return
     check_hands(hands)
     folder = job.out_path / config.out_mesh_dire / job.scan_id
-    made_with = {**record.made_with, "inputs": newest_change(inputs)}
+    made_with = {**record.made_with, "config": config.plain(), "inputs": record.contents()}
     progress = HamProgress(folder / ".progress.pt", made_with)
     if job.overwrite:
         progress.forget()

@@ -75,6 +75,8 @@ def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
     seconds = time.perf_counter() - start
     if not np.array_equal(found.points, points, equal_nan=True):
         save_keypoints(points_path, found.points)
+        record.renew(points_path)  # this stage read it; and pose_optim.py need not write it again
+        StageRecord(job.nested(), "pose_optim").renew(points_path)
     outputs = write_prediction(job, capture, found)
     print(*found.summary_lines(), sep="\n")
     print(f"predicted in {seconds:.2f} s; results and overlays: {job.out_path / 'gcn_out'}")

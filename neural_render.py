@@ -72,7 +72,7 @@ def train(job: Job) -> None:
     from models.neural.pretraining import load_pretrained
     from models.neural.results import save_refined_mesh, save_training_pictures, summary
     from models.neural.scan import open_scan
-    from utils.io.files import newest_change, save_json
+    from utils.io.files import save_json
     from utils.stage.progress import FitProgress
 
     config, net_type, folder = job.config, job.args.net_type, results_folder(job)
@@ -83,7 +83,8 @@ def train(job: Job) -> None:
     found, own = scan.found, config.neural_render
     shape = net_shape(net_type, own.preset, own.inputs)
     pretrained = load_pretrained(own.pretrained, net_type, shape)
-    made_with = {**record.made_with, "mesh": mesh_name(found), "inputs": newest_change(scan.inputs)}
+    made_with = {**record.made_with, "config": config.plain(), "mesh": mesh_name(found)}
+    made_with["inputs"] = record.contents()
     progress_path = folder / f".neural_{net_type}.pt"
     if job.overwrite:
         progress_path.unlink(missing_ok=True)

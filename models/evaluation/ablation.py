@@ -21,8 +21,9 @@ import numpy as np
 from tqdm import tqdm
 
 from utils.errors import UserError
-from utils.io.files import load_json, newest_change, save_json, save_text
+from utils.io.files import load_json, save_json, save_text
 from utils.paths import ROOT
+from utils.stage.fingerprint import code_version, file_names, fingerprint
 
 STAGES = ("pose_optim", "mano_optim", "mesh_sfs_optim")
 SHARED = ("keypoints3d", "mano_out", "cameras", "runs")  # results of the first stages
@@ -134,7 +135,8 @@ def run_ablation(
 def _run(scan: Scan, part: Part, own: Path, first: Path, options: Sequence[str]) -> dict[str, Any]:
     """metrics.json of one part on one scan, and the seconds that its stages took."""
     made_with = {"code": code_version(), "set": list(part.overrides), "options": list(options)}
-    made_with["inputs"] = newest_change(p for p in scan.folder.rglob("*") if p.is_file())
+    files = file_names((p for p in scan.folder.rglob("*") if p.is_file()), {"S": scan.folder})
+    made_with["inputs"] = {name: fingerprint(path)["hash"] for name, path in sorted(files.items())}
     stamp = own / "made_with.json"
     if stamp.is_file() and load_json(stamp) == made_with:
         return load_json(own / "metrics.json")
@@ -176,12 +178,6 @@ def _call(script: str, *arguments: object) -> None:
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no message"]
         raise UserError(f"{script} failed: {lines[-1].removeprefix('error: ')}")
-
-
-def code_version() -> str:
-    """A digest of the suite's code: results of other code are not used."""
-    files = sorted([*ROOT.glob("*.py"), *ROOT.glob("models/**/*.py"), *ROOT.glob("utils/**/*.py")])
-    return _digest(b"".join(path.read_bytes() for path in files))
 
 
 def _digest(data: bytes) -> str:

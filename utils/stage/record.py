@@ -2,61 +2,155 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from utils.io.files import load_json, newest_change, save_json
+from utils.errors import UserError
+from utils.io.files import load_json, save_json
+from utils.stage.fingerprint import (
+    Fingerprint,
+    code_version,
+    file_names,
+    fingerprint,
+    same_content,
+)
 from utils.stage.job import Job
+
+FORMAT = 2
 
 
 class StageRecord:
-    """The record of one run, `O/runs/S_STAGE.json`: written last, so that it vouches for the rest.
+    """The record of one run, `O/runs/S_STAGE.json`: what was made of what.
 
-    It holds the config keys that the run read, the device, the seed, `options` (of the command
-    line), times and memory, and the outputs with which a rerun can tell that nothing is left to do.
+    It holds the config keys that the run read, the seed, `options` (of the command line), the
+    fingerprints of all inputs, absent ones too, and of all outputs: contents are compared, not
+    dates. A record that cannot be read vouches for nothing. It is removed before a run replaces the
+    first result and written after the last one.
     """
 
     def __init__(self, job: Job, stage: str, options: Any = None):
         self.path = job.out_path / "runs" / f"{job.scan_id}_{stage}.json"
         self.job, self.stage, self.start = job, stage, time.perf_counter()
         self.made_with = {"seed": job.seed, "options": options}
+        self.inputs: dict[str, Fingerprint] = {}
+        self._before = _load(self.path)
 
     def is_current(self, inputs: Iterable[str | Path]) -> bool:
-        """True when the outputs are complete, newer than `inputs` and made with this config."""
-        if self.job.overwrite or not self.path.exists():
-            return False
-        record = load_json(self.path)
-        if {key: record.get(key) for key in self.made_with} != self.made_with:
-            return False
-        if not self.job.config.agrees(record["config"]):
-            return False
-        outputs = [self.job.out_path / name for name in record["outputs"]]
-        if not all(path.exists() for path in outputs):
-            return False
-        if newest_change(inputs) > self.path.stat().st_mtime:
-            return False
-        print(f"{self.stage}, scan {self.job.scan_id}: up to date (--overwrite runs it again)")
-        return True
+        """True when the outputs are what a run made of just these inputs, with this config.
+
+        Otherwise the record is removed, since results are about to be replaced. Raises UserError
+        where the folder holds results of another capture.
+        """
+        self._refuse_other_captures()
+        self.inputs = self._fingerprints(inputs, "inputs")
+        if not self.job.overwrite and self._vouches():
+            note = "up to date (--overwrite runs it again)"
+            if self._before.get("code") != code_version():
+                note += "; it was made by another version of the code"
+            print(f"{self.stage}, scan {self.job.scan_id}: {note}")
+            return True
+        self.path.unlink(missing_ok=True)
+        return False
 
     def finish(self, outputs: Iterable[Path], **facts: Any) -> None:
         """Write the record of the finished run."""
-        names = [os.path.relpath(path, self.job.out_path) for path in outputs]
         peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         save_json(
             self.path,
             {
+                "format": FORMAT,
+                "stage": self.stage,
+                "scan_id": self.job.scan_id,
+                "data_path": str(self.job.data_path.resolve()),
                 "config": self.job.config.reads(),
                 **self.made_with,
-                "stage": self.stage,
-                "data_path": str(self.job.data_path),
                 "device": self.job.device,
+                "code": code_version(),
                 "seconds": round(time.perf_counter() - self.start, 2),
                 "peak_memory_gb": round(peak_bytes / 1e9, 2),
                 **facts,
-                "outputs": names,
+                "inputs": self.inputs,
+                "outputs": self._fingerprints(outputs, "outputs"),
             },
         )
+
+    def renew(self, path: Path) -> None:
+        """Take a file's present content for what this stage wrote or read: another rewrote it."""
+        ((name, _),) = self._names([path]).items()
+        if name in self.inputs:
+            self.inputs[name] = fingerprint(path)
+        record = _load(self.path)
+        if name in record.get("outputs", ()):
+            record["outputs"][name] = fingerprint(path)
+            save_json(self.path, record)
+
+    def contents(self) -> dict[str, str | None]:
+        """The hash of every input, by name; None where there is no such file."""
+        return {name: each and each["hash"] for name, each in self.inputs.items()}
+
+    def _vouches(self) -> bool:
+        before = self._before
+        if before.get("format") != FORMAT or not isinstance(before.get("config"), dict):
+            return False
+        outputs = before.get("outputs")
+        if not isinstance(outputs, dict) or not isinstance(before.get("inputs"), dict):
+            return False
+        if {key: before.get(key) for key in self.made_with} != self.made_with:
+            return False
+        if not self.job.config.agrees(before["config"]):
+            return False
+        if before["inputs"].keys() != self.inputs.keys():
+            return False
+        if not all(same_content(each, before["inputs"][k]) for k, each in self.inputs.items()):
+            return False
+        return all(
+            each is not None and same_content(fingerprint(self._path(name), each), each)
+            for name, each in outputs.items()
+        )
+
+    def _refuse_other_captures(self) -> None:
+        """Results of another capture of this name must not be taken for this one's."""
+        own = self.job.data_path.resolve()
+        for path in self.path.parent.glob("*.json"):
+            if not path.name.startswith(f"{self.job.scan_id}_"):
+                continue
+            record = self._before if path == self.path else _load(path)
+            other = record.get("data_path")
+            if record.get("scan_id") != self.job.scan_id or not isinstance(other, str):
+                continue
+            if Path(other) == own or not Path(other).is_dir():  # a folder may have moved
+                continue
+            if not self.job.overwrite:
+                raise UserError(
+                    f"{self.job.out_path} holds results of {other}, and this is {own}; give "
+                    "another --out_path, or --overwrite replaces them"
+                )
+            path.unlink()
+
+    def _names(self, paths: Iterable[str | Path]) -> dict[str, Path]:
+        return file_names(paths, {"O": self.job.out_path, "D": self.job.data_path})
+
+    def _path(self, name: str) -> Path:
+        root, _, rest = name.partition("/")
+        folders = {"O": self.job.out_path, "D": self.job.data_path}
+        return folders[root] / rest if root in folders else Path(name)
+
+    def _fingerprints(self, paths: Iterable[str | Path], kind: str) -> dict[str, Fingerprint]:
+        known = self._before.get(kind)
+        known = known if isinstance(known, dict) else {}
+        named = self._names(paths)
+        return {name: fingerprint(path, known.get(name)) for name, path in named.items()}
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """A record, or {} where there is none that can be read."""
+    if not path.is_file():
+        return {}
+    try:
+        record = load_json(path)
+    except (UserError, RecursionError):
+        return {}
+    return record if isinstance(record, dict) else {}

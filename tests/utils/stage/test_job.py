@@ -1,6 +1,5 @@
 """The shared command line: exit statuses, batches, records of runs."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +8,7 @@ import pytest
 
 from tests.conftest import ROOT
 from utils.errors import UserError
-from utils.io.files import load_json, save_text
-from utils.stage import Job, StageRecord, run_stage, stage_parser
+from utils.stage import Job, run_stage, stage_parser
 from utils.stage.config import load_config
 from utils.stage.job import default_out_path, resolve_device
 from utils.stage.process import FAULT, INTERRUPTED, USER_ERROR
@@ -147,72 +145,6 @@ def job_of(tmp_path, overwrite=False, seed=0, **config) -> Job:
     overrides = [f"{key}={value}" for key, value in config.items()]
     settings = load_config(None, overrides)
     return Job(tmp_path, "1", tmp_path / "out", settings, "cpu", seed, overwrite, None)
-
-
-@pytest.fixture
-def finished(tmp_path):
-    """An input and an output of a finished run, both old."""
-    paths = [tmp_path / "in.txt", tmp_path / "out" / "result.txt"]
-    for path in paths:
-        save_text(path, "x")
-        os.utime(path, (1000, 1000))
-    job = job_of(tmp_path)
-    assert job.config.num is None and job.config.pose_optim["min_fit"] == 0.3  # the stage reads two
-    StageRecord(job, "stage").finish(paths[1:], iterations=3)
-    return paths
-
-
-def test_record_vouches_for_a_finished_run(tmp_path, finished, capsys):
-    record = StageRecord(job_of(tmp_path), "stage")
-    assert record.is_current(finished[:1])
-    assert "stage, scan 1: up to date (--overwrite runs it again)" in capsys.readouterr().out
-    saved = load_json(tmp_path / "out" / "runs" / "1_stage.json")
-    assert saved["config"] == {"num": None, "pose_optim.min_fit": 0.3} and saved["outputs"] == [
-        "result.txt"
-    ]
-    assert saved["iterations"] == 3 and saved["device"] == "cpu" and saved["peak_memory_gb"] > 0
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [{"num": 3}, {"pose_optim.min_fit": 0.5}, {"seed": 1}, {"overwrite": True}],
-    ids=["config", "section", "seed", "overwrite"],
-)
-def test_another_config_runs_again(tmp_path, finished, changed):
-    assert not StageRecord(job_of(tmp_path, **changed), "stage").is_current(finished[:1])
-
-
-@pytest.mark.parametrize("key", ["w", "pose_optim.fit_radius"])
-def test_config_that_was_not_read_does_not_matter(tmp_path, finished, key):
-    assert StageRecord(job_of(tmp_path, **{key: 3}), "stage").is_current(finished[:1])
-
-
-def test_a_nested_stage_s_reads_are_its_own(tmp_path):
-    job = job_of(tmp_path)
-    _ = job.config.num
-    nested = job.nested()
-    _ = nested.config.w
-    assert job.config.reads() == {"num": None} and nested.config.reads() == {"w": None}
-
-
-def test_options_count(tmp_path, finished):
-    record = StageRecord(job_of(tmp_path), "stage", options={"optim": True})
-    assert not record.is_current(finished[:1])
-
-
-def test_newer_input_runs_again(tmp_path, finished):
-    save_text(finished[0], "y")
-    os.utime(finished[0], (2**33, 2**33))
-    assert not StageRecord(job_of(tmp_path), "stage").is_current(finished[:1])
-
-
-def test_missing_output_runs_again(tmp_path, finished):
-    finished[1].unlink()
-    assert not StageRecord(job_of(tmp_path), "stage").is_current(finished[:1])
-
-
-def test_no_record_no_vouching(tmp_path, finished):
-    assert not StageRecord(job_of(tmp_path), "other_stage").is_current(finished[:1])
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
