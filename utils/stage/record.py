@@ -52,7 +52,7 @@ class StageRecord:
                 note += "; it was made by another version of the code"
             print(f"{self.stage}, scan {self.job.scan_id}: {note}")
             return True
-        self.path.unlink(missing_ok=True)
+        _remove(self.path)
         return False
 
     def finish(self, outputs: Iterable[Path], **facts: Any) -> None:
@@ -128,7 +128,7 @@ class StageRecord:
                     f"{self.job.out_path} holds results of {other}, and this is {own}; give "
                     "another --out_path, or --overwrite replaces them"
                 )
-            path.unlink()
+            _remove(path)
 
     def _names(self, paths: Iterable[str | Path]) -> dict[str, Path]:
         return file_names(paths, {"O": self.job.out_path, "D": self.job.data_path})
@@ -154,3 +154,15 @@ def _load(path: Path) -> dict[str, Any]:
     except (UserError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise UserError(
+            f"cannot replace {path} ({error.strerror}); make its folder writable or give another "
+            "--out_path"
+        ) from error
