@@ -10,6 +10,7 @@ from typing import Any
 
 from utils.errors import UserError
 from utils.paths import ROOT
+from utils.stage.ranges import check_ranges
 
 DEFAULT_CONFIG = ROOT / "conf" / "demo_sfs.conf"
 
@@ -113,13 +114,12 @@ def load_config(path: str | Path | None = None, overrides: Iterable[str] = ()) -
 
     Keys that `path` leaves out take the shipped values. Dotted names reach into sections
     (`mano_optim.mask_weight=0`). Raises UserError on unknown keys, naming the nearest valid one,
-    on values of the wrong type and on files that do not parse.
+    on values of the wrong type or outside of their range (conf/ranges.txt), and on files that do
+    not parse.
     """
-    schema = _schema()
-    config, source = schema, str(DEFAULT_CONFIG)
+    config = _schema()
     if path is not None and Path(path).resolve() != DEFAULT_CONFIG:
-        source = str(path)
-        config = _merged(schema, _parse_file(Path(path)), source)
+        config = _merged(config, _parse_file(Path(path)), str(path))
     for override in overrides:
         name, sep, _ = override.partition("=")
         if not sep or not name.strip():
@@ -169,13 +169,20 @@ def _plain(data: Any) -> Any:
 
 
 def _merged(base: dict[str, Any], new: dict[str, Any], source: str) -> dict[str, Any]:
+    """`base` with the keys of `new`, all of which are checked."""
+    merged = _merged_section(base, new, source)
+    check_ranges(merged, source)
+    return merged
+
+
+def _merged_section(base: dict[str, Any], new: dict[str, Any], source: str) -> dict[str, Any]:
     merged = dict(base)
     for key, value in new.items():
         _check_key(key, base, source)
         if isinstance(base[key], dict) and isinstance(value, dict):
-            merged[key] = _merged(base[key], value, source)
+            merged[key] = _merged_section(base[key], value, source)
         else:
-            merged[key] = _checked_value(key, value, base[key], source)
+            merged[key] = _converted(key, value, base[key], source)
     return merged
 
 
@@ -189,30 +196,17 @@ def _check_key(key: str, base: dict[str, Any], source: str) -> None:
     raise UserError(f"{source}: unknown key '{key}'{meant}")
 
 
-def _checked_value(key: str, value: Any, default: Any, source: str) -> Any:
-    """`value` in the type of `default`; null is right where the default is null."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if default is None:
-        right = value is None or (is_number and float(value).is_integer())
-    elif isinstance(default, bool):
-        right = isinstance(value, bool)
-    elif isinstance(default, int):
-        right = is_number and float(value).is_integer()
-        value = int(value) if right else value
-    elif isinstance(default, float):
-        right = is_number
-        value = float(value) if right else value
-    elif isinstance(default, list):
-        right = isinstance(value, list)
-        value = _checked_items(key, value, default, source) if right else value
-    else:
-        right = isinstance(value, type(default))
-    if not right:
-        wanted = {dict: "section", type(None): "whole number or null"}.get(
-            type(default), f"{type(default).__name__} like {default!r}"
-        )
-        raise UserError(f"{source}: key '{key}' is {value!r}; expected a {wanted}")
-    return value
+def _converted(key: str, value: Any, default: Any, source: str) -> Any:
+    """`value` as the number type that `default` has; sections and lists of sections checked."""
+    if isinstance(default, dict) and not isinstance(value, dict):
+        raise UserError(f"{source}: key '{key}' is {value!r}; expected a section")
+    if isinstance(default, list) and isinstance(value, list):
+        return _checked_items(key, value, default, source)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    if isinstance(default, float):
+        return float(value)
+    return int(value) if float(value).is_integer() else value
 
 
 def _checked_items(key: str, items: list, defaults: list, source: str) -> list:
@@ -221,12 +215,16 @@ def _checked_items(key: str, items: list, defaults: list, source: str) -> list:
     for item in defaults:
         known.update(item if isinstance(item, dict) else {})
     if not known:
-        return items
+        return [_converted(key, item, defaults[0] if defaults else "", source) for item in items]
     for item in items:
         if not isinstance(item, dict):
             raise UserError(f"{source}: key '{key}' holds {item!r}; expected sections {{...}}")
-        _merged(known, item, f"{source}: {key}")
-    return items
+        for name in item:
+            _check_key(name, known, f"{source}: {key}")
+    return [
+        {name: _converted(name, value, known[name], source) for name, value in item.items()}
+        for item in items
+    ]
 
 
 def _wrap(data: Any) -> Any:

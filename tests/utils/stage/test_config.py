@@ -60,11 +60,31 @@ def test_overrides_reach_into_sections_and_the_last_one_wins():
     [
         ("hand_modle = auto", "unknown key 'hand_modle'; did you mean 'hand_model'?"),
         ("pose_optim { min_fti = 1 }", "unknown key 'min_fti'; did you mean 'min_fit'?"),
-        ("num = many", "key 'num' is 'many'; expected a whole number or null"),
-        ("num = 3.5", "key 'num' is 3.5; expected a whole number or null"),
-        ("num = true", "key 'num' is True; expected a whole number or null"),
-        ("hand_model = 3", "key 'hand_model' is 3; expected a str like 'auto'"),
-        ("pose_optim.min_fit = high", "key 'min_fit' is 'high'; expected a float like 0.3"),
+        ("num = many", "num = 'many': expected a whole number (views)"),
+        ("num = 3.5", "num = 3.5: expected a whole number (views)"),
+        ("num = true", "num = True: expected a whole number (views)"),
+        ("num = 0", "num = 0: expected 1 to 10000 (views)"),
+        ("hand_model = 3", "hand_model = 3: expected a text (hand model)"),
+        ("hand_model = mono", "hand_model = 'mono': expected one of auto, open, mano"),
+        ("pose_optim.min_fit = high", "pose_optim.min_fit = 'high': expected a number (share)"),
+        ("lap_weight = -1", "lap_weight = -1: expected 0 to 1e+06 (weight)"),
+        ("lap_weight = null", "lap_weight = None: expected a number (weight)"),
+        (
+            "mano_optim.scale_sigma = 0",
+            "scale_sigma = 0: expected above 0, at most 1e+06 (relative)",
+        ),
+        ("ham_levels = []", "ham_levels = []: expected 1 to 10 (items, levels)"),
+        ("ham_levels = [{verts = 9}]", "ham_levels[0]: key 'image_scale' is missing"),
+        ("ham_levels = [3]", "key 'ham_levels' holds 3; expected sections"),
+        ("ham_levels = [{vets = 9}]", "ham_levels: unknown key 'vets'; did you mean 'verts'?"),
+        (
+            "ham_levels = [{verts=1e9, image_scale=1, steps=1, lr=0.1, smoothness=1}]",
+            "ham_levels[0].verts = 1000000000: expected 1 to 2e+06 (vertices of a hand)",
+        ),
+        (
+            "ham_levels = [{verts=9, image_scale=50, steps=1, lr=0.1, smoothness=1}]",
+            "ham_levels[0].image_scale = 50: expected 0.01 to 2 (of the photos' resolution)",
+        ),
         ("pose_optim = 3", "key 'pose_optim' is 3; expected a section"),
         ("num = {", "not valid HOCON"),
     ],
@@ -86,6 +106,13 @@ def test_retired_keys_say_what_took_their_place(write, key):
 
 def test_no_retired_key_is_in_use():
     assert not RETIRED_KEYS.keys() & load_config().keys()
+
+
+def test_numbers_in_lists_have_the_type_of_the_shipped_ones():
+    level = "{verts=9e2, image_scale=1, steps=2.0, lr=0.1, smoothness=5}"
+    (level,) = load_config(None, [f"ham_levels=[{level}]"]).ham_levels
+    assert type(level.verts) is int and type(level.steps) is int and type(level.lr) is float
+    assert type(load_config(None, ["gcn.levels=[4e2, 100]"]).gcn.levels[0]) is int
 
 
 @pytest.mark.parametrize("override", ["num", "=3", " = 3"])
