@@ -1,4 +1,4 @@
-"""Fragments from dense maps of face ids, in plain torch: what the backends for CUDA share.
+"""Fragments from dense maps of face ids, in plain torch: what the foreign backends share.
 
 A foreign rasteriser only says which face is seen at each pixel. Barycentrics, depths, boundary
 pairs and their gradients are computed here, with the CPU backend's formulas, on any device.
@@ -6,17 +6,58 @@ pairs and their gradients are computed here, with the CPU backend's formulas, on
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from utils.render.backend import RenderBackend
 from utils.render.fragments import FLAT, STEEP, STEP, Fragments, Pairs
+from utils.render.silhouette import boundary_gradient
 
 # Barycentric distance. A rasteriser that snaps vertices to 1/16 pixel makes faces much thinner than
 # that as wide, so they are seen far more often than they should, with gradients as steep as they
 # are thin: these would outweigh all others.
 OUTSIDE = 0.1
+
+
+class DenseBackend(RenderBackend):
+    """A backend around a foreign rasteriser, of which only `face_ids` is asked."""
+
+    @abstractmethod
+    def face_ids(
+        self, verts_px: Tensor, faces: Tensor, height: int, width: int, near: float
+    ) -> Tensor:
+        """The face seen at every pixel (B, H, W) int, -1 for none.
+
+        verts_px (B, V, 3) without gradients and faces (F, 3) as in `rasterize`; all views are drawn
+        at height x width.
+        """
+
+    def rasterize(
+        self, verts_px: Tensor, faces: Tensor, sizes: Tensor, pixel_width: Tensor, near: float
+    ) -> Fragments:
+        """See `RenderBackend.rasterize`."""
+        height, width = sizes.amax(0).tolist()
+        ids = self.face_ids(verts_px.detach(), faces, height, width, near)
+        return fragments_from_ids(ids, verts_px, faces, sizes, pixel_width)
+
+    def interpolate(
+        self, fragments: Fragments, attributes: Tensor, background: float | None = None
+    ) -> Tensor:
+        """See `RenderBackend.interpolate`."""
+        return interpolate(fragments, attributes, background)
+
+    def surface_pairs(self, fragments: Fragments) -> Pairs:
+        """See `RenderBackend.surface_pairs`."""
+        return surface_pairs(fragments)
+
+    def boundary_gradient(
+        self, fragments: Fragments, pairs: list[Pairs], values: Tensor, grad: Tensor
+    ) -> Tensor:
+        """See `RenderBackend.boundary_gradient`."""
+        return boundary_gradient(fragments, pairs, values, grad)
 
 
 def fragments_from_ids(
@@ -25,7 +66,7 @@ def fragments_from_ids(
     """Fragments of ids (B, H, W) int: the face seen at each pixel, -1 for none.
 
     H, W are the largest of `sizes`; smaller images lie in the upper left corner. The other
-    arguments are those of `Renderer.rasterize_px`.
+    arguments are those of `RenderBackend.rasterize`.
     """
     B, H, W = ids.shape
     limits = sizes.to(ids.device)
@@ -133,7 +174,7 @@ class _Barycentrics(torch.autograd.Function):
 def interpolate(
     fragments: Fragments, attributes: Tensor, background: float | None = None
 ) -> Tensor:
-    """Values (N, C) or (N + R, C) float32; see `Renderer.interpolate`."""
+    """Values (N, C) or (N + R, C) float32; see `RenderBackend.interpolate`."""
     attributes = attributes.float()
     index = corner_index(fragments)
     if attributes.ndim == 2:
@@ -176,12 +217,12 @@ def rim_pairs(slots: Tensor, rim: Tensor) -> Pairs:
 def surface_pairs(fragments: Fragments) -> Pairs:
     """Pairs of covered pixels where one part of the surface occludes another.
 
-    The test is `kernels_fragments.occludes`.
+    The test is `cpu.pairs.occludes`.
     """
     depth, face = fragments.depth.detach(), fragments.face
     rows = fragments.verts_px.detach().reshape(-1, 3)
     index = corner_index(fragments)
-    result: list[list[Tensor]] = [[], [], []]
+    firsts, seconds, axes = [], [], []
     for a, (first, second) in enumerate(neighbours(fragments.slots)):
         both = (first >= 0) & (second >= 0)
         p, q = first[both].long(), second[both].long()
@@ -197,6 +238,7 @@ def surface_pairs(fragments: Fragments) -> Pairs:
         jump = (depth[q] - depth[p]).double()
         low, high = torch.minimum(*slopes) - step, torch.maximum(*slopes) + step
         keep = (jump < low) | (jump > high)
-        for found, value in zip(result, (p[keep], q[keep], torch.full_like(p[keep], a))):
-            found.append(value)
-    return Pairs(*(torch.cat(found) for found in result))
+        firsts.append(p[keep])
+        seconds.append(q[keep])
+        axes.append(torch.full_like(p[keep], a))
+    return Pairs(torch.cat(firsts), torch.cat(seconds), torch.cat(axes))

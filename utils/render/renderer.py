@@ -9,11 +9,27 @@ from torch import Tensor
 
 from utils.cameras import Cameras
 from utils.errors import UserError
+from utils.render.backend import RenderBackend
 from utils.render.fragments import Fragments, Pairs, PixelValues
-from utils.render.samples import Samples, samples_of_drawing
+from utils.render.samples import Samples
 from utils.render.silhouette import BoundaryGradient
 
 BACKENDS = ("auto", "cpu", "nvdiffrast", "pytorch3d")
+
+
+def backend_named(name: str) -> RenderBackend:
+    """The backend 'cpu', 'nvdiffrast' or 'pytorch3d'; its module is imported only when used."""
+    if name == "cpu":
+        from utils.render.cpu.backend import CpuBackend
+
+        return CpuBackend()
+    if name == "nvdiffrast":
+        from utils.render.backend_nvdiffrast import NvdiffrastBackend
+
+        return NvdiffrastBackend()
+    from utils.render.backend_pytorch3d import Pytorch3dBackend
+
+    return Pytorch3dBackend()
 
 
 class Renderer:
@@ -36,7 +52,6 @@ class Renderer:
         self.faces = torch.as_tensor(faces).detach().to(torch.int32).contiguous()
         if self.faces.ndim != 2 or self.faces.shape[1] != 3:
             raise ValueError(f"faces: expected (F, 3), found {tuple(self.faces.shape)}")
-        self.least_vertices = int(self.faces.max()) + 1 if len(self.faces) else 0
         self.backend = backend
         self.near = near
         self._last_vertex = int(self.faces.max()) if len(self.faces) else -1
@@ -50,11 +65,7 @@ class Renderer:
         cameras = cameras.to(verts.device, verts.dtype)
         K = cameras.K.detach()
         focal = (K[:, 0, 0] * K[:, 1, 1] - K[:, 0, 1] * K[:, 1, 0]).abs().sqrt()
-        transform = getattr(self._backend(verts), "transform", None)
-        if transform is None or verts.dtype != torch.float32:
-            verts_px = cameras.px_from_world(verts)
-        else:
-            verts_px = transform(verts, *cameras.px_matrices())
+        verts_px = self._backend(verts.device).px_from_world(cameras, verts)
         return self.rasterize_px(verts_px, cameras.sizes, focal)
 
     def rasterize_px(self, verts_px: Tensor, sizes: Tensor, focal: Tensor) -> Fragments:
@@ -67,7 +78,7 @@ class Renderer:
             raise ValueError(f"verts_px {tuple(verts_px.shape)} for {len(sizes)} image sizes")
         if self._last_vertex >= verts_px.shape[1]:
             raise ValueError(f"faces name vertex {self._last_vertex} of {verts_px.shape[1]}")
-        backend = self._backend(verts_px)
+        backend = self._backend(verts_px.device)
         faces = self.faces = self.faces.to(verts_px.device)
         pixel_width = 1 / focal.detach().to(verts_px.device, torch.float32)
         return backend.rasterize(
@@ -88,7 +99,9 @@ class Renderer:
             raise ValueError(
                 f"attributes: expected ({V}, C) or ({B}, {V}, C), found {tuple(attributes.shape)}"
             )
-        return self._backend(fragments.verts_px).interpolate(fragments, attributes, background)
+        return self._backend(fragments.verts_px.device).interpolate(
+            fragments, attributes, background
+        )
 
     def coverage(self, fragments: Fragments) -> PixelValues:
         """value 1 on covered pixels and 0 on the uncovered pixels beside them.
@@ -146,21 +159,20 @@ class Renderer:
     @torch.no_grad()
     def samples(self, fragments: Fragments, chosen: Tensor, side: int) -> Samples:
         """What is seen at side x side points, evenly spread, of chosen (E,) int64 fragments."""
-        backend = self._backend(fragments.verts_px)
-        own = getattr(backend, "samples", None)
-        if own is None:
-            return samples_of_drawing(backend, fragments, chosen, side, self.near)
-        return own(fragments, chosen, side, self.near)
+        backend = self._backend(fragments.verts_px.device)
+        return backend.samples(fragments, chosen, side, self.near)
 
     def _surface_pairs(self, fragments: Fragments) -> Pairs:
         if fragments.surface_pairs is None:
-            fragments.surface_pairs = self._backend(fragments.verts_px).surface_pairs(fragments)
+            fragments.surface_pairs = self._backend(fragments.verts_px.device).surface_pairs(
+                fragments
+            )
         return fragments.surface_pairs
 
     def _boundary_values(
         self, fragments: Fragments, image: Tensor, surface: bool = True, rim: bool = True
     ) -> PixelValues:
-        backend = self._backend(fragments.verts_px)
+        backend = self._backend(fragments.verts_px.device)
         pairs = [fragments.rim_pairs] if rim else []
         if surface:
             pairs.append(self._surface_pairs(fragments))
@@ -171,23 +183,11 @@ class Renderer:
             fragments.pixel_view, fragments.pixel_y, fragments.pixel_x, value, len(fragments)
         )
 
-    def _backend(self, verts_px: Tensor):
-        """The module that does the work; imported only when used."""
+    def _backend(self, device: torch.device) -> RenderBackend:
+        """What draws vertices on `device`; raises UserError where it cannot."""
         name = self.backend
         if name == "auto":
-            name = "nvdiffrast" if verts_px.is_cuda else "cpu"
-        if name == "cpu":
-            if verts_px.device.type != "cpu":
-                raise UserError(f"backend = cpu cannot draw vertices on {verts_px.device}")
-            from utils.render.cpu import backend as backend_cpu
-
-            return backend_cpu
-        if name == "nvdiffrast":
-            from utils.render import backend_nvdiffrast
-
-            backend_nvdiffrast.check_available(verts_px.device)
-            return backend_nvdiffrast
-        from utils.render import backend_pytorch3d
-
-        backend_pytorch3d.check_available()
-        return backend_pytorch3d
+            name = "nvdiffrast" if device.type == "cuda" else "cpu"
+        backend = backend_named(name)
+        backend.check_available(device)
+        return backend

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -79,15 +79,22 @@ def interpolate_at(corners: Tensor, bary: Tensor, attributes: Tensor) -> Tensor:
 
 
 def samples_of_drawing(
-    backend: Any, fragments: Fragments, chosen: Tensor, side: int, near: float
+    rasterize: Callable[[Tensor, Tensor, Tensor, Tensor, float], Fragments],
+    fragments: Fragments,
+    chosen: Tensor,
+    side: int,
+    near: float,
 ) -> Samples:
-    """Samples of chosen (E,) fragments from an image `side` times as fine: for any backend."""
+    """Samples of chosen (E,) fragments from an image `side` times as fine.
+
+    For any backend, given its `rasterize`; see `RenderBackend.samples`.
+    """
     verts = fragments.verts_px.detach()
     fine_px = torch.cat(
         [side * verts[..., :2] + (side - 1) / 2 * verts[..., 2:], verts[..., 2:]], 2
     )
     width = fragments.pixel_width / side
-    fine = backend.rasterize(fine_px, fragments.faces, fragments.sizes * side, width, near)
+    fine = rasterize(fine_px, fragments.faces, fragments.sizes * side, width, near)
     number = numbered(fragments, chosen)
     pixel = number[fine.view.long(), fine.y.long() // side, fine.x.long() // side].long()
     kept = torch.nonzero(pixel >= 0)[:, 0]

@@ -6,7 +6,7 @@ import torch
 from tests.scenes.cuda import needs_cuda
 from utils.render import Fragments, Renderer, dense
 from utils.render.benchmark import HAND, load_hand, surround
-from utils.render.cpu import backend as backend_cpu
+from utils.render.cpu.backend import CpuBackend
 from utils.render.silhouette import boundary_gradient
 
 pytestmark = needs_cuda
@@ -137,7 +137,7 @@ def test_vertices_that_are_nan_cover_nothing_and_stop_nothing():
 def test_shared_formulas_on_cuda_equal_those_on_the_cpu():
     """From the same ids: fragments, pairs and gradients, up to the order of float32 sums."""
     verts_px, faces, sizes, focal = hand_scene(3100, (120, 90))
-    ids = id_maps(backend_cpu.rasterize(verts_px, faces, sizes, torch.full((3,), 1 / focal), 1e-6))
+    ids = id_maps(CpuBackend().rasterize(verts_px, faces, sizes, torch.full((3,), 1 / focal), 1e-6))
     results = []
     for device in ("cpu", "cuda"):
         leaf = verts_px.to(device, copy=True).requires_grad_()

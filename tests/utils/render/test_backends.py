@@ -9,7 +9,7 @@ from utils.errors import UserError
 from utils.render import Fragments, Pairs, Renderer, dense
 from utils.render.backend_pytorch3d import ndc_from_px
 from utils.render.benchmark import HAND, load_hand, surround
-from utils.render.cpu import backend as backend_cpu
+from utils.render.cpu.backend import CpuBackend
 
 
 def hand_scene(views: int = 3) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -39,14 +39,14 @@ def test_dense_fragments_equal_the_cpu_backend():
     """From the CPU backend's own ids: the same fragments, pairs, values and gradients."""
     verts_px, faces, sizes, focal = hand_scene()
     own, other = verts_px.clone().requires_grad_(), verts_px.clone().requires_grad_()
-    fragments = backend_cpu.rasterize(own, faces, sizes, 1 / focal, 1e-6)
+    fragments = CpuBackend().rasterize(own, faces, sizes, 1 / focal, 1e-6)
     again = dense.fragments_from_ids(id_maps(fragments), other, faces, sizes, 1 / focal)
     for name in ("view", "y", "x", "face", "front", "offsets", "pixel_view"):
         assert torch.equal(getattr(fragments, name), getattr(again, name)), name
     torch.testing.assert_close(fragments.bary, again.bary, rtol=0, atol=1e-5)
     torch.testing.assert_close(fragments.depth, again.depth, rtol=1e-5, atol=0)
     assert as_set(fragments.rim_pairs, fragments) == as_set(again.rim_pairs, again)
-    found = [as_set(b.surface_pairs(f), f) for b, f in ((backend_cpu, fragments), (dense, again))]
+    found = [as_set(b.surface_pairs(f), f) for b, f in ((CpuBackend(), fragments), (dense, again))]
     assert len(found[0]) > 100
     assert len(found[0] ^ found[1]) <= 0.01 * len(found[0])  # rounding at the threshold
 
@@ -54,7 +54,7 @@ def test_dense_fragments_equal_the_cpu_backend():
     weights = torch.rand(len(fragments), 5)
     renderer = Renderer(faces, backend="cpu")
     grads = []
-    for backend, f, leaf in ((backend_cpu, fragments, own), (dense, again, other)):
+    for backend, f, leaf in ((CpuBackend(), fragments, own), (dense, again, other)):
         values = backend.interpolate(f, attributes)
         rows = backend.interpolate(f, attributes, background=0.5)
         assert torch.equal(rows[: len(f)], values)

@@ -12,7 +12,8 @@ import torch
 
 from utils.errors import UserError
 from utils.render import backend_nvdiffrast
-from utils.render.cpu import backend as backend_cpu
+from utils.render.backend_nvdiffrast import NvdiffrastBackend
+from utils.render.cpu.backend import CpuBackend
 
 QUAD = torch.tensor([[0, 1, 2], [0, 2, 3]], dtype=torch.int32)
 
@@ -64,8 +65,8 @@ def test_every_pixel_is_the_cpu_backends(fake, size):
     front, faces = boxes([2.0, 1.0, 1.5, 3.0])
     deep, _ = boxes([20.0, 30.0, 10.0, 15.0])
     verts_px, sizes = torch.stack([front, deep, -front]), torch.tensor([size] * 3)
-    ids = backend_nvdiffrast.face_ids(verts_px, faces, *size, near=1e-6)
-    own = backend_cpu.rasterize(verts_px, faces, sizes, torch.ones(3), 1e-6)
+    ids = NvdiffrastBackend().face_ids(verts_px, faces, *size, near=1e-6)
+    own = CpuBackend().rasterize(verts_px, faces, sizes, torch.ones(3), 1e-6)
     expected = torch.full((3, *size), -1)
     expected[own.view, own.y, own.x] = own.face.long()
     # A diagonal's pixels may be either half's.
@@ -78,8 +79,8 @@ def test_smaller_images_lie_in_the_upper_left_corner(fake, monkeypatch):
     front, faces = boxes([2.0, 1.0, 1.5, 3.0])
     sizes = torch.tensor([[11, 17], [6, 4]])
     verts_px = torch.stack([front, front])
-    own = backend_cpu.rasterize(verts_px, faces, sizes, torch.ones(2), 1e-6)
-    other = backend_nvdiffrast.rasterize(verts_px, faces, sizes, torch.ones(2), 1e-6)
+    own = CpuBackend().rasterize(verts_px, faces, sizes, torch.ones(2), 1e-6)
+    other = NvdiffrastBackend().rasterize(verts_px, faces, sizes, torch.ones(2), 1e-6)
     assert torch.equal(own.offsets, other.offsets)
     for name in ("view", "y", "x", "pixel_view", "pixel_y", "pixel_x"):
         assert torch.equal(getattr(own, name), getattr(other, name)), name
@@ -87,7 +88,7 @@ def test_smaller_images_lie_in_the_upper_left_corner(fake, monkeypatch):
 
 
 def test_a_mesh_without_faces(fake):
-    ids = backend_nvdiffrast.face_ids(torch.ones(2, 3, 3), QUAD[:0], 4, 5, 1e-6)
+    ids = NvdiffrastBackend().face_ids(torch.ones(2, 3, 3), QUAD[:0], 4, 5, 1e-6)
     assert ids.shape == (2, 4, 5) and (ids == -1).all()
 
 

@@ -5,7 +5,7 @@ import torch
 
 from utils.render import Renderer
 from utils.render.benchmark import HAND, load_hand, surround
-from utils.render.cpu import backend as backend_cpu
+from utils.render.cpu.backend import CpuBackend
 from utils.render.samples import samples_of_drawing
 
 NEAR = 1e-6
@@ -33,7 +33,7 @@ def test_the_kernel_equals_a_finer_drawing(drawn, side):
     renderer, fragments, chosen = drawn
     assert len(chosen) > 100
     own = renderer.samples(fragments, chosen, side)
-    fine = samples_of_drawing(backend_cpu, fragments, chosen, side, NEAR)
+    fine = samples_of_drawing(CpuBackend().rasterize, fragments, chosen, side, NEAR)
     depths = [mean_depths(s, len(chosen)) for s in (own, fine)]
     counts = [torch.bincount(s.pixel, minlength=len(chosen)) for s in (own, fine)]
     # The rasteriser snaps corners to a grid; a point on an edge may fall to either side.
@@ -60,7 +60,7 @@ def test_behind_the_near_plane_nothing_is_seen():
     fragments = renderer.rasterize_px(verts_px, torch.tensor([[12, 12]]), torch.tensor([50.0]))
     every = torch.arange(len(fragments))
     own = renderer.samples(fragments, every, 2)
-    fine = samples_of_drawing(backend_cpu, fragments, every, 2, NEAR)
+    fine = samples_of_drawing(CpuBackend().rasterize, fragments, every, 2, NEAR)
     assert len(own.pixel) == len(fine.pixel) > 0
     assert torch.equal(own.corners, fine.corners)
 

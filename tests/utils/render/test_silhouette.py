@@ -7,7 +7,7 @@ from tests.scenes.cuda import EVERY_DEVICE
 from utils.cameras import Cameras
 from utils.render import Renderer, silhouette
 from utils.render.benchmark import HAND, load_hand, surround
-from utils.render.cpu import backend as backend_cpu
+from utils.render.cpu.backend import CpuBackend
 
 SUPERSAMPLING = 8
 MODES = 30
@@ -206,10 +206,10 @@ def test_the_cpu_kernel_equals_the_formula():
     cameras = surround(verts, 2, (120, 160)).to(dtype=torch.float32)
     renderer = Renderer(torch.from_numpy(faces), backend="cpu")
     fragments = renderer.rasterize(cameras, torch.from_numpy(verts).float())
-    pairs = [fragments.rim_pairs, backend_cpu.surface_pairs(fragments)]
+    pairs = [fragments.rim_pairs, CpuBackend().surface_pairs(fragments)]
     assert all(len(group.p) > 50 for group in pairs)
     values, grad = torch.rand(2, len(fragments.pixel_x), 3)
-    got = backend_cpu.boundary_gradient(fragments, pairs, values, grad)
+    got = CpuBackend().boundary_gradient(fragments, pairs, values, grad)
     exact = silhouette.boundary_gradient(fragments, pairs, values, grad)
     # float32 sums of some tens of terms
     assert (got - exact).abs().max() < 1e-5 * exact.abs().max()

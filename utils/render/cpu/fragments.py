@@ -3,7 +3,7 @@
 With M = [P0 P1 P2] the homogeneous pixels of a face's vertices as columns and p = (x, y, 1) a
 pixel, the perspective-correct barycentrics b and the depth z solve M b = z p with sum(b) = 1.
 
-A view's map starts at its entry of `starts` in flat arrays (`kernels_fill.place`). Its margins are
+A view's map starts at its entry of `starts` in flat arrays (`fill.place`). Its margins are
 never drawn on.
 """
 

@@ -155,5 +155,5 @@ def transform(points: Tensor, matrices: Tensor, offsets: Tensor) -> Tensor:
 def interpolate(
     fragments: Fragments, attributes: Tensor, background: float | None = None
 ) -> Tensor:
-    """Values (N, C) or (N + R, C) float32; see `Renderer.interpolate`."""
+    """Values (N, C) or (N + R, C) float32; see `RenderBackend.interpolate`."""
     return Interpolate.apply(attributes.float(), fragments.verts_px, fragments, background)

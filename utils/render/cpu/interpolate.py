@@ -1,6 +1,6 @@
 """Numba kernels that interpolate on fragments and scatter gradients straight to the vertices.
 
-From M b = z p (`kernels_fragments`) follow
+From M b = z p (`cpu.fragments`) follow
 
     db = M^-1 (dz p - dM b),    dz = z 1^T M^-1 dM b,
 
