@@ -1,4 +1,4 @@
-"""Rotations as the solvers need them: the exponential map and its derivative."""
+"""Rotations as the solvers need them: the exponential map, its derivative and its inverse."""
 
 from __future__ import annotations
 
@@ -8,21 +8,6 @@ from torch import Tensor
 SMALL_ANGLE_SQUARED = 1e-6  # below, series are exact to float64's precision
 
 
-def rotation_and_jacobian(r: Tensor) -> tuple[Tensor, Tensor]:
-    """R = exp([r]x) (N, 3, 3) of r (N, 3) and the left Jacobian (N, 3, 3).
-
-    exp([r + dr]x) = exp([left dr]x) exp([r]x) to first order (Sola et al. 2018, eq. 145).
-    """
-    angle = r.norm(dim=1).clamp(min=1e-12)[:, None, None]
-    K = skew(r)
-    eye = torch.eye(3).to(r)
-    half = (angle / 2).sin() / (angle / 2)
-    a = angle.sin() / angle
-    b = half * half / 2  # (1 - cos) / angle^2 without cancellation
-    c = torch.where(angle > 1e-3, (angle - angle.sin()) / angle**3, torch.full_like(angle, 1 / 6))
-    return eye + a * K + b * K @ K, eye + b * K + c * K @ K
-
-
 def skew(r: Tensor) -> Tensor:
     """[r]x (..., 3, 3) of r (..., 3): skew(r) @ v = r x v."""
     x, y, z = r.unbind(-1)
@@ -30,12 +15,41 @@ def skew(r: Tensor) -> Tensor:
     return torch.stack([o, -z, y, z, o, -x, -y, x, o], -1).reshape(*r.shape, 3)
 
 
-def random_rotations(count: int, random: torch.Generator) -> Tensor:
-    """Uniform rotations as axis-angle (count, 3), radians, angles up to pi."""
-    q = torch.randn(count, 4, generator=random)
-    q = q / q.norm(dim=1, keepdim=True) * q[:, :1].sign()
-    half = q[:, 1:].norm(dim=1, keepdim=True)
-    return 2 * torch.atan2(half, q[:, :1]) * q[:, 1:] / half.clamp(min=1e-12)
+def rotation_matrices(rotvecs: Tensor) -> Tensor:
+    """Rodrigues' formula: axis-angle (..., 3) radians -> rotation matrices (..., 3, 3).
+
+    Smooth at zero, where the derivative is exact too.
+    """
+    K, sine, versine, _ = _rodrigues_terms(rotvecs)
+    return _identity(rotvecs) + sine * K + versine * (K @ K)
+
+
+def rotation_and_jacobian(rotvecs: Tensor) -> tuple[Tensor, Tensor]:
+    """R = exp([r]x) (..., 3, 3) of rotvecs r (..., 3) and the left Jacobian (..., 3, 3).
+
+    exp([r + dr]x) = exp([left dr]x) exp([r]x) to first order (Sola et al. 2018, eq. 145).
+    """
+    K, sine, versine, rest = _rodrigues_terms(rotvecs)
+    identity, square = _identity(rotvecs), K @ K
+    return identity + sine * K + versine * square, identity + versine * K + rest * square
+
+
+def _rodrigues_terms(rotvecs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """[r]x (..., 3, 3); sin a / a, (1 - cos a) / a^2 and (a - sin a) / a^3 (..., 1, 1), a = |r|."""
+    squared = (rotvecs * rotvecs).sum(-1)[..., None, None]
+    small = squared < SMALL_ANGLE_SQUARED
+    safe = torch.where(small, torch.ones_like(squared), squared)
+    angle = safe.sqrt()
+    half = torch.sin(angle / 2)
+    sine = torch.where(small, 1 - squared / 6, torch.sin(angle) / angle)
+    # 2 sin^2(a/2) = 1 - cos(a) without cancellation at small angles.
+    versine = torch.where(small, 0.5 - squared / 24, 2 * half * half / safe)
+    rest = torch.where(small, 1 / 6 - squared / 120, (1 - sine) / safe)
+    return skew(rotvecs), sine, versine, rest
+
+
+def _identity(like: Tensor) -> Tensor:
+    return torch.eye(3, dtype=like.dtype, device=like.device)
 
 
 def rotation_vectors(rotation: Tensor) -> Tensor:
@@ -47,26 +61,9 @@ def rotation_vectors(rotation: Tensor) -> Tensor:
     return axis * torch.atan2(sine, cosine) / sine.clamp(min=1e-9)
 
 
-def rotation_matrices(rotvecs: Tensor) -> Tensor:
-    """Rodrigues' formula: axis-angle (..., 3) radians -> rotation matrices (..., 3, 3).
-
-    Smooth at zero, where the derivative is exact too.
-    """
-    squared = (rotvecs * rotvecs).sum(-1)
-    small = squared < SMALL_ANGLE_SQUARED
-    safe = torch.where(small, torch.ones_like(squared), squared)
-    angle = safe.sqrt()
-    half = torch.sin(angle / 2)
-    sine = torch.where(small, 1 - squared / 6, torch.sin(angle) / angle)
-    # 2 sin^2(a/2) = 1 - cos(a) without cancellation at small angles.
-    versine = torch.where(small, 0.5 - squared / 24, 2 * half * half / safe)
-    skew = skew_matrices(rotvecs)
-    identity = torch.eye(3, dtype=rotvecs.dtype, device=rotvecs.device)
-    return identity + sine[..., None, None] * skew + versine[..., None, None] * (skew @ skew)
-
-
-def skew_matrices(vectors: Tensor) -> Tensor:
-    """(..., 3) -> (..., 3, 3) with skew(a) b = a x b."""
-    x, y, z = vectors.unbind(-1)
-    zero = torch.zeros_like(x)
-    return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))
+def random_rotations(count: int, random: torch.Generator) -> Tensor:
+    """Uniform rotations as axis-angle (count, 3), radians, angles up to pi."""
+    q = torch.randn(count, 4, generator=random)
+    q = q / q.norm(dim=1, keepdim=True) * q[:, :1].sign()
+    half = q[:, 1:].norm(dim=1, keepdim=True)
+    return 2 * torch.atan2(half, q[:, :1]) * q[:, 1:] / half.clamp(min=1e-12)
