@@ -1,16 +1,16 @@
 """Skeleton of the open hand: MANO's 16 joints as blends of MakeHuman's joint cubes, and frames.
 
 The wrist frame of the right hand: fingers along -x, palm faces -y, thumb on the +z side; metres.
-MANO's finger order is index, middle, pinky, ring, thumb: joint 1 + 3 f + k is joint k (root to
-tip) of finger f, joint 0 the wrist.
+Fingers are numbered in MANO's order: joint 1 + 3 f + k is joint k (root to tip) of finger f, joint
+0 the wrist.
 """
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-N_JOINTS = 16
-INDEX, MIDDLE, PINKY, RING, THUMB = range(5)
-PARENTS = np.array([-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14])
+from utils.keypoints.order import FINGER_NAMES, JOINT_PARENTS, MANO_FINGERS, N_JOINTS
+
+THUMB, INDEX, MIDDLE, RING, PINKY = (MANO_FINGERS.index(finger) for finger in FINGER_NAMES)
 # MANO finger -> MakeHuman finger number (1 = thumb ... 5 = little finger).
 MAKEHUMAN_FINGER = (2, 3, 5, 4, 1)
 CARPALS = ("r-hand", "r-hand-2", "r-hand-3")
@@ -139,7 +139,7 @@ def joint_matrices(joints: np.ndarray, rotations: np.ndarray) -> np.ndarray:
     world = np.zeros((N_JOINTS, 3, 4))
     world[0, :, :3] = np.eye(3)
     for joint in range(1, N_JOINTS):
-        parent = world[PARENTS[joint]]
+        parent = world[JOINT_PARENTS[joint]]
         world[joint, :, :3] = parent[:, :3] @ rotations[joint - 1]
         position = parent[:, :3] @ joints[joint] + parent[:, 3]
         world[joint, :, 3] = position - world[joint, :, :3] @ joints[joint]

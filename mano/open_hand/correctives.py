@@ -11,7 +11,9 @@ the linear functions of R - I that the MANO layer offers, one joint at a time.
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from mano.open_hand.anatomy import N_JOINTS, PARENTS, flexion_axes
+from mano.open_hand.anatomy import flexion_axes
+from utils.keypoints.order import JOINT_PARENTS, N_JOINTS
+from utils.synthetic.fields import smoothstep
 
 # A fold must reach about 1.2 times the skin's distance from the joint to keep clear of the
 # bend's middle plane at 90 degrees (for a smooth step); the rest is for 110 degrees.
@@ -48,11 +50,11 @@ def pose_correctives(
         offset = verts - joints[joint]
         depth = offset @ np.cross(axes[joint], directions[joint])  # towards the palm
         fraction = 1 - _ramp(np.linalg.norm(offset, axis=1), *REACH)
-        if PARENTS[joint] == 0:
+        if JOINT_PARENTS[joint] == 0:
             wanted = share
             fraction *= KNUCKLE_FRACTION * _ramp(-depth, *KNUCKLE_ONSET)
         else:
-            finger = share + weights[:, PARENTS[joint]]
+            finger = share + weights[:, JOINT_PARENTS[joint]]
             wanted = _fold_share(share, offset, depth, directions[joint], finger)
         rotvecs = _training_rotations(axes[joint], directions[joint])
         targets = np.stack([_rest_offsets(offset, share, wanted, r) for r in rotvecs])
@@ -65,7 +67,7 @@ def _moved_by(joint: int) -> list[int]:
     """The joint and all beyond it."""
     moved = [joint]
     for other in range(joint + 1, N_JOINTS):
-        if PARENTS[other] in moved:
+        if JOINT_PARENTS[other] in moved:
             moved.append(other)
     return moved
 
@@ -82,8 +84,7 @@ def _fold_share(
     `finger` (V,) is the weight of the two phalanges that fold; other skin keeps its share.
     """
     length = np.maximum(FOLD_LENGTH * depth, SHORTEST_FOLD)
-    step = _ramp(offset @ along, -length, length)
-    step = step * step * (3 - 2 * step)
+    step = smoothstep(-length, length, offset @ along)
     radius = np.linalg.norm(offset - np.outer(offset @ along, along), axis=1)
     folds = _ramp(depth, *FOLD_ONSET) * (1 - _ramp(radius, *FOLD_REACH))
     return share + folds * _ramp(finger, *FOLD_WEIGHT) * (step - share)

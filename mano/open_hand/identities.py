@@ -7,8 +7,6 @@ from scipy.optimize import nnls
 
 from mano.open_hand.anatomy import (
     CUBES,
-    N_JOINTS,
-    PARENTS,
     align_palm,
     finger_joints,
     joint_rule,
@@ -16,6 +14,7 @@ from mano.open_hand.anatomy import (
     wrist_frame,
 )
 from mano.open_hand.makehuman import MakeHuman, Phenotype
+from utils.keypoints.order import JOINT_PARENTS, N_JOINTS
 
 N_COMPONENTS = 10
 # Wrist to middle fingertip, metres: mean, standard deviation, least and greatest over adults.
@@ -165,7 +164,7 @@ def joint_regressor(verts: np.ndarray, joints: np.ndarray, weights: np.ndarray) 
         distance = np.linalg.norm(mean - centre[joint], axis=1)
         near = weights[:, joint] > 0.05
         if joint:
-            near |= (weights[:, PARENTS[joint]] > 0.05) & (distance < REGRESSOR_REACH)
+            near |= (weights[:, JOINT_PARENTS[joint]] > 0.05) & (distance < REGRESSOR_REACH)
         chosen = np.flatnonzero(near)
         chosen = chosen[np.argsort(distance[chosen])[:REGRESSOR_CANDIDATES]]
         offsets = (verts[:, chosen] - joints[:, joint, None]).transpose(0, 2, 1)

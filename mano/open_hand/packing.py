@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from mano.open_hand.anatomy import (
     INDEX,
     MIDDLE,
-    N_JOINTS,
-    PARENTS,
     PINKY,
     RING,
     THUMB,
@@ -16,7 +15,8 @@ from mano.open_hand.anatomy import (
     finger_joints,
     thumb_axes,
 )
-from mano.open_hand.surface import vertex_normals
+from utils.geometry.mesh import vertex_normals
+from utils.keypoints.order import JOINT_PARENTS, N_JOINTS
 
 TIP_ORDER = (THUMB, INDEX, MIDDLE, RING, PINKY)  # MediaPipe's
 PAD_BEFORE_END = (0.0035, 0.009)  # metres from the finger's end to its pad
@@ -56,7 +56,7 @@ def tip_vertices(
         for name, direction in (("pad", palmar), ("nail", -palmar)):
             score = np.where(near, offset @ direction - off_centre, -np.inf)
             found[name].append(own[score.argmax()])
-    normals = vertex_normals(verts, faces)
+    normals = vertex_normals(torch.from_numpy(verts), torch.from_numpy(faces)).numpy()
     assert (np.einsum("vc,vc->v", normals[found["pad"]], normals[found["nail"]]) < 0).all()
     return {name: np.array(ids, np.int64) for name, ids in found.items()}
 
@@ -83,9 +83,8 @@ def mirror(model: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def kintree_table() -> np.ndarray:
     """(2, 16) uint32: parent and own id of each joint."""
-    return np.stack([np.where(PARENTS < 0, NO_PARENT, PARENTS), np.arange(N_JOINTS)]).astype(
-        np.uint32
-    )
+    parents = [NO_PARENT if parent < 0 else parent for parent in JOINT_PARENTS]
+    return np.array([parents, range(N_JOINTS)], np.uint32)
 
 
 def save_npz(path: Path, model: dict[str, np.ndarray]) -> None:

@@ -4,9 +4,11 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
-from mano.open_hand.anatomy import MAKEHUMAN_FINGER, N_JOINTS, THUMB, finger_joints
+from mano.open_hand.anatomy import MAKEHUMAN_FINGER, THUMB, finger_joints
 from mano.open_hand.makehuman import MakeHuman
-from mano.open_hand.surface import cotangent_laplacian
+from utils.geometry.mesh import cotangent_laplacian
+from utils.keypoints.order import N_JOINTS
+from utils.synthetic.fields import smoothstep
 
 MAX_INFLUENCES = 4
 SMALLEST_WEIGHT = 5e-3
@@ -30,8 +32,7 @@ def hand_weights(
     MakeHuman's weights how that splits between phalanges; the thumb is bone heat throughout.
     """
     native, heat = _native_weights(body, ids), _bone_heat(verts, faces, joints, ends)
-    x = np.clip((RIM_FADE[1] - verts[:, 0]) / (RIM_FADE[1] - RIM_FADE[0]), 0, 1)
-    fade = x * x * (3 - 2 * x)
+    fade = smoothstep(RIM_FADE[1], RIM_FADE[0], verts[:, 0])
     weights = np.zeros_like(native)
     for finger in range(5):
         own = finger_joints(finger)
@@ -83,7 +84,7 @@ def _bone_heat(
             segments[0].append((joints[0], knuckle))
     segments[0].append((joints[0], joints[0] + FOREARM))
     distance = np.stack(
-        [np.min([_segment_distance(verts, *s) for s in bones], axis=0) for bones in segments],
+        [np.min([_segment_distance(verts, a, b) for a, b in bones], axis=0) for bones in segments],
         axis=1,
     )
     laplacian, area = cotangent_laplacian(verts, faces)

@@ -1,4 +1,4 @@
-"""The hand's surface: cut out of the body, split into triangles, and its cotangent Laplacian."""
+"""The hand's surface: cut out of the body and split into triangles."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -10,7 +10,6 @@ from mano.open_hand.makehuman import MakeHuman, Phenotype
 CUT_ABOVE_WRIST = 0.011  # metres on the forearm's side of MakeHuman's wrist joint
 REACH = 0.26  # metres from the wrist that no part of a hand exceeds
 RIM_EDGES = 20
-COTANGENT_RANGE = (0.02, 20.0)  # keeps the Laplacian's weights positive and finite
 
 
 def cut_hand(body: MakeHuman) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -78,31 +77,3 @@ def _smallest_angle(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
     cosine = (ahead * back).sum(2)
     cosine /= np.linalg.norm(ahead, axis=2) * np.linalg.norm(back, axis=2)
     return np.arccos(np.clip(cosine.max(1), -1, 1))
-
-
-def cotangent_laplacian(verts: np.ndarray, faces: np.ndarray) -> tuple[sp.csr_matrix, np.ndarray]:
-    """(V, V) positive semi-definite stiffness and (V,) vertex areas (a third of the faces')."""
-    size, rows, cols, values = len(verts), [], [], []
-    for k in range(3):
-        i, j, o = faces[:, k], faces[:, (k + 1) % 3], faces[:, (k + 2) % 3]
-        u, v = verts[i] - verts[o], verts[j] - verts[o]
-        cotangent = (u * v).sum(1) / np.linalg.norm(np.cross(u, v), axis=1)
-        rows += [i, j]
-        cols += [j, i]
-        values += [np.clip(cotangent, *COTANGENT_RANGE) / 2] * 2
-    entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(cols)))
-    adjacency = sp.coo_matrix(entries, (size, size)).tocsr()
-    laplacian = sp.diags(np.asarray(adjacency.sum(1)).ravel()) - adjacency
-    p = verts[faces]
-    area = np.linalg.norm(np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0]), axis=1) / 2
-    return laplacian.tocsr(), np.bincount(faces.ravel(), np.repeat(area / 3, 3), minlength=size)
-
-
-def vertex_normals(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(V, 3) area-weighted unit normals."""
-    p = verts[faces]
-    normals = np.zeros_like(verts)
-    face_normals = np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0])
-    for k in range(3):
-        np.add.at(normals, faces[:, k], face_normals)
-    return normals / np.linalg.norm(normals, axis=1, keepdims=True)

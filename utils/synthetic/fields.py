@@ -1,4 +1,4 @@
-"""Scalar fields and colour curves that skin is painted with."""
+"""Scalar fields and colour curves that hands are made of."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def bump(x: np.ndarray, width: float) -> np.ndarray:
     return np.exp(-0.5 * (x / width) ** 2)
 
 
-def smoothstep(start: float, end: float, x: np.ndarray) -> np.ndarray:
+def smoothstep(start: float | np.ndarray, end: float | np.ndarray, x: np.ndarray) -> np.ndarray:
     """0 before `start`, 1 after `end`, a cubic between them; `start` may exceed `end`."""
     t = np.clip((x - start) / (end - start), 0, 1)
     return t * t * (3 - 2 * t)

@@ -10,11 +10,11 @@ from scipy.spatial.transform import Rotation
 
 from utils.errors import UserError
 from utils.geometry.crossings import crossing_faces
+from utils.keypoints.order import KEYPOINT_ROWS
 from utils.synthetic.fields import MM, bump, noise
 from utils.synthetic.skeleton import (
     DORSAL,
     FINGER_ROOTS,
-    KEYPOINT_ORDER,
     Bones,
     Template,
     finger_clearance,
@@ -145,7 +145,7 @@ def build_hand(
     painted = paint_skin(surface, melanin)
     soft = SOFT_TISSUE * noise(rest, SOFT_WAVELENGTH, rng).clip(-SOFT_LIMIT, SOFT_LIMIT)
     posed = _displaced(posed, faces, painted.relief + soft)
-    keypoints = np.vstack([posed_joints, posed[template.tips]])[list(KEYPOINT_ORDER)]
+    keypoints = np.vstack([posed_joints, posed[template.tips]])[list(KEYPOINT_ROWS)]
     facts = {
         **proportions,
         "edge_mm": surface.edge / MM,

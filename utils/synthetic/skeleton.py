@@ -2,7 +2,7 @@
 
 Everything here is a right hand in the model's own frame: metres, fingers to -x, palm to -y, thumb
 to +z. It is written apart from the suite's hand model on purpose: a demo made with the model that
-it is there to test would hide that model's mistakes.
+it is there to test would hide that model's mistakes. Only the order of joints is shared.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from utils.errors import UserError
+from utils.keypoints.order import JOINT_NAMES, JOINT_PARENTS, MANO_FINGERS
 from utils.synthetic.fields import unit
 
-PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14)
-INDEX, MIDDLE, PINKY, RING, THUMB = FINGER_ROOTS = (1, 4, 7, 10, 13)  # first joint of each finger
+FINGER_ROOTS = tuple(JOINT_NAMES.index(f"{finger}1") for finger in MANO_FINGERS)
+INDEX, MIDDLE, PINKY, RING, THUMB = FINGER_ROOTS
 DORSAL = np.array([0.0, 1.0, 0.0])
 THUMB_PALMAR = np.array([-0.22, -0.16, -0.96])  # where the pad of the resting thumb looks
-# MediaPipe's 21 keypoints out of MANO's 16 joints followed by the 5 tips
-KEYPOINT_ORDER = (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8, 9, 20)
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def skin(
     local = Rotation.from_rotvec(pose).as_matrix()
     corrected = verts + template.posedirs @ (local[1:] - np.eye(3)).ravel()
     linear, moved = local.copy(), joints.copy()
-    for j, parent in enumerate(PARENTS[1:], start=1):
+    for j, parent in enumerate(JOINT_PARENTS[1:], start=1):
         linear[j] = linear[parent] @ local[j]
         moved[j] = moved[parent] + linear[parent] @ (joints[j] - joints[parent])
     return move_by_bones(corrected, joints, moved, template.weights, linear), moved

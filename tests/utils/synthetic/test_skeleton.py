@@ -9,8 +9,6 @@ from utils.errors import UserError
 from utils.keypoints.order import JOINT_PARENTS, KEYPOINT_ROWS
 from utils.synthetic.skeleton import (
     FINGER_ROOTS,
-    KEYPOINT_ORDER,
-    PARENTS,
     finger_clearance,
     load_template,
     measure_bones,
@@ -19,9 +17,11 @@ from utils.synthetic.skeleton import (
 )
 
 
-def test_tables_equal_the_hand_models():
-    assert PARENTS == JOINT_PARENTS
-    assert tuple(KEYPOINT_ROWS) == KEYPOINT_ORDER
+def test_tables_are_the_hand_models_written_out():
+    assert JOINT_PARENTS == (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14)
+    assert FINGER_ROOTS == (1, 4, 7, 10, 13)
+    order = (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8, 9, 20)
+    assert tuple(KEYPOINT_ROWS) == order
 
 
 def test_skinning_equals_the_hand_model(template):
