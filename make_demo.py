@@ -32,7 +32,7 @@ from pathlib import Path
 from utils.stage import start
 
 HAND_FILE = Path(__file__).resolve().parent / "mano" / "open_hand_right.npz"
-SIDES = {"left": ["left"], "right": ["right"], "both": ["left", "right"]}
+HANDS = ("left", "right", "both")
 SMALLEST_IMAGE = 16  # pixels
 
 
@@ -49,7 +49,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--scan_id", default="1", metavar="SCAN", help="name of the capture (default %(default)s)")
     add("--seed", type=_at_least(0), default=0, help="who, where and how (default %(default)s)")
     add("--pose_seed", type=_at_least(0), metavar="N", help="the hands of --seed in another pose")
-    add("--hands", choices=SIDES, default="both", help="default: %(default)s")
+    add("--hands", choices=HANDS, default="both", help="default: %(default)s")
     add("--views", type=_at_least(2), default=12, help="training views (default %(default)s)")
     add("--held", type=_at_least(1), default=2, help="held-out views (default %(default)s)")
     add(
@@ -129,6 +129,7 @@ def make_capture(
     Raises UserError when `target` exists and `overwrite` is False, cannot be written, or when
     mitsuba is missing.
     """
+    from utils.keypoints import SIDES
     from utils.synthetic.capture_files import appearing_folder, refuse_existing, write_capture
     from utils.synthetic.path_tracer import PathTracer
     from utils.synthetic.preview import save_preview
@@ -138,19 +139,19 @@ def make_capture(
     arguments = {k: v for k, v in locals().items() if isinstance(v, int | str | tuple)}
     start = time.perf_counter()
     refuse_existing(target, overwrite)
-    template = load_template(HAND_FILE)
-    session = plan_session(template, SIDES[hands], levels, views, held, size, seed, pose_seed)
+    template, sides = load_template(HAND_FILE), list(SIDES) if hands == "both" else [hands]
+    session = plan_session(template, sides, levels, views, held, size, seed, pose_seed)
     tracer = PathTracer(session.hands, session.lights, bounces, variant)
     training, held_out, exposure = photograph(session, tracer, samples, seed)
     facts = {"conventions": __doc__, "arguments": arguments, "mitsuba_variant": tracer.variant}
     facts |= {"exposure": exposure, **session.facts(template.hands_mean)}
-    found = session.detections.views
+    poses = session.detections.poses
     with appearing_folder(target, overwrite) as folder:
         write_capture(
-            folder, training, held_out, session.world_from_norm, found, session.hands, facts
+            folder, training, held_out, session.world_from_norm, poses, session.hands, facts
         )
     if preview:
-        save_preview(preview, training, held_out, found)
+        save_preview(preview, training, held_out, poses)
     print(f"{target}: {views + held} views in {time.perf_counter() - start:.0f} s")
 
 

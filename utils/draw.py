@@ -1,7 +1,7 @@
-"""Plain drawing on RGB images (H, W, 3): every function returns a new image.
+"""Plain drawing on RGB images (H, W, 3), and a photo beside its re-rendering.
 
-Images are floats in [0, 1] or, faster where many things are drawn, uint8; they come back as float32
-or uint8 alike. Also: a photo beside its re-rendering, and curves of losses.
+Every function returns a new image. Images are floats in [0, 1] or, faster where many things are
+drawn, uint8; they come back as float32 or uint8 alike.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from utils import draw
+from utils.io.images import to_bytes
 from utils.keypoints.order import BONES
 
 Color = tuple[float, float, float]  # RGB in [0, 1]
 LEFT, RIGHT = (1.0, 0.55, 0.1), (0.1, 0.75, 1.0)  # the colours of the hands in all pictures
 GOOD, BAD = (0.3, 0.9, 0.3), (1.0, 0.1, 0.1)
 SUBPIXEL_BITS = 4  # OpenCV draws at 1/16 pixel
-STRIP = 28  # pixels, height of the title
+STRIP = 28  # pixels, height of the title above a comparison
+AMPLIFIED = 4  # differences of images are drawn so many times as large
 
 
 def keypoint_skeleton(
@@ -26,12 +27,9 @@ def keypoint_skeleton(
 ) -> np.ndarray:
     """Draw a hand's bones and joints xy (21, 2) in pixels; joints that are nan are left out."""
     canvas = _to_bytes(image)
-    for a, b in BONES:
-        if np.isfinite(xy[[a, b]]).all():
-            ends = _subpixel(xy[a]), _subpixel(xy[b])
-            cv2.line(canvas, *ends, _bytes_of(color), thickness, cv2.LINE_AA, SUBPIXEL_BITS)
+    _lines(canvas, xy[BONES[:, 0]], xy[BONES[:, 1]], color, thickness)
     if dots:
-        canvas = _dots(canvas, xy, color, radius=thickness + 1, thickness=-1)
+        _dots(canvas, xy, color, radius=thickness + 1, thickness=-1)
     return _as_given(canvas, image)
 
 
@@ -39,7 +37,9 @@ def circles(
     image: np.ndarray, xy: np.ndarray, color: Color, radius: float = 6.0, thickness: int = 1
 ) -> np.ndarray:
     """Draw circles about points xy (n, 2) in pixels; `thickness` -1 fills them."""
-    return _as_given(_dots(_to_bytes(image), xy, color, radius, thickness), image)
+    canvas = _to_bytes(image)
+    _dots(canvas, xy, color, radius, thickness)
+    return _as_given(canvas, image)
 
 
 def segments(
@@ -47,10 +47,7 @@ def segments(
 ) -> np.ndarray:
     """Draw lines from start (n, 2) to end (n, 2), pixels; nan is left out."""
     canvas = _to_bytes(image)
-    for a, b in zip(start, end):
-        if np.isfinite([a, b]).all():
-            ends = _subpixel(a), _subpixel(b)
-            cv2.line(canvas, *ends, _bytes_of(color), thickness, cv2.LINE_AA, SUBPIXEL_BITS)
+    _lines(canvas, start, end, color, thickness)
     return _as_given(canvas, image)
 
 
@@ -117,6 +114,37 @@ def contact_sheet(
     return _as_given(sheet, images[0])
 
 
+def comparison(
+    photo: np.ndarray,
+    rendered: np.ndarray,
+    covered: np.ndarray,
+    covered_at_start: np.ndarray,
+    title: str,
+) -> np.ndarray:
+    """Photo with both outlines (start red, end green) | re-rendering in the photo | difference.
+
+    photo, rendered (H, W, 3) in [0, 1]; covered (H, W) bool. Returns (H + STRIP, 3 W, 3), the
+    title in a strip above.
+    """
+    outlined = mask_outline(photo, covered_at_start, BAD)
+    outlined = mask_outline(outlined, covered, GOOD)
+    inserted = np.where(covered[..., None], rendered, photo)
+    return titled([outlined, inserted, difference(photo, rendered, covered)], title)
+
+
+def difference(photo: np.ndarray, rendered: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """How photo and rendered (H, W, 3) differ where covered (H, W) bool: AMPLIFIED, about grey."""
+    amplified = 0.5 + AMPLIFIED * (photo - rendered)
+    return np.clip(np.where(covered[..., None], amplified, 0.5), 0, 1)
+
+
+def titled(panels: Sequence[np.ndarray], title: str) -> np.ndarray:
+    """Panels (H, W, 3) in [0, 1] side by side, float32, under a strip that holds the title."""
+    row = np.concatenate(panels, 1).astype(np.float32)
+    strip = np.zeros((STRIP, row.shape[1], 3), np.float32)
+    return np.concatenate([caption(strip, title, scale=0.6), row])
+
+
 def _scaled(image: np.ndarray, width: int) -> np.ndarray:
     height = max(round(image.shape[0] * width / image.shape[1]), 1)
     shrinks = width < image.shape[1]
@@ -124,14 +152,24 @@ def _scaled(image: np.ndarray, width: int) -> np.ndarray:
     return cv2.resize(image, (width, height), interpolation=method)
 
 
-def _dots(
-    canvas: np.ndarray, xy: np.ndarray, color: Color, radius: float, thickness: int
-) -> np.ndarray:
+def _lines(
+    canvas: np.ndarray, start: np.ndarray, end: np.ndarray, color: Color, thickness: int
+) -> None:
+    """Draw lines between start and end (n, 2) into the uint8 canvas; nan is left out."""
+    for a, b in zip(start, end):
+        if np.isfinite([a, b]).all():
+            cv2.line(
+                canvas, _subpixel(a), _subpixel(b), _bytes_of(color), thickness, cv2.LINE_AA,
+                SUBPIXEL_BITS,
+            )  # fmt: skip
+
+
+def _dots(canvas: np.ndarray, xy: np.ndarray, color: Color, radius: float, thickness: int) -> None:
+    """Draw circles about xy (n, 2) into the uint8 canvas; nan is left out."""
     size = round(radius * 2**SUBPIXEL_BITS)
     for point in xy[np.isfinite(xy).all(1)]:
         at = _subpixel(point)
         cv2.circle(canvas, at, size, _bytes_of(color), thickness, cv2.LINE_AA, SUBPIXEL_BITS)
-    return canvas
 
 
 def _subpixel(point: np.ndarray) -> tuple[int, int]:
@@ -148,30 +186,9 @@ def _to_bytes(image: np.ndarray) -> np.ndarray:
     """A copy of the image as uint8."""
     if image.dtype == np.uint8:
         return image.copy(order="C")
-    return np.ascontiguousarray(np.round(255 * np.clip(image, 0, 1)), np.uint8)
+    return np.ascontiguousarray(to_bytes(image))
 
 
 def _as_given(canvas: np.ndarray, image: np.ndarray) -> np.ndarray:
     """The drawn uint8 canvas as `image` was given: uint8, or float32 in [0, 1]."""
     return canvas if image.dtype == np.uint8 else canvas.astype(np.float32) / np.float32(255)
-
-
-def comparison(
-    photo: np.ndarray,
-    rendered: np.ndarray,
-    covered: np.ndarray,
-    covered_at_start: np.ndarray,
-    title: str,
-) -> np.ndarray:
-    """Photo with both outlines (start red, end green) | re-rendering in the photo | difference.
-
-    photo, rendered (H, W, 3) in [0, 1]; covered (H, W) bool. Returns (H + STRIP, 3 W, 3), the
-    title in a strip above. The difference is amplified four times and drawn about grey.
-    """
-    outlined = draw.mask_outline(photo, covered_at_start, draw.BAD)
-    outlined = draw.mask_outline(outlined, covered, draw.GOOD)
-    inserted = np.where(covered[..., None], rendered, photo)
-    difference = np.where(covered[..., None], 0.5 + 4 * (photo - rendered), 0.5)
-    row = np.concatenate([outlined, inserted, np.clip(difference, 0, 1)], 1).astype(np.float32)
-    strip = np.zeros((STRIP, row.shape[1], 3), np.float32)
-    return np.concatenate([draw.caption(strip, title, scale=0.6), row])

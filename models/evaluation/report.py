@@ -9,12 +9,24 @@ import cv2
 import numpy as np
 
 from utils import draw
-from utils.draw import STRIP
 
 BOTH, MISSED, EXTRA, IGNORED = (0.25, 0.65, 0.25), (0.2, 0.4, 1.0), (0.95, 0.2, 0.15), 0.45
-AMPLIFIED = 4  # differences are drawn so many times as large
 MISSED_NOTE = 0.02  # of the truth far away: worth a line
 MARGIN = 0.08  # around the hands, of their box
+VIEW_COLUMNS = {  # heading -> group of scores (None: the renderer), key, format
+    "IoU": ("mask", "iou", "{:.3f}"),
+    "precision": ("mask", "precision", "{:.3f}"),
+    "recall": ("mask", "recall", "{:.3f}"),
+    "PSNR": (None, "psnr", "{:.2f}"),
+    "aligned": (None, "psnr_aligned", "{:.2f}"),
+    "own light": (None, "psnr_own_light", "{:.2f}"),
+    "SSIM": (None, "ssim", "{:.3f}"),
+    "aligned ": (None, "ssim_aligned", "{:.3f}"),
+    "FLIP": (None, "flip", "{:.3f}"),
+    "aligned  ": (None, "flip_aligned", "{:.3f}"),
+    "LPIPS": (None, "lpips", "{:.3f}"),
+    "aligned   ": (None, "lpips_aligned", "{:.3f}"),
+}
 
 
 def view_comparison(
@@ -34,13 +46,9 @@ def view_comparison(
     photo, rendered, covered, ignored = (x[box] for x in (photo, rendered, covered, ignored))
     given = covered if mask is None else mask[box]
     outlined = draw.mask_outline(photo, covered, draw.GOOD)
-    inside = covered[..., None]
-    difference = np.clip(np.where(inside, 0.5 + AMPLIFIED * (photo - rendered), 0.5), 0, 1)
-    panels = [outlined, np.where(inside, rendered, 0), difference]
-    panels.append(_agreement(covered, given, ignored))
-    row = np.concatenate(panels, 1).astype(np.float32)
-    strip = np.zeros((STRIP, row.shape[1], 3), np.float32)
-    return np.concatenate([draw.caption(strip, title, scale=0.6), row])
+    shown = np.where(covered[..., None], rendered, 0)
+    difference = draw.difference(photo, rendered, covered)
+    return draw.titled([outlined, shown, difference, _agreement(covered, given, ignored)], title)
 
 
 def _agreement(covered: np.ndarray, mask: np.ndarray, ignored: np.ndarray) -> np.ndarray:
@@ -63,22 +71,6 @@ def _box(region: np.ndarray) -> tuple[slice, slice]:
     return np.s_[max(y - grow, 0) : y + height + grow, max(x - grow, 0) : x + width + grow]
 
 
-VIEW_COLUMNS = {
-    "IoU": ("mask", "iou", "{:.3f}"),
-    "precision": ("mask", "precision", "{:.3f}"),
-    "recall": ("mask", "recall", "{:.3f}"),
-    "PSNR": (None, "psnr", "{:.2f}"),
-    "aligned": (None, "psnr_aligned", "{:.2f}"),
-    "own light": (None, "psnr_own_light", "{:.2f}"),
-    "SSIM": (None, "ssim", "{:.3f}"),
-    "aligned ": (None, "ssim_aligned", "{:.3f}"),
-    "FLIP": (None, "flip", "{:.3f}"),
-    "aligned  ": (None, "flip_aligned", "{:.3f}"),
-    "LPIPS": (None, "lpips", "{:.3f}"),
-    "aligned   ": (None, "lpips_aligned", "{:.3f}"),
-}
-
-
 def table_text(metrics: dict[str, Any]) -> str:
     """The table that the terminal shows of `metrics` (as in metrics.json)."""
     lines = [f"cameras: {metrics['cameras']} (image size from {metrics['image_size_from']})"]
@@ -94,17 +86,17 @@ def table_text(metrics: dict[str, Any]) -> str:
 
 def notes(metrics: dict[str, Any]) -> list[str]:
     """What a reader must know about the numbers."""
-    found = [why for why in (metrics["flip"], metrics["lpips"]) if why.endswith("machine")]
+    said = [why for why in (metrics["flip"], metrics["lpips"]) if why.endswith("machine")]
     if "mesh" in metrics["mean"]:
-        found.append(
+        said.append(
             "aligned: a gain and an offset a channel; own light: under the light that fits this "
             "photo best, a bound and no prediction"
         )
     if any(view["mask"] for view in metrics["views"]):
-        found.append("masks: pixels nearest to the wrist's end left out")
+        said.append("masks: pixels nearest to the wrist's end left out")
     else:
-        found.append("no masks: colours are compared wherever the mesh is seen")
-    return found
+        said.append("no masks: colours are compared wherever the mesh is seen")
+    return said
 
 
 def _view_table(metrics: dict[str, Any], renderer: str) -> list[str]:
@@ -149,13 +141,13 @@ def _truth_table(truth: dict[str, Any]) -> list[str]:
 
 
 def _surface_notes(scores: dict[str, Any]) -> list[str]:
-    found = [f"the truth holds no {side} hand: left out" for side in scores["absent_in_truth"]]
+    said = [f"the truth holds no {side} hand: left out" for side in scores["absent_in_truth"]]
     if scores["missed_truth"] > MISSED_NOTE:
         share = f"{100 * scores['missed_truth']:.0f} % of the truth"
-        found.append(f"{share} is far from any hand that was reconstructed")
+        said.append(f"{share} is far from any hand that was reconstructed")
     if scores["truth_turned_inside_out"]:
-        found.append("the true mesh is inside out: its normals were turned")
-    return found
+        said.append("the true mesh is inside out: its normals were turned")
+    return said
 
 
 def _surface_row(name: str, scores: dict[str, Any]) -> list[str]:

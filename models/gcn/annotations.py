@@ -19,6 +19,7 @@ from models.gcn.weights import MIRROR_TURN
 from models.hand import HandModel
 from utils.errors import UserError
 from utils.io.files import load_json
+from utils.keypoints import SIDES
 
 PATTERN = "*MANO_NeuralAnnot.json"
 POSE, SHAPE = 48, 10
@@ -63,7 +64,7 @@ def _numbers(hand: Any, side: str, where: str) -> np.ndarray:
         pose, shape = (np.asarray(hand[name], float).ravel() for name in ("pose", "shape"))
     except (KeyError, TypeError, ValueError):
         pose = shape = np.empty(0)
-    right = pose.shape == (POSE,) and shape.shape == (SHAPE,) and side in ("left", "right")
+    right = pose.shape == (POSE,) and shape.shape == (SHAPE,) and side in SIDES
     if not right or not np.isfinite([*pose, *shape]).all():
         raise UserError(f"{where} is no hand; expected pose of {POSE} and shape of {SHAPE} numbers")
     turns = pose[3:].reshape(-1, 3) * (MIRROR_TURN if side == "left" else 1.0)

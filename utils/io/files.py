@@ -51,7 +51,8 @@ def link_or_copy(source: Path, target: Path) -> None:
         (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
 
 
-def _require(path: Path, hint: str = "") -> Path:
+def existing_file(path: Path, hint: str = "") -> Path:
+    """`path`, or UserError where there is no such file; `hint` says what to do."""
     if not path.is_file():
         raise UserError(f"{path} is missing" + (f"; {hint}" if hint else ""))
     return path
@@ -82,7 +83,7 @@ def _plain(data: Any) -> Any:
 
 def load_json(path: str | Path) -> Any:
     """Read JSON. Raises UserError when it is missing or not JSON."""
-    path = _require(Path(path))
+    path = existing_file(Path(path))
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -101,7 +102,7 @@ def load_torch(path: str | Path, hint: str = "") -> Any:
     """Read what `save_torch` wrote, onto the CPU. Raises UserError on missing or foreign files."""
     import torch
 
-    path = _require(Path(path), hint)
+    path = existing_file(Path(path), hint)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:

@@ -10,21 +10,9 @@ import cv2
 import numpy as np
 
 from utils.errors import UserError
-from utils.io.files import _require, atomic_path
+from utils.io.files import atomic_path, existing_file
 
-SUFFIXES = (".mp4", ".gif")
-
-
-def _decode(path: Path, flags: int) -> np.ndarray:
-    """Decode an image file; a truncated one is an error, not a half-grey picture."""
-    data = _require(path).read_bytes()
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    png_cut = data[:8] == b"\x89PNG\r\n\x1a\n" and b"IEND" not in data[-16:]
-    jpeg_cut = data[:3] == b"\xff\xd8\xff" and b"\xff\xd9" not in data[-64:]
-    if image is None or png_cut or jpeg_cut:
-        state = "truncated" if png_cut or jpeg_cut else "not a readable image"
-        raise UserError(f"{path} is {state} ({len(data)} bytes); copy it again")
-    return image
+VIDEO_SUFFIXES = (".mp4", ".gif")
 
 
 def load_image(path: str | Path) -> np.ndarray:
@@ -48,13 +36,30 @@ def load_mask(path: str | Path) -> np.ndarray:
     return _decode(Path(path), cv2.IMREAD_GRAYSCALE) > 127
 
 
+def _decode(path: Path, flags: int) -> np.ndarray:
+    """Decode an image file; a truncated one is an error, not a half-grey picture."""
+    data = existing_file(path).read_bytes()
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    png_cut = data[:8] == b"\x89PNG\r\n\x1a\n" and b"IEND" not in data[-16:]
+    jpeg_cut = data[:3] == b"\xff\xd8\xff" and b"\xff\xd9" not in data[-64:]
+    if image is None or png_cut or jpeg_cut:
+        state = "truncated" if png_cut or jpeg_cut else "not a readable image"
+        raise UserError(f"{path} is {state} ({len(data)} bytes); copy it again")
+    return image
+
+
+def to_bytes(image: np.ndarray) -> np.ndarray:
+    """Values in [0, 1] (clipped) of any shape as uint8, rounded."""
+    return np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)
+
+
 def save_image(path: str | Path, image: np.ndarray) -> None:
     """Write RGB or grey: floats in [0, 1] (clipped) or uint8, as PNG or whatever `path` ends in."""
     image = np.asarray(image)
     if image.dtype == bool:
         image = image.astype(np.uint8) * 255
     if image.dtype != np.uint8:
-        image = np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)
+        image = to_bytes(image)
     if image.ndim == 3:
         image = image[..., ::-1]
     ok, data = cv2.imencode(Path(path).suffix, np.ascontiguousarray(image))
@@ -65,8 +70,8 @@ def save_image(path: str | Path, image: np.ndarray) -> None:
 
 def check_video_path(path: Path) -> None:
     """Raise UserError unless the file's ending names a format that can be written."""
-    if path.suffix not in SUFFIXES:
-        raise UserError(f"{path}: expected a file that ends in {' or '.join(SUFFIXES)}")
+    if path.suffix not in VIDEO_SUFFIXES:
+        raise UserError(f"{path}: expected a file that ends in {' or '.join(VIDEO_SUFFIXES)}")
 
 
 def save_video(path: Path, frames: Iterable[np.ndarray], fps: int = 24) -> None:
@@ -77,13 +82,9 @@ def save_video(path: Path, frames: Iterable[np.ndarray], fps: int = 24) -> None:
     check_video_path(path)
     with atomic_path(path) as beside:
         if path.suffix == ".gif":
-            _save_gif(beside, [_bytes(frame) for frame in frames], fps)
+            _save_gif(beside, [to_bytes(frame) for frame in frames], fps)
         else:
             _save_mp4(beside, frames, fps)
-
-
-def _bytes(frame: np.ndarray) -> np.ndarray:
-    return np.round(255 * np.clip(frame, 0, 1)).astype(np.uint8)
 
 
 def _save_gif(path: Path, frames: list[np.ndarray], fps: int) -> None:
@@ -95,7 +96,7 @@ def _save_gif(path: Path, frames: list[np.ndarray], fps: int) -> None:
 
 def _save_mp4(path: Path, frames: Iterable[np.ndarray], fps: int) -> None:
     writer = None
-    for frame in map(_bytes, frames):
+    for frame in map(to_bytes, frames):
         if writer is None:
             height, width = frame.shape[:2]
             code = cv2.VideoWriter_fourcc(*"mp4v")

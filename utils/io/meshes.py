@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from utils.errors import UserError
-from utils.io.files import _require, atomic_path
+from utils.io.files import atomic_path, existing_file
+from utils.io.images import to_bytes
 
 
 def save_mesh(
@@ -36,7 +36,7 @@ def _obj_text(verts: np.ndarray, faces: np.ndarray, colors: np.ndarray | None) -
     return "\n".join(lines) + "\n"
 
 
-def _write_ply(path: Path, verts: np.ndarray, faces: np.ndarray, colors: Any) -> None:
+def _write_ply(path: Path, verts: np.ndarray, faces: np.ndarray, colors: np.ndarray | None) -> None:
     """Binary PLY with double vertices, as trimesh, MeshLab, Open3D and Blender read it."""
     fields = [(name, "<f8") for name in "xyz"]
     header = ["property double x", "property double y", "property double z"]
@@ -47,9 +47,8 @@ def _write_ply(path: Path, verts: np.ndarray, faces: np.ndarray, colors: Any) ->
     for k, name in enumerate("xyz"):
         rows[name] = verts[:, k]
     if colors is not None:
-        eight_bit = np.round(255 * np.clip(colors, 0, 1)).astype(np.uint8)
-        for k, name in enumerate(("red", "green", "blue")):
-            rows[name] = eight_bit[:, k]
+        for name, channel in zip(("red", "green", "blue"), to_bytes(colors).T):
+            rows[name] = channel
     table = np.empty(len(faces), [("n", "u1"), ("ids", "<i4", 3)])
     table["n"], table["ids"] = 3, faces
     text = ["ply", "format binary_little_endian 1.0", f"element vertex {len(verts)}", *header]
@@ -61,7 +60,7 @@ def load_mesh(path: str | Path, hint: str = "") -> tuple[np.ndarray, np.ndarray]
     """Vertices (V, 3) float64 and faces (F, 3) int64 in the file's own order."""
     import trimesh
 
-    path = _require(Path(path), hint)
+    path = existing_file(Path(path), hint)
     try:
         mesh = trimesh.load(path, process=False, maintain_order=True, force="mesh")
     except (ValueError, IndexError, KeyError) as error:

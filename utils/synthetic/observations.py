@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from utils.cameras import Cameras
+from utils.captures.pose_files import POSE_KEYS
+from utils.io.images import to_bytes
+from utils.keypoints import KEYPOINTS, SIDES
 from utils.synthetic.fields import smoothstep, srgb_from_linear, unit
 
 BACKDROP = np.array([0.9, 1.0, 1.12]) * 0.0045  # linear
@@ -17,7 +20,7 @@ NOISE_SD = 2.0  # pixels, each axis
 OUTLIER_SHARE, OUTLIER_DISTANCE = 0.05, (20.0, 60.0)  # of the keypoints; pixels
 MISSED_SHARE = 1 / 8  # of the views: one hand is not found
 SWAPPED_SHARE = 1 / 10  # of the views with two hands: left and right are exchanged
-OTHER = {"left": "right", "right": "left"}
+OTHER = dict(zip(SIDES, reversed(SIDES)))
 
 
 def covered_pixels(px: np.ndarray, faces: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -72,14 +75,14 @@ def develop(
 ) -> np.ndarray:
     """8-bit sRGB (H, W, 3): premultiplied radiance times gain (3,), over `behind`, clipped."""
     linear = radiance * gain + (1 - alpha[..., None]) * behind
-    return np.round(255 * srgb_from_linear(linear.clip(0, 1))).astype(np.uint8)
+    return to_bytes(srgb_from_linear(linear.clip(0, 1)))
 
 
 @dataclass
 class Detections:
-    """`views`: one dict a view as pose/*.json holds it; the rest says what is wrong in them."""
+    """`poses`: one dict a view as pose/*.json holds it; the rest says what is wrong in them."""
 
-    views: list[dict[str, list[float]]]
+    poses: list[dict[str, list[float]]]
     missed: dict[int, str] = field(default_factory=dict)  # view: true side
     swapped: list[int] = field(default_factory=list)  # views
     outliers: list[tuple[int, str, int]] = field(default_factory=list)  # view, true side, keypoint
@@ -97,20 +100,20 @@ def detect(
     order = rng.permutation(count).tolist()
     n_missed = max(1, round(count * MISSED_SHARE))
     n_swapped = max(1, round(count * SWAPPED_SHARE)) if len(keypoints) == 2 else 0
-    found = Detections([])
-    found.missed = {view: str(rng.choice(list(keypoints))) for view in order[:n_missed]}
-    found.swapped = sorted(order[n_missed : n_missed + n_swapped])
+    detections = Detections([])
+    detections.missed = {view: str(rng.choice(list(keypoints))) for view in order[:n_missed]}
+    detections.swapped = sorted(order[n_missed : n_missed + n_swapped])
     for view in range(count):
-        named: dict[str, list[float]] = {"Left": [], "Right": []}
+        pose: dict[str, list[float]] = {key: [] for key in POSE_KEYS}
         for side, points in keypoints.items():
             values, outliers = _one_hand(points, cameras[view], rng)
-            if found.missed.get(view) == side:
+            if detections.missed.get(view) == side:
                 continue
-            called = OTHER[side] if view in found.swapped else side
-            named[called.title()] = values.ravel().round(7).tolist()
-            found.outliers += [(view, side, int(k)) for k in outliers]
-        found.views.append(named)
-    return found
+            called = OTHER[side] if view in detections.swapped else side
+            pose[POSE_KEYS[SIDES.index(called)]] = values.ravel().round(7).tolist()
+            detections.outliers += [(view, side, int(k)) for k in outliers]
+        detections.poses.append(pose)
+    return detections
 
 
 def _one_hand(
@@ -120,9 +123,9 @@ def _one_hand(
     height, width = camera.sizes[0].tolist()
     R, t, K = camera.R[0].numpy(), camera.t[0].numpy(), camera.K[0].numpy()
     in_camera = points @ R.T + t
-    wrong, angle = rng.random(21) < OUTLIER_SHARE, rng.uniform(0, 2 * np.pi, 21)
-    jump = wrong * rng.uniform(*OUTLIER_DISTANCE, 21) * [np.cos(angle), np.sin(angle)]
-    error = (rng.normal(0, NOISE_SD, (21, 2)) + jump.T) * width / REFERENCE_WIDTH
+    wrong, angle = rng.random(KEYPOINTS) < OUTLIER_SHARE, rng.uniform(0, 2 * np.pi, KEYPOINTS)
+    jump = wrong * rng.uniform(*OUTLIER_DISTANCE, KEYPOINTS) * [np.cos(angle), np.sin(angle)]
+    error = (rng.normal(0, NOISE_SD, (KEYPOINTS, 2)) + jump.T) * width / REFERENCE_WIDTH
     px = (in_camera @ K.T)[:, :2] / in_camera[:, 2:] + error
     depth = (in_camera[:, 2] - in_camera[0, 2]) * 5 - 1
     return np.column_stack([2 * px / [width, height] - 1, depth]), np.flatnonzero(wrong)

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from utils import draw
+from utils.captures.pose_files import POSE_KEYS
 from utils.io.images import save_image
 from utils.synthetic.capture_files import RecordedViews
 
 COLUMNS = 4
-COLOURS = {"Left": draw.LEFT, "Right": draw.RIGHT}
+COLOURS = dict(zip(POSE_KEYS, (draw.LEFT, draw.RIGHT)))
 
 
 def save_preview(
@@ -19,9 +20,9 @@ def save_preview(
 ) -> None:
     """Write a picture of all views, the training views first, named by their numbers."""
     tiles, labels = [], []
-    for name, views, found in (("", training, poses), ("held ", held, [{}] * len(held.images))):
+    for name, views, detected in (("", training, poses), ("held ", held, [{}] * len(held.images))):
         for view, (image, mask) in enumerate(zip(views.images, views.masks)):
-            tiles.append(_marked(image, mask, found[view]))
+            tiles.append(_marked(image, mask, detected[view]))
             labels.append(f"{name}{view:02d}")
     width = training.images[0].shape[1]
     save_image(path, draw.contact_sheet(tiles, labels, COLUMNS, width))

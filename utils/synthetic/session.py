@@ -40,7 +40,7 @@ class Session:
             model = {**hand.model_parameters(hands_mean), "flat_hand_mean": False}
             about_hands[hand.side] = {"vertices": [first, last], **model, **hand.facts}
             first = last
-        wrong = {key: value for key, value in vars(self.detections).items() if key != "views"}
+        wrong = {key: value for key, value in vars(self.detections).items() if key != "poses"}
         return {
             "melanin": self.melanin,
             "hands": about_hands,

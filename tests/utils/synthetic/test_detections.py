@@ -33,7 +33,7 @@ def errors(scene):
         px = cameras.project(torch.from_numpy(points)).numpy()
         for view in range(VIEWS):
             called = OTHER[side] if view in found.swapped else side
-            values = found.views[view][called.title()]
+            values = found.poses[view][called.title()]
             if values:
                 xy = (np.reshape(values, (21, 3))[:, :2] + 1) / 2 * SIZE[::-1]
                 result[view, hand] = xy - px[view]
@@ -58,7 +58,7 @@ def test_missed_and_swapped_views(scene):
     assert len(found.missed) == round(VIEWS * MISSED_SHARE)
     assert len(found.swapped) == VIEWS // 10
     assert not set(found.missed) & set(found.swapped)
-    for view, hands in enumerate(found.views):
+    for view, hands in enumerate(found.poses):
         empty = [side for side, values in hands.items() if not values]
         assert empty == ([found.missed[view].title()] if view in found.missed else [])
         assert all(len(values) in (0, 63) for values in hands.values())
@@ -68,5 +68,5 @@ def test_one_hand_is_never_swapped(scene):
     cameras, keypoints, _ = scene
     found = detect({"right": keypoints["right"]}, cameras[:8], np.random.default_rng(0))
     assert found.swapped == []
-    assert all(view["Left"] == [] for view in found.views)
-    assert sum(view["Right"] == [] for view in found.views) == 1
+    assert all(view["Left"] == [] for view in found.poses)
+    assert sum(view["Right"] == [] for view in found.poses) == 1

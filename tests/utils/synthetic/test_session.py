@@ -16,7 +16,7 @@ def test_views_are_split_and_held_out_ones_keep_their_exposure(session):
     assert (len(session.training), len(session.held)) == (7, 2)
     assert (session.gains[session.held] == 1).all()
     assert (session.gains[session.training] != 1).any(1).sum() == 2
-    assert len(session.detections.views) == 7
+    assert len(session.detections.poses) == 7
 
 
 def test_facts_describe_both_hands(session, template):
@@ -32,7 +32,7 @@ def test_facts_describe_both_hands(session, template):
 def test_plans_repeat_for_a_seed(session, template):
     again = plan_session(template, ["left", "right"], 0, 7, 2, (60, 80), 4)
     assert (again.cameras.K == session.cameras.K).all()
-    assert again.detections.views == session.detections.views
+    assert again.detections.poses == session.detections.poses
     other = plan_session(template, ["left", "right"], 0, 7, 2, (60, 80), 5)
     assert np.abs(other.hands[0].verts - session.hands[0].verts).max() > 0.01
 
