@@ -32,10 +32,12 @@ def build_right_hand(n_identities: int = N_IDENTITIES, n_poses: int = N_POSES) -
     directions = bone_directions(joints, ends)
     weights = hand_weights(body, ids, verts, faces, joints, ends)
 
-    hands = identities.sample_hands(sampler, n_identities, weights, directions, IDENTITY_SEED)
-    mean, shapedirs = identities.shape_space(hands[0])
-    regressor = identities.joint_regressor(*hands, weights)
-    _report_shape(*hands, mean, shapedirs, regressor)
+    all_verts, all_joints = identities.sample_hands(
+        sampler, n_identities, weights, directions, IDENTITY_SEED
+    )
+    mean, shapedirs = identities.shape_space(all_verts)
+    regressor = identities.joint_regressor(all_verts, all_joints, weights)
+    _report_shape(all_verts, all_joints, mean, shapedirs, regressor)
     mean_joints = regressor @ mean
 
     tips = packing.tip_vertices(mean, faces, mean_joints, weights, directions)

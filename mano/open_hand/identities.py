@@ -54,9 +54,8 @@ class HandSampler:
         _, self._reference = self._split(Phenotype())
 
     def _split(self, phenotype: Phenotype) -> tuple[np.ndarray, np.ndarray]:
-        parts = np.split(self._body.body(phenotype), self._ends[:-1])
-        cubes = np.stack([part.mean(0) for part in parts[1:]])
-        return parts[0], cubes
+        verts, *cubes = np.split(self._body.body(phenotype), self._ends[:-1])
+        return verts, np.stack([cube.mean(0) for cube in cubes])
 
     def hand(self, phenotype: Phenotype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The phenotype's hand in MakeHuman's rest pose, its palm along the average palm."""

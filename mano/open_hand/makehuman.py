@@ -114,19 +114,19 @@ class MakeHuman:
     @staticmethod
     def _macro_weights(p: Phenotype) -> dict[str, float]:
         """MakeHuman's rule: a macro target's weight is the product of its labels' memberships."""
-        parts = {key: _memberships(getattr(p, key), LABELS[key], 0, 1) for key in LABELS}
-        parts["age"] = _memberships(p.age, LABELS["age"], *AGE_RANGE)
+        labels = {key: _memberships(getattr(p, key), LABELS[key], 0, 1) for key in LABELS}
+        labels["age"] = _memberships(p.age, LABELS["age"], *AGE_RANGE)
         race = dict(zip(RACES, np.asarray(p.race, float) / np.sum(p.race)))
         weights: dict[str, float] = {}
-        for (g, wg), (a, wa) in itertools.product(parts["gender"].items(), parts["age"].items()):
+        for (g, wg), (a, wa) in itertools.product(labels["gender"].items(), labels["age"].items()):
             for name, wr in race.items():
                 weights[f"macrodetails/{name}-{g}-{a}"] = wg * wa * wr
-            build = itertools.product(parts["muscle"].items(), parts["weight"].items())
+            build = itertools.product(labels["muscle"].items(), labels["weight"].items())
             for (m, wm), (w, ww) in build:
                 base, kind = wg * wa * wm * ww, f"{g}-{a}-{m}-{w}"
                 weights[f"macrodetails/universal-{kind}"] = base
                 for group in ("height", "proportions"):
-                    for label, wl in parts[group].items():
+                    for label, wl in labels[group].items():
                         weights[f"macrodetails/{group}/{kind}-{label}"] = base * wl
         return weights
 

@@ -38,7 +38,7 @@ def tip_vertices(
     Detectors of keypoints are trained on points inside the fingertip; the pad is nearest to it
     in a camera that sees the palm, and the default.
     """
-    found = {"pad": [], "nail": [], "end": []}
+    tips = {"pad": [], "nail": [], "end": []}
     for finger in TIP_ORDER:
         last = finger_joints(finger)[2]
         along = directions[last]
@@ -48,17 +48,17 @@ def tip_vertices(
         own = np.flatnonzero(weights[:, last] > 0.9)
         offset = verts[own] - joints[last]
         reach = offset @ along
-        found["end"].append(own[reach.argmax()])
+        tips["end"].append(own[reach.argmax()])
         before = reach.max() - reach
         near = (before > PAD_BEFORE_END[0]) & (before < PAD_BEFORE_END[1])
         sideways = offset @ np.cross(palmar, along)
         off_centre = 1.5 * np.abs(sideways - sideways.mean())
         for name, direction in (("pad", palmar), ("nail", -palmar)):
             score = np.where(near, offset @ direction - off_centre, -np.inf)
-            found[name].append(own[score.argmax()])
+            tips[name].append(own[score.argmax()])
     normals = vertex_normals(torch.from_numpy(verts), torch.from_numpy(faces)).numpy()
-    assert (np.einsum("vc,vc->v", normals[found["pad"]], normals[found["nail"]]) < 0).all()
-    return {name: np.array(ids, np.int64) for name, ids in found.items()}
+    assert (np.einsum("vc,vc->v", normals[tips["pad"]], normals[tips["nail"]]) < 0).all()
+    return {name: np.array(ids, np.int64) for name, ids in tips.items()}
 
 
 def mirror(model: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

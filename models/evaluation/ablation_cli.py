@@ -61,7 +61,9 @@ def ablation(argv: Sequence[str]) -> int:
     try:
         scans = [scan for path in args.data_path for scan in _scans_of(path, args)]
         if args.hold_out:
-            scans = [part for scan in scans for part in held_out(scan, args.hold_out, folder)]
+            scans = [
+                remaining for scan in scans for remaining in held_out(scan, args.hold_out, folder)
+            ]
         parts = load_parts(args.parts, args.set, args.only)
         report = run_ablation(scans, parts, folder, [str(word) for word in options])
     except UserError as error:

@@ -9,9 +9,11 @@ import torch
 
 from models.appearance.model import Appearance
 from models.ham.reconstruction import Reconstruction
+from models.hand.fitted import hand_slices
 from utils.cameras import Cameras
 from utils.geometry.mesh import vertex_normals
 from utils.io.files import atomic_path
+from utils.keypoints import SIDES
 
 COLORMAP = "RdBu_r"  # blue: the mesh lies inside the true surface, red: outside
 UNKNOWN = 0.5  # grey: the true surface ends there
@@ -57,25 +59,24 @@ def error_picture(
 
 
 def _drawn(reconstruction: Reconstruction, side: str, colors: np.ndarray) -> list[np.ndarray]:
-    own = reconstruction.hand(side)
-    cameras = _cameras_around(own)
-    size = len(own.verts)
-    first = reconstruction.sides.index(side) * size
-    normals = vertex_normals(torch.from_numpy(own.verts), torch.from_numpy(own.faces))
-    paint = torch.from_numpy(colors[first : first + size])
+    hand, hands = reconstruction.hand(side), len(reconstruction.hands)
+    cameras = _cameras_around(hand)
+    hand_slice = hand_slices(len(colors), hands)[reconstruction.sides.index(side)]
+    normals = vertex_normals(torch.from_numpy(hand.verts), torch.from_numpy(hand.faces))
+    paint = torch.from_numpy(colors[hand_slice])
     images = []
     for view in range(len(cameras)):
         facing = (normals @ cameras.R[view, 2]).abs()[:, None]
         shaded = paint * (1 - SHADE + SHADE * facing)
         flat = Appearance(shaded.float(), torch.ones(1, 1), torch.ones(1, 3))
-        drawn = own.render(cameras[view], flat)[0]
+        drawn = hand.render(cameras[view], flat)[0]
         images.append(np.where(drawn.covered[..., None], drawn.image, np.float32(1)))
     return images
 
 
 def _cameras_around(hand: Reconstruction) -> Cameras:
     """Cameras about the hand's long axis, fingers up, the first behind its back."""
-    points = hand.keypoints()[0 if hand.sides[0] == "left" else 1]
+    points = hand.keypoints()[SIDES.index(hand.sides[0])]
     up = points[9] - points[0]
     up /= np.linalg.norm(up)
     palm = np.cross(points[5] - points[0], points[17] - points[0])
@@ -93,5 +94,9 @@ def _cameras_around(hand: Reconstruction) -> Cameras:
     middle = (PIXELS - 1) / 2
     focal = 0.48 * PIXELS * DISTANCE
     K = np.array([[focal, 0, middle], [0, focal, middle], [0, 0, 1]])
-    stacked = (np.stack([K] * 4), np.stack(R), np.stack(t))
-    return Cameras(*map(torch.from_numpy, stacked), torch.full((4, 2), PIXELS))
+    return Cameras(
+        torch.from_numpy(np.stack([K] * 4)),
+        torch.from_numpy(np.stack(R)),
+        torch.from_numpy(np.stack(t)),
+        torch.full((4, 2), PIXELS),
+    )

@@ -56,11 +56,11 @@ def find_forearms(
 
 def covered_pixels(verts: Tensor, faces: Tensor, cameras: Cameras) -> list[np.ndarray]:
     """Pixels (H, W) bool of each view that a mesh (V, 3) float64, (F, 3), world units, covers."""
-    found = Renderer(faces, backend="cpu").rasterize(cameras, verts)
+    fragments = Renderer(faces, backend="cpu").rasterize(cameras, verts)
     images = [np.zeros(size, bool) for size in cameras.sizes.tolist()]
     for view, image in enumerate(images):
-        rows = slice(int(found.offsets[view]), int(found.offsets[view + 1]))
-        image[found.y[rows].numpy(), found.x[rows].numpy()] = True
+        rows = slice(int(fragments.offsets[view]), int(fragments.offsets[view + 1]))
+        image[fragments.y[rows].numpy(), fragments.x[rows].numpy()] = True
     return images
 
 
@@ -72,12 +72,11 @@ def _best_tube(
     points, faces = forearm_fan(verts, rim)
     tubes = points.view(-1, 4 * len(rim), 3)  # (T, 4 E, 3)
     faces = faces[: 2 * len(rim)]
-    least = LEAST_SUPPORT * sum(int(image.sum()) for image in hands)
-    best, support = None, least
+    best, most = None, LEAST_SUPPORT * sum(int(image.sum()) for image in hands)
     for tube in tubes:
-        found = _support(_shortened(tube), faces, cameras, masks, hands)
-        if found > support:
-            best, support = (tube, faces), found
+        support = _support(_shortened(tube), faces, cameras, masks, hands)
+        if support > most:
+            best, most = (tube, faces), support
     return best
 
 

@@ -19,12 +19,16 @@ from utils.cameras import Cameras
 from utils.captures.evaluation_views import EvaluationViews
 from utils.errors import UserError
 from utils.metrics.comparison import Comparison
-from utils.metrics.image import (
-    NO_FLIP,
-    Lpips,
-    flip_available,
-    load_lpips,
-)
+from utils.metrics.image import NO_FLIP, Lpips, flip_available, load_lpips
+
+
+@dataclass
+class Evaluation:
+    """metrics, plain data; the views' results; the comparison with the true surface, if any."""
+
+    metrics: dict[str, Any]
+    views: list[ViewResult]
+    surface: Comparison | None
 
 
 def evaluate_reconstruction(
@@ -56,24 +60,16 @@ def evaluate_reconstruction(
     return summarise(reconstruction, views, results, surface, light, lpips)
 
 
-@dataclass
-class Evaluation:
-    """metrics, plain data; the views' results; the comparison with the true surface, if any."""
-
-    metrics: dict[str, Any]
-    views: list[ViewResult]
-    surface: Comparison | None
-
-
 def appearance_in_views(
     reconstruction: Reconstruction, views: EvaluationViews
 ) -> tuple[list[Appearance], str]:
     """How the hands look in each view, and in words which light that is."""
-    found, words = reconstruction.appearance, "each view's own, as fitted"
+    appearance, words = reconstruction.appearance, "each view's own, as fitted"
     if not views.fitted:
-        found, words = light_for_unseen(found, len(views)), "that of the fitted views on average"
-    pairs = zip(found.sh_coeff[:, None], found.gain[:, None])
-    return [replace(found, sh_coeff=light, gain=gain) for light, gain in pairs], words
+        appearance = light_for_unseen(appearance, len(views))
+        words = "that of the fitted views on average"
+    pairs = zip(appearance.sh_coeff[:, None], appearance.gain[:, None])
+    return [replace(appearance, sh_coeff=light, gain=gain) for light, gain in pairs], words
 
 
 def check_visible(

@@ -13,8 +13,7 @@ from models.evaluation.views import ViewResult
 from models.ham.reconstruction import Reconstruction
 from utils import draw
 from utils.captures.evaluation_views import EvaluationViews
-from utils.errors import UserError
-from utils.io.files import save_json, save_text
+from utils.io.files import check_folder_name, save_json, save_text
 from utils.io.images import save_image
 from utils.io.meshes import save_mesh
 
@@ -62,22 +61,21 @@ def _comparison(result: ViewResult, views: EvaluationViews) -> np.ndarray | None
     image = result.renderings["mesh"].image
     if result.alignment is not None:
         image = result.alignment.apply(image)
-    return view_comparison(
-        *(photo, image, result.shape.covered, mask, result.shape.ignored, title_of(result))
-    )
+    shape = result.shape
+    return view_comparison(photo, image, shape.covered, mask, shape.ignored, title_of(result))
 
 
 def title_of(result: ViewResult) -> str:
     """One line above a view's comparison."""
-    parts = [f"view {result.view}"]
+    facts = []
     if result.status != "ok":
-        parts.append(result.status)
+        facts.append(result.status)
     if result.masks.get("iou") is not None:
-        parts.append(f"IoU {result.masks['iou']:.3f}")
+        facts.append(f"IoU {result.masks['iou']:.3f}")
     if "mesh" in result.images:
         scores = result.images["mesh"]
-        parts.append(f"PSNR {scores['psnr']:.1f} dB, colours aligned {scores['psnr_aligned']:.1f}")
-    return ": ".join([parts[0], ", ".join(parts[1:])])
+        facts.append(f"PSNR {scores['psnr']:.1f} dB, colours aligned {scores['psnr_aligned']:.1f}")
+    return f"view {result.view}: {', '.join(facts)}"
 
 
 def _save_error(folder: Path, reconstruction: Reconstruction, evaluation: Evaluation) -> list[Path]:
@@ -94,9 +92,7 @@ def _save_error(folder: Path, reconstruction: Reconstruction, evaluation: Evalua
 def result_name(name: str | None, cameras: Path | None) -> str:
     """The folder of the results: `name`, else after the cameras' file or its folder."""
     if name is not None:
-        if Path(name).name != name or name in ("", ".", ".."):
-            raise UserError(f"--name {name}: expected a plain folder name")
-        return name
+        return check_folder_name(name)
     if cameras is None:
         return "fitted"
     return cameras.resolve().parent.name if cameras.stem == "param" else cameras.stem

@@ -1,4 +1,4 @@
-"""A capture's ground truth, mesh and keypoints, and how near a reconstruction comes to it."""
+"""A scene's ground truth, mesh and keypoints, and how near a reconstruction comes to it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import numpy as np
 
 from models.ham.reconstruction import Reconstruction
 from utils.errors import UserError
+from utils.io.meshes import load_mesh
+from utils.keypoints.order import load_keypoints
 from utils.metrics.comparison import Comparison, check_place, check_size, compare_surfaces
-from utils.metrics.keypoints import keypoint_scores, world_unit
+from utils.metrics.keypoints import keypoint_scores, present, world_unit
 
-KEYPOINTS = "set of true keypoints"
+TRUE_KEYPOINTS = "set of true keypoints"  # in messages
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,6 @@ def open_truth(mesh: Path | None, keypoints: Path | None) -> Truth | None:
     """The ground truth that the command line names, if any."""
     if mesh is None and keypoints is None:
         return None
-    from utils.io.meshes import load_mesh
-    from utils.keypoints.order import load_keypoints
-    from utils.metrics.keypoints import present
-
     points = None
     if keypoints is not None:
         points = present(load_keypoints(keypoints, "give the true keypoints, 42 rows x y z"))
@@ -56,12 +54,15 @@ def score_truth(
     scores["mm_per_unit"] = unit.mm
     surface = None
     if truth.mesh is not None:
-        rest = truth.mesh, unit.mm, reconstruction.sides, samples, seed
-        surface = compare_surfaces(reconstruction.verts, reconstruction.faces, *rest)
+
+        def compare(verts: np.ndarray) -> Comparison:
+            faces, sides = reconstruction.faces, reconstruction.sides
+            return compare_surfaces(verts, faces, truth.mesh, unit.mm, sides, samples, seed)
+
+        surface = compare(reconstruction.verts)
         scores["surface"] = {"all": surface.scores, **surface.hands}
         for name, verts in meshes.items():
-            own = compare_surfaces(verts, reconstruction.faces, *rest)
-            scores["surface"][f"{name}'s mesh"] = own.scores
+            scores["surface"][f"{name}'s mesh"] = compare(verts).scores
     if truth.keypoints is not None:
         scores["keypoints"] = _keypoint_scores(reconstruction, truth.keypoints, unit.mm)
     return scores, surface
@@ -77,7 +78,7 @@ def _keypoint_scores(reconstruction: Reconstruction, truth: np.ndarray, mm: floa
         )
     centred = [points[both] - points[both].mean(0) for points in (own, truth)]
     own_size, true_size = (float(np.sqrt(np.square(x).sum(1).mean())) for x in centred)
-    check_size(true_size / own_size, KEYPOINTS)
+    check_size(true_size / own_size, TRUE_KEYPOINTS)
     apart = float(np.median(np.linalg.norm(own - truth, axis=-1)[both]))
-    check_place(apart, 2 * own_size, KEYPOINTS)
+    check_place(apart, 2 * own_size, TRUE_KEYPOINTS)
     return keypoint_scores(own, truth, mm)

@@ -1,4 +1,4 @@
-"""Scores of a reconstruction in each view, and against a known surface."""
+"""A reconstruction in single views: what they show of it, and how that compares with photos."""
 
 from __future__ import annotations
 
@@ -18,13 +18,7 @@ from models.ham.reconstruction import Reconstruction
 from utils.cameras import Cameras
 from utils.captures.evaluation_views import EvaluationViews
 from utils.geometry.mesh import vertex_normals
-from utils.metrics.image import (
-    ColorAlignment,
-    Lpips,
-    align_colors,
-    image_scores,
-    psnr,
-)
+from utils.metrics.image import ColorAlignment, Lpips, align_colors, image_scores, psnr
 from utils.metrics.masks import evaluation_region, mask_scores, wrist_pixels
 from utils.render import Renderer
 
@@ -77,7 +71,10 @@ def shape_in_view(
     forearms are those that `find_forearms` found in the masks.
     """
     covered, wrist = reconstruction.covered_and_wrist(camera)
-    forearm = covered_pixels(*forearms, camera)[0] if forearms else np.zeros_like(covered)
+    forearm = np.zeros_like(covered)
+    if forearms is not None:
+        verts, faces = forearms
+        forearm = covered_pixels(verts, faces, camera)[0]
     return ViewShape(covered, wrist_pixels(covered, wrist, forearm))
 
 
@@ -173,9 +170,9 @@ def _surface_in(
     highlights = appearance.highlights_in(own, verts, normals)
     shine = torch.zeros_like(verts) if highlights is None else highlights[0]
     renderer = Renderer(faces)
-    found = renderer.rasterize(own, verts)
-    values = renderer.interpolate(found, torch.cat([appearance.albedo, normals, shine], 1))
+    fragments = renderer.rasterize(own, verts)
+    values = renderer.interpolate(fragments, torch.cat([appearance.albedo, normals, shine], 1))
     albedo, normals, shine = values.double().split(3, dim=1)
     normals = torch.nn.functional.normalize(normals, dim=1)
-    at = found.y.numpy(), found.x.numpy()
+    at = fragments.y.numpy(), fragments.x.numpy()
     return at, albedo.numpy(), normals.numpy(), shine.numpy()

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from models.ham.reconstruction import Reconstruction
-from models.hand.fitted import FittedHand
+from models.hand.fitted import FittedHand, hand_slices
 from utils.errors import UserError
 from utils.io.files import load_torch
+from utils.keypoints import SIDES
 
 Hands = list[dict[str, Any]]  # one dict a hand, as in mano_out/S.pt
 POSE_SIZE = 48  # axis-angle: 3 global and 45
@@ -40,7 +41,7 @@ def load_poses(path: Path) -> list[Hands]:
 
 
 def _is_hand(hand: Any) -> bool:
-    if not isinstance(hand, dict) or hand.get("type") not in ("left", "right"):
+    if not isinstance(hand, dict) or hand.get("type") not in SIDES:
         return False
     pose, trans = hand.get("pose"), hand.get("trans", torch.zeros(3))
     if not all(isinstance(x, Tensor) for x in (pose, trans)):
@@ -49,7 +50,9 @@ def _is_hand(hand: Any) -> bool:
     return sizes and bool(pose.isfinite().all() and trans.isfinite().all())
 
 
-def repose(found: Reconstruction, target: Hands, verts: np.ndarray | None = None) -> np.ndarray:
+def repose(
+    reconstruction: Reconstruction, target: Hands, verts: np.ndarray | None = None
+) -> np.ndarray:
     """Vertices (V, 3), world units, of the refined hands in the poses of `target`.
 
     verts (V, 3) are the reconstruction's own unless given. Every hand keeps its shape and scale;
@@ -57,17 +60,18 @@ def repose(found: Reconstruction, target: Hands, verts: np.ndarray | None = None
     Raises UserError where `target` names only hands that the reconstruction lacks.
     """
     wanted = {hand["type"]: hand for hand in target}
-    if not set(wanted) & set(found.sides):
+    if not set(wanted) & set(reconstruction.sides):
         raise UserError(
             f"the poses are of the {' and '.join(wanted)} hand, the reconstruction has the "
-            f"{' and '.join(found.sides)} one"
+            f"{' and '.join(reconstruction.sides)} one"
         )
-    moved = torch.from_numpy(found.verts if verts is None else verts).clone().double()
-    size = len(moved) // len(found.hands)
-    for k, hand in enumerate(found.hands):
+    verts = reconstruction.verts if verts is None else verts
+    moved, hands = torch.from_numpy(verts).clone().double(), reconstruction.hands
+    for hand, hand_slice in zip(hands, hand_slices(len(moved), len(hands))):
         if hand["type"] in wanted:
-            own = slice(k * size, (k + 1) * size)
-            moved[own] = _repose_hand(moved[own], hand, wanted[hand["type"]], found.subdivisions)
+            moved[hand_slice] = _repose_hand(
+                moved[hand_slice], hand, wanted[hand["type"]], reconstruction.subdivisions
+            )
     return moved.numpy()
 
 

@@ -153,8 +153,8 @@ def _checked(path: Path, side: str, kind: str, arrays: dict) -> HandData:
         entry = arrays.get(name)
         value = entry.toarray() if sp.issparse(entry) else np.asarray(entry)
         if value.shape != shape or value.dtype.kind not in "fiu":
-            found = f"{value.shape} of {value.dtype}" if name in arrays else "nothing"
-            raise UserError(f"{path}: {name} is {found}, expected numbers of shape {shape}")
+            held = f"{value.shape} of {value.dtype}" if name in arrays else "nothing"
+            raise UserError(f"{path}: {name} is {held}, expected numbers of shape {shape}")
         if not np.isfinite(value).all():
             raise UserError(f"{path}: {name} holds numbers that are not finite")
         values[name] = value.astype(np.float64 if value.dtype.kind == "f" else np.int64)

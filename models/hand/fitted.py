@@ -1,4 +1,7 @@
-"""Fitted hands in world coordinates: parameters, meshes, and the files S.pt and S.obj of both."""
+"""Fitted hands in world coordinates: their parameters, their mesh, and the files S.pt and S.obj.
+
+`FittedHand` is one hand as parameters; `HandsMesh` is what mano_out or gcn_out holds of a scan.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ from utils.errors import UserError
 from utils.io.files import load_torch
 from utils.io.meshes import load_mesh
 
-NAMES = ("pose", "shape", "trans", "scale")
-KEYS = ("type", "pose", "shape", "trans", "scale", "hand_model")
+NAMES = ("pose", "shape", "trans", "scale")  # the tensors that S.pt holds of a hand
+KEYS = ("type", *NAMES, "hand_model")
 
 
 @dataclass(frozen=True)
@@ -74,17 +77,23 @@ class FittedHand:
 
     def unposed(self, verts: Tensor, subdivisions: int) -> Tensor:
         """Vertices (V', 3), world units, of the subdivided mesh in the rest pose, metres."""
-        return self.model.unpose(verts[None], *self._skinning(subdivisions))[0]
+        weights, offsets = self._skinning(subdivisions)
+        return self.model.unpose(
+            verts[None], self.pose, self.shape, self.trans, self.scale, weights, offsets
+        )[0]
 
     def reposed(self, rest: Tensor, subdivisions: int) -> Tensor:
         """The inverse of `unposed`: rest (V', 3), metres, in this hand's pose, world units."""
-        return self.model.repose(rest[None], *self._skinning(subdivisions))[0]
+        weights, offsets = self._skinning(subdivisions)
+        return self.model.repose(
+            rest[None], self.pose, self.shape, self.trans, self.scale, weights, offsets
+        )[0]
 
-    def _skinning(self, subdivisions: int) -> tuple[Tensor, ...]:
-        """Parameters, and the subdivided mesh' skinning weights and pose offsets."""
-        finer, model = self.model.subdivide(subdivisions), self.model
-        weights, offsets = (finer.carry(x) for x in (model.weights, model.pose_offsets(self.pose)))
-        return self.pose, self.shape, self.trans, self.scale, weights, offsets
+    def _skinning(self, subdivisions: int) -> tuple[Tensor, Tensor]:
+        """The subdivided mesh' skinning weights (V', 16) and pose offsets (1, V', 3)."""
+        finer = self.model.subdivide(subdivisions)
+        offsets = self.model.pose_offsets(self.pose)
+        return finer.carry(self.model.weights), finer.carry(offsets)
 
     def as_dict(self) -> dict[str, Any]:
         """What S.pt holds of a hand: plain values and float32 tensors."""
@@ -95,6 +104,12 @@ class FittedHand:
             "hand_model": self.model.kind,
             "flat_hand_mean": False,
         }
+
+
+def hand_slices(verts: int, hands: int) -> list[slice]:
+    """The vertices of each hand of a mesh of `verts` in all; all hands have the same number."""
+    size = verts // hands
+    return [slice(k * size, (k + 1) * size) for k in range(hands)]
 
 
 def joined_mesh(hands: Sequence[FittedHand]) -> tuple[np.ndarray, np.ndarray]:
@@ -128,8 +143,7 @@ class HandsMesh:
 
     def slices(self) -> list[slice]:
         """The vertices of each hand; all hands have the same number."""
-        size = len(self.verts) // len(self)
-        return [slice(k * size, (k + 1) * size) for k in range(len(self))]
+        return hand_slices(len(self.verts), len(self))
 
 
 def load_hands(folder: Path, scan_id: str) -> HandsMesh:

@@ -61,9 +61,9 @@ def fan_directions(normal: Tensor) -> Tensor:
     side = torch.linalg.cross(normal, helper)
     side = side / side.norm()
     other = torch.linalg.cross(normal, side)
-    found = [normal]
+    directions = [normal]
     for tilt in np.radians(TILTS[1:]):
         for azimuth in np.linspace(0, 2 * np.pi, AZIMUTHS, endpoint=False):
             across = np.cos(azimuth) * side + np.sin(azimuth) * other
-            found.append(np.cos(tilt) * normal + np.sin(tilt) * across)
-    return torch.stack(found)
+            directions.append(np.cos(tilt) * normal + np.sin(tilt) * across)
+    return torch.stack(directions)

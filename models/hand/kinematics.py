@@ -74,12 +74,21 @@ class HandKinematics:
             joints.append(joints[p] + G[p] @ (rest[j] - rest[p]))
             joints_shape.append(joints_shape[p] + G[p] @ (self.J_shape[j] - self.J_shape[p]))
             twist.append(G[p] @ left[j])
-        stacked = [torch.stack(part) for part in (G, joints, joints_shape, twist)]
-        return _Posed(stacked[0], left, R, rest, self.J_shape, *stacked[1:])
+        return _Posed(
+            G=torch.stack(G),
+            left=left,
+            R=R,
+            rest=rest,
+            rest_shape=self.J_shape,
+            joints=torch.stack(joints),
+            joints_shape=torch.stack(joints_shape),
+            twist=torch.stack(twist),
+        )
 
     def vertices(self, x: Tensor, ids: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Vertices `ids` (N, 3) of the hand x (62,) and their Jacobian (N, 3, 62)."""
-        return self._scaled(x, *self._vertices(x, self._posed(x), ids))
+        points, jacobian = self._vertices(x, self._posed(x), ids)
+        return self._scaled(x, points, jacobian)
 
     def keypoints(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The 21 keypoints (21, 3) in MediaPipe's order and their Jacobian (21, 3, 62)."""

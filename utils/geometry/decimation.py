@@ -13,9 +13,8 @@ import numpy as np
 
 from utils.geometry.mesh import boundary_vertices
 
-LENGTH_WEIGHT = (
-    1e-3  # of an edge's length^4 beside its error (length^2 times area): orders flat parts
-)
+# Of an edge's length^4 beside its error (length^2 times area): orders flat parts.
+LENGTH_WEIGHT = 1e-3
 BORDER_WEIGHT = 10.0  # of the planes that keep open borders in place
 LEAST_TURN = 0.2  # cosine between a face's normals before and after; less is a fold
 

@@ -1,4 +1,4 @@
-"""Triangle meshes as tensors: normals, edges, Laplacians. One routine for each."""
+"""Triangle meshes as arrays and tensors: normals, edges, Laplacians. One routine for each."""
 
 from __future__ import annotations
 
@@ -37,6 +37,15 @@ def boundary_vertices(faces: np.ndarray) -> np.ndarray:
     """Ids of the vertices on open borders (a hand's wrist loop)."""
     edges, counts = np.unique(_face_edges(faces), axis=0, return_counts=True)
     return np.unique(edges[counts == 1])
+
+
+def open_edges(faces: Tensor) -> Tensor:
+    """Directed edges (E, 2) that only one face has."""
+    edges = faces.long()[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    low, high = edges.amin(1), edges.amax(1)
+    number = low * (int(edges.max()) + 1) + high  # rows would take ten times as long to compare
+    _, inverse, count = number.unique(return_inverse=True, return_counts=True)
+    return edges[count[inverse] == 1]
 
 
 def _face_edges(faces: np.ndarray) -> np.ndarray:
@@ -90,12 +99,3 @@ def sparse_tensor(matrix: sp.spmatrix, like: Tensor) -> Tensor:
     values = torch.from_numpy(coo.data)
     tensor = torch.sparse_coo_tensor(indices, values, coo.shape, check_invariants=False)
     return tensor.to(device=like.device, dtype=like.dtype).coalesce()
-
-
-def open_edges(faces: Tensor) -> Tensor:
-    """Directed edges (E, 2) that only one face has."""
-    edges = faces.long()[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
-    low, high = edges.amin(1), edges.amax(1)
-    number = low * (int(edges.max()) + 1) + high  # rows would take ten times as long to compare
-    _, inverse, count = number.unique(return_inverse=True, return_counts=True)
-    return edges[count[inverse] == 1]

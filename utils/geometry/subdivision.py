@@ -9,6 +9,8 @@ import torch
 from scipy.sparse.linalg import splu
 from torch import Tensor
 
+from utils.geometry.mesh import sparse_tensor
+
 
 @dataclass(frozen=True)
 class Subdivision:
@@ -47,11 +49,7 @@ class Subdivision:
 
     @cached_property
     def _torch_matrix(self) -> Tensor:
-        coo = self.matrix.tocoo()
-        indices = torch.from_numpy(np.stack([coo.row, coo.col]).astype(np.int64))
-        values = torch.from_numpy(coo.data)
-        matrix = torch.sparse_coo_tensor(indices, values, coo.shape, check_invariants=True)
-        return matrix.coalesce()
+        return sparse_tensor(self.matrix, like=torch.zeros(0, dtype=torch.float64))
 
 
 def subdivide(
@@ -90,8 +88,8 @@ def _edges(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _quarter(faces: np.ndarray, midpoints: np.ndarray) -> np.ndarray:
     """(4 F, 3): three corner faces and the middle one, in the old face's orientation."""
     (a, b, c), (ab, bc, ca) = faces.T, midpoints.T
-    parts = [(a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)]
-    return np.stack([np.stack(part, axis=1) for part in parts], axis=1).reshape(-1, 3)
+    quarters = [(a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)]
+    return np.stack([np.stack(quarter, axis=1) for quarter in quarters], axis=1).reshape(-1, 3)
 
 
 def _loop_step(faces: np.ndarray, n_verts: int) -> tuple[sp.csr_matrix, np.ndarray]:

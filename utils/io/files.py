@@ -51,6 +51,13 @@ def link_or_copy(source: Path, target: Path) -> None:
         (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
 
 
+def check_folder_name(name: str, option: str = "--name") -> str:
+    """`name`, or UserError that names the option where it is no plain folder name."""
+    if Path(name).name != name or name in ("", ".", ".."):
+        raise UserError(f"{option} {name}: expected a plain folder name")
+    return name
+
+
 def existing_file(path: Path, hint: str = "") -> Path:
     """`path`, or UserError where there is no such file; `hint` says what to do."""
     if not path.is_file():

@@ -34,10 +34,11 @@ class OneWay:
     left_out: np.ndarray
 
     @staticmethod
-    def of(found: Nearest, normals: np.ndarray, mm_per_unit: float) -> OneWay:
+    def of(nearest: Nearest, normals: np.ndarray, mm_per_unit: float) -> OneWay:
         """From the nearest points to samples with unit normals (N, 3)."""
-        cosine = np.clip((found.normal * normals).sum(1), -1, 1)
-        return OneWay(mm_per_unit * found.distance, np.degrees(np.arccos(cosine)), found.on_border)
+        cosine = np.clip((nearest.normal * normals).sum(1), -1, 1)
+        angle = np.degrees(np.arccos(cosine))
+        return OneWay(mm_per_unit * nearest.distance, angle, nearest.on_border)
 
     def part(self, chosen: np.ndarray) -> OneWay:
         """The samples chosen (N,) bool."""
@@ -86,11 +87,12 @@ def compare_surfaces(
 ) -> Comparison:
     """Compare a mesh verts (V, 3), faces (F, 3) with the true one, both in world units.
 
-    `hands` names the equal parts of the mesh's vertices; samples of the true surface belong to the
-    hand that they are nearest to. A hand that the true surface lacks is named and left out.
-    Raises UserError where the true mesh is of another size or elsewhere.
+    `hands` names the hands that share the mesh's vertices equally; samples of the true surface
+    belong to the hand that they are nearest to. A hand that the true surface lacks is named and
+    left out. Raises UserError where the true mesh is of another size or elsewhere.
     """
-    own, true = Surface(verts, faces), Surface(*truth)
+    true_verts, true_faces = truth
+    own, true = Surface(verts, faces), Surface(true_verts, true_faces)
     check_size(np.sqrt(true.area.sum() / own.area.sum()))
     hand_size, per_hand = float(np.sqrt(own.area.sum() / len(hands))), len(verts) // len(hands)
     (points, face), (true_points, true_face) = own.sample(samples, seed), true.sample(samples, seed)
@@ -103,7 +105,7 @@ def compare_surfaces(
     to_truth = OneWay.of(forth, flip * own.normals[face], mm_per_unit)
     from_truth = OneWay.of(back, flip * true.normals[true_face], mm_per_unit)
 
-    parts = {
+    per_hand_scores = {
         name: _scores(to_truth.part(hand == k), from_truth.part(true_hand == k))
         for k, name in enumerate(hands)
         if k not in absent
@@ -114,7 +116,7 @@ def compare_surfaces(
         "missed_truth": float((back.distance > FARTHEST * hand_size).mean()),
         "truth_turned_inside_out": flip < 0,
     }
-    return Comparison(scores, parts, _vertex_error(verts, true, flip) * mm_per_unit)
+    return Comparison(scores, per_hand_scores, _vertex_error(verts, true, flip) * mm_per_unit)
 
 
 def _scores(to_truth: OneWay, from_truth: OneWay) -> dict[str, Any]:
@@ -134,10 +136,10 @@ def _scores(to_truth: OneWay, from_truth: OneWay) -> dict[str, Any]:
 
 
 def _vertex_error(verts: np.ndarray, true: Surface, flip: int) -> np.ndarray:
-    found = true.nearest(verts)
-    outside = ((verts - found.point) * found.normal).sum(1) * flip >= 0
-    error = np.where(outside, found.distance, -found.distance)
-    return np.where(found.on_border, np.nan, error)
+    nearest = true.nearest(verts)
+    outside = ((verts - nearest.point) * nearest.normal).sum(1) * flip >= 0
+    error = np.where(outside, nearest.distance, -nearest.distance)
+    return np.where(nearest.on_border, np.nan, error)
 
 
 def check_size(ratio: float, what: str = "ground truth") -> None:

@@ -67,7 +67,8 @@ def ssim_map(image: np.ndarray, photo: np.ndarray) -> np.ndarray:
     from skimage.metrics import structural_similarity
 
     _, similarity = structural_similarity(
-        *(photo, image),
+        photo,
+        image,
         channel_axis=-1,
         data_range=1.0,
         gaussian_weights=True,
@@ -82,8 +83,10 @@ def flip_map(image: np.ndarray, photo: np.ndarray) -> np.ndarray:
     """FLIP error (H, W) in [0, 1] of sRGB images (H, W, 3) in [0, 1]."""
     import flip_evaluator
 
-    pair = [np.ascontiguousarray(x, np.float32) for x in (photo, image)]
-    error, _, _ = flip_evaluator.evaluate(*pair, "LDR", inputsRGB=True, applyMagma=False)
+    reference, tested = (np.ascontiguousarray(x, np.float32) for x in (photo, image))
+    error, _, _ = flip_evaluator.evaluate(
+        reference, tested, "LDR", inputsRGB=True, applyMagma=False
+    )
     return np.asarray(error)[..., 0]
 
 
@@ -111,9 +114,11 @@ def load_lpips() -> Lpips | str:
         network = lpips.LPIPS(net="alex", spatial=True, verbose=False).eval()
 
     def distance(image: np.ndarray, photo: np.ndarray) -> np.ndarray:
-        pair = [torch.from_numpy(2 * x - 1).movedim(-1, 0)[None].float() for x in (image, photo)]
+        tested, reference = (
+            torch.from_numpy(2 * x - 1).movedim(-1, 0)[None].float() for x in (image, photo)
+        )
         with torch.no_grad():
-            return network(*pair)[0, 0].numpy()
+            return network(tested, reference)[0, 0].numpy()
 
     return distance
 

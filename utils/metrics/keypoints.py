@@ -56,8 +56,8 @@ def keypoint_scores(
     result is empty without any at all.
     """
     error = mm_per_unit * np.linalg.norm(own - truth, axis=-1)
-    parts = {"all": error} | dict(zip(SIDES, error))
-    return {name: _summary(part) for name, part in parts.items() if np.isfinite(part).any()}
+    errors = {"all": error} | dict(zip(SIDES, error))
+    return {name: _summary(some) for name, some in errors.items() if np.isfinite(some).any()}
 
 
 def _summary(error: np.ndarray) -> dict[str, Any]:

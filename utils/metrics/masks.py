@@ -38,8 +38,8 @@ def mask_scores(
     }
 
 
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _share(count: int, total: int) -> float | None:
+    return count / total if total else None
 
 
 def evaluation_region(covered: np.ndarray, mask: np.ndarray | None) -> np.ndarray:

@@ -38,7 +38,8 @@ class Surface:
 
     def __init__(self, verts: np.ndarray, faces: np.ndarray):
         verts = np.asarray(verts, float)
-        doubled = np.cross(*(verts[faces[:, k]] - verts[faces[:, 0]] for k in (1, 2)))
+        a, b, c = (verts[faces[:, k]] for k in range(3))
+        doubled = np.cross(b - a, c - a)
         area = np.linalg.norm(doubled, axis=1) / 2
         solid = area > 1e-12 * area.max(initial=0)
         if not solid.any():
@@ -89,8 +90,8 @@ class Surface:
     def nearest(self, points: np.ndarray) -> Nearest:
         """The nearest point on the surface to each of points (N, 3)."""
         scaled = points / self._edge
-        parts = [self._nearest(scaled[k : k + CHUNK]) for k in range(0, len(points), CHUNK)]
-        point, small = (np.concatenate(x) for x in zip(*parts))
+        chunks = [self._nearest(scaled[k : k + CHUNK]) for k in range(0, len(points), CHUNK)]
+        point, small = (np.concatenate(x) for x in zip(*chunks))
         point *= self._edge
         face = self._parent[small]
         distance = np.linalg.norm(points - point, axis=1)
@@ -108,11 +109,11 @@ class Surface:
             bound = distance[:, :1]
             row, slot = np.nonzero(distance - self._radius[candidate] <= bound)
             tested = candidate[row, slot]
-            found = trimesh.triangles.closest_point(self._triangles[tested], own[row])
-            squared = np.square(found - own[row]).sum(1)
+            closest = trimesh.triangles.closest_point(self._triangles[tested], own[row])
+            squared = np.square(closest - own[row]).sum(1)
             order = np.lexsort((squared, row))
             first = order[np.searchsorted(row[order], np.arange(len(own)))]
-            best[pending], triangle[pending] = found[first], tested[first]
+            best[pending], triangle[pending] = closest[first], tested[first]
             # No face that was not tried is nearer than the last centroid less its radius.
             reach = distance[:, -1] - self._radius.max()
             complete = (reach > np.sqrt(squared[first])) | (k == len(self._triangles))

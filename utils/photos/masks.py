@@ -53,7 +53,10 @@ def judge_masks(
     hands: covered pixels (H, W) bool; ignored: pixels (H, W) bool that are not compared, the
     wrist's end and where a forearm may be. All three at one size, any size.
     """
-    return [judge_mask(view, *each) for view, each in enumerate(zip(masks, hands, ignored))]
+    return [
+        judge_mask(view, mask, hand, left_out)
+        for view, (mask, hand, left_out) in enumerate(zip(masks, hands, ignored))
+    ]
 
 
 def judge_mask(
@@ -84,9 +87,11 @@ def blobs(mask: np.ndarray, hand: np.ndarray, ignored: np.ndarray) -> tuple[np.n
     Differences thinner than `SLIVER` are none.
     """
     kernel = _disc(_sliver(hand))
-    parts = (hand & ~mask & ~ignored, mask & ~hand & ~ignored)
-    opened = [cv2.morphologyEx(p.astype(np.uint8), cv2.MORPH_OPEN, kernel) > 0 for p in parts]
-    return opened[0], opened[1]
+    lost, extra = (
+        cv2.morphologyEx(region.astype(np.uint8), cv2.MORPH_OPEN, kernel) > 0
+        for region in (hand & ~mask & ~ignored, mask & ~hand & ~ignored)
+    )
+    return lost, extra
 
 
 def trusted_pixels(

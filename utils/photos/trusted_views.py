@@ -65,7 +65,7 @@ def _load_verdicts(path: Path, count: int) -> list[MaskVerdict]:
 
 
 def _load_map(path: Path, capture: Capture, view: int) -> np.ndarray:
-    found = load_mask(path)
-    if found.shape != tuple(capture.cameras.sizes[view].tolist()):
+    image = load_mask(path)
+    if image.shape != tuple(capture.cameras.sizes[view].tolist()):
         raise UserError(f"{path} is of another size than the photo; run mano_optim.py again")
-    return found
+    return image

@@ -126,7 +126,7 @@ def deodr(case: Case) -> Callable[[], None]:
     mesh = TriMesh(case.faces.astype(np.uint32), case.verts, clockwise=False)
     faces = case.faces.astype(np.uint32)
     pixels = case.cameras.px_from_world(torch.from_numpy(case.verts)).numpy()
-    (height, width), *_ = case.cameras.sizes.tolist()
+    height, width = case.cameras.sizes[0].tolist()
     V, off = len(case.verts), np.zeros(len(faces), bool)
     image_b = np.ones((height, width, CHANNELS))
 
@@ -250,9 +250,8 @@ def main() -> None:
         os.execv(sys.executable, [sys.executable, "-m", "utils.render.benchmark", *sys.argv[1:]])
     if args.threads:
         torch.set_num_threads(args.threads)
-    measured = args.hand, args.vertices, args.views, args.repeats, args.device
-    compare(*measured)
-    compare_frames(*measured)
+    compare(args.hand, args.vertices, args.views, args.repeats, args.device)
+    compare_frames(args.hand, args.vertices, args.views, args.repeats, args.device)
 
 
 if __name__ == "__main__":

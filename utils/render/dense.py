@@ -152,10 +152,10 @@ class _Barycentrics(torch.autograd.Function):
         believed = (det != 0) & (exact.amin(1) > -OUTSIDE)
         inverse = torch.where(believed[:, None, None], inverse, 0.0)
         ctx.shape, front = verts_px.shape, det < 0
-        outputs = bary.float(), depth.float(), front
-        ctx.save_for_backward(index, pixel, inverse.float(), *outputs[:2])
+        bary, depth = bary.float(), depth.float()
+        ctx.save_for_backward(index, pixel, inverse.float(), bary, depth)
         ctx.mark_non_differentiable(front)
-        return outputs
+        return bary, depth, front
 
     @staticmethod
     def backward(ctx: Any, by_bary: Tensor, by_depth: Tensor, _: Any) -> tuple[Tensor, None, None]:
@@ -229,16 +229,20 @@ def surface_pairs(fragments: Fragments) -> Pairs:
         step = STEP * fragments.pixel_width[fragments.view[p]] * torch.minimum(depth[p], depth[q])
         keep = ((depth[q] - depth[p]).abs() > step) & (face[p] != face[q])
         p, q, step = p[keep], q[keep], step[keep]
-        slopes = []
-        for s in (p, q):
-            inverse, det = inverse_matrices(rows[index[s]].double())
-            slope = -(depth[s].double() ** 2) * inverse.sum(1)[:, a]
-            slope = torch.where(det != 0, slope, 0.0)
-            slopes.append(torch.minimum(torch.maximum(slope, -STEEP * step), STEEP * step))
+        slope_p, slope_q = (
+            _slopes(rows[index[s]].double(), depth[s].double(), a, STEEP * step) for s in (p, q)
+        )
         jump = (depth[q] - depth[p]).double()
-        low, high = torch.minimum(*slopes) - step, torch.maximum(*slopes) + step
+        low, high = torch.minimum(slope_p, slope_q) - step, torch.maximum(slope_p, slope_q) + step
         keep = (jump < low) | (jump > high)
         firsts.append(p[keep])
         seconds.append(q[keep])
         axes.append(torch.full_like(p[keep], a))
     return Pairs(torch.cat(firsts), torch.cat(seconds), torch.cat(axes))
+
+
+def _slopes(corners: Tensor, depth: Tensor, axis: int, limit: Tensor) -> Tensor:
+    """Change of depth (P,) a pixel along the axis, in faces with corners (P, 3, 3), up to limit."""
+    inverse, det = inverse_matrices(corners)
+    slope = torch.where(det != 0, -(depth**2) * inverse.sum(1)[:, axis], 0.0)
+    return torch.minimum(torch.maximum(slope, -limit), limit)

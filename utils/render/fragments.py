@@ -25,10 +25,6 @@ class Pairs:
     q: Tensor
     axis: Tensor
 
-    def fields(self) -> tuple[Tensor, Tensor, Tensor]:
-        """p, q, axis."""
-        return self.p, self.q, self.axis
-
 
 @dataclass
 class Fragments:

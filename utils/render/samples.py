@@ -38,8 +38,8 @@ class Samples:
         behind = self.depth > ((nearest + farthest) / 2)[self.pixel]
         surface = 2 * self.pixel + behind
         order, count = surface.argsort(), torch.bincount(surface, minlength=2 * pixels)
-        found = count.nonzero()[:, 0]
-        pixel, count = found // 2, count[found]
+        shown = count.nonzero()[:, 0]
+        pixel, count = shown // 2, count[shown]
         share = count / torch.bincount(self.pixel, minlength=pixels)[pixel]
         weights = self.bary[order] / count.repeat_interleave(count)[:, None]
         return Surfaces(pixel, share, self.corners[order], weights, count.cumsum(0) - count)
@@ -108,15 +108,15 @@ def numbered(fragments: Fragments, chosen: Tensor) -> Tensor:
     number = torch.full(
         (len(fragments.sizes), height, width), -1, dtype=torch.int32, device=chosen.device
     )
-    view, y, x = (part[chosen].long() for part in (fragments.view, fragments.y, fragments.x))
+    view, y, x = (i[chosen].long() for i in (fragments.view, fragments.y, fragments.x))
     number[view, y, x] = torch.arange(len(chosen), dtype=torch.int32, device=chosen.device)
     return number
 
 
-def nearest_of(parts: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
+def nearest_of(drawings: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
     """inv_z (E, n), face (E, n), bary (E, n, 3): of several, whatever is nearest."""
-    inv_z, face, bary = parts[0]
-    for other_z, other_face, other_bary in parts[1:]:
+    inv_z, face, bary = drawings[0]
+    for other_z, other_face, other_bary in drawings[1:]:
         nearer = other_z > inv_z
         inv_z[nearer], face[nearer], bary[nearer] = (
             other_z[nearer],

@@ -74,8 +74,13 @@ def boundary_gradient(
     fragments: Fragments, pairs: list[Pairs], values: Tensor, grad: Tensor
 ) -> Tensor:
     """Gradient (B, V, 3) of verts_px from all `pairs`' `surface_forces`, in plain torch."""
-    joined = Pairs(*(torch.cat(parts) for parts in zip(*(p.fields() for p in pairs))))
-    return scatter_points(fragments, *surface_forces(fragments, joined, values, grad))
+    joined = Pairs(
+        torch.cat([group.p for group in pairs]),
+        torch.cat([group.q for group in pairs]),
+        torch.cat([group.axis for group in pairs]),
+    )
+    front, forces = surface_forces(fragments, joined, values, grad)
+    return scatter_points(fragments, front, forces)
 
 
 class BoundaryGradient(torch.autograd.Function):

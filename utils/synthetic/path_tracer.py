@@ -47,9 +47,9 @@ def set_variant(variant: str = "auto") -> Any:
             "python -m pip install -r requirements-demo.txt"
         ) from error
     if variant == "auto" or (variant == LLVM and "DRJIT_LIBLLVM_PATH" not in os.environ):
-        found = next(_llvm_libraries(), None)
-        if found is not None:
-            os.environ.setdefault("DRJIT_LIBLLVM_PATH", str(found))
+        library = next(_llvm_libraries(), None)
+        if library is not None:
+            os.environ.setdefault("DRJIT_LIBLLVM_PATH", str(library))
     if variant == "auto":
         variant = LLVM if "DRJIT_LIBLLVM_PATH" in os.environ else SCALAR
     try:
@@ -94,7 +94,8 @@ class PathTracer:
         K (3, 3) with square pixels and integer pixel centres; cam_from_world is R, t. `on_pass` is
         called after each of the passes(samples, size). Box filter: a pixel is its own square.
         """
-        sensor, total = self._sensor(K, *cam_from_world, size), 0.0
+        R, t = cam_from_world
+        sensor, total = self._sensor(K, R, t, size), 0.0
         for index, count in enumerate(passes(samples, size)):
             pass_seed = (seed * 1009 + index) % 2**32
             image = self._mi.render(self._scene, sensor=sensor, spp=count, seed=pass_seed)

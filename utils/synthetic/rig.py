@@ -31,7 +31,8 @@ def make_cameras(
     """
     centre = (points.min(0) + points.max(0)) / 2
     radius = np.linalg.norm(points - centre, axis=1).max()
-    sines = np.linspace(*np.sin(np.radians(ELEVATIONS)), count)
+    lowest, highest = np.sin(np.radians(ELEVATIONS))
+    sines = np.linspace(lowest, highest, count)
     elevation = np.arcsin(sines) + rng.normal(0, 0.04, count)
     azimuth = np.arange(count) * GOLDEN_ANGLE + rng.uniform(0, 2 * np.pi)
     azimuth = (azimuth + rng.normal(0, 0.1, count)) % (2 * np.pi)

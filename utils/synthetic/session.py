@@ -90,13 +90,15 @@ def photograph(
     with tqdm(total=total, desc="rendering", unit="pass") as bar:
         for view in range(len(cameras)):
             K, R, t = (x[view].numpy() for x in (cameras.K, cameras.R, cameras.t))
-            shot = tracer.render(K, (R, t), size, samples, seed * 101 + view, bar.update)
-            shots.append((*shot, observations.backdrop(K, R, size)))
+            radiance, alpha = tracer.render(K, (R, t), size, samples, seed * 101 + view, bar.update)
+            shots.append((radiance, alpha, observations.backdrop(K, R, size)))
     masks = [exact_mask(session.hands, cameras[view]) for view in range(len(cameras))]
-    exposed_for = [(shots[view][0], masks[view]) for view in session.training]
-    exposure = observations.exposure_of(*zip(*exposed_for))
+    exposure = observations.exposure_of(
+        [shots[view][0] for view in session.training], [masks[view] for view in session.training]
+    )
     images = [
-        observations.develop(*shot, exposure * gain) for shot, gain in zip(shots, session.gains)
+        observations.develop(radiance, alpha, behind, exposure * gain)
+        for (radiance, alpha, behind), gain in zip(shots, session.gains)
     ]
     training, held = (
         RecordedViews(cameras[ids], [images[i] for i in ids], [masks[i] for i in ids])

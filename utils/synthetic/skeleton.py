@@ -20,6 +20,8 @@ from utils.synthetic.fields import unit
 
 FINGER_ROOTS = tuple(JOINT_NAMES.index(f"{finger}1") for finger in MANO_FINGERS)
 INDEX, MIDDLE, PINKY, RING, THUMB = FINGER_ROOTS
+TEMPLATE_ARRAYS = ["v_template", "f", "shapedirs", "posedirs", "J_regressor", "weights"]
+TEMPLATE_ARRAYS += ["hands_mean", "tips"]  # of open_hand_right.npz
 DORSAL = np.array([0.0, 1.0, 0.0])
 THUMB_PALMAR = np.array([-0.22, -0.16, -0.96])  # where the pad of the resting thumb looks
 
@@ -47,12 +49,19 @@ def load_template(path: str | Path) -> Template:
         raise UserError(
             f"{path} is missing; restore it or run python mano/build_open_hand.py"
         ) from None
-    names = ("v_template", "f", "shapedirs", "posedirs", "J_regressor", "weights", "hands_mean")
-    missing = [name for name in (*names, "tips") if name not in data]
+    missing = [name for name in TEMPLATE_ARRAYS if name not in data]
     if missing:
         raise UserError(f"{path} lacks {', '.join(missing)}; run python mano/build_open_hand.py")
-    arrays = [data[name].astype(np.int64 if name == "f" else np.float64) for name in names]
-    return Template(*arrays, data["tips"].astype(np.int64))
+    return Template(
+        verts=data["v_template"].astype(np.float64),
+        faces=data["f"].astype(np.int64),
+        shapedirs=data["shapedirs"].astype(np.float64),
+        posedirs=data["posedirs"].astype(np.float64),
+        joint_regressor=data["J_regressor"].astype(np.float64),
+        weights=data["weights"].astype(np.float64),
+        hands_mean=data["hands_mean"].astype(np.float64),
+        tips=data["tips"].astype(np.int64),
+    )
 
 
 @dataclass(frozen=True)

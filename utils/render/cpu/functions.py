@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from utils.render.cpu import interpolate as ki
-from utils.render.cpu import raster as kt
+from utils.render.cpu import interpolate as interpolate_kernels
+from utils.render.cpu import raster
 from utils.render.cpu.simd import WIDTH
 from utils.render.cpu.threads import Shares, run, share_fragments, split, thread_count
 from utils.render.fragments import Fragments
@@ -22,14 +22,14 @@ def as_array(tensor: Tensor) -> np.ndarray:
     return tensor.detach().contiguous().numpy()
 
 
-def sums(count: int, shape: tuple[int, ...], wanted: bool = True) -> np.ndarray:
+def zeros(count: int, shape: tuple[int, ...], wanted: bool = True) -> np.ndarray:
     """Zeros (count, *shape) to add to; without rows if not wanted."""
     return np.zeros((count, *(shape if wanted else (0,) * len(shape))), np.float32)
 
 
-def summed(parts: np.ndarray) -> Tensor:
+def summed(copies: np.ndarray) -> Tensor:
     """The sum over the first dimension."""
-    return torch.from_numpy(parts[0]) if len(parts) == 1 else torch.from_numpy(parts).sum(0)
+    return torch.from_numpy(copies[0]) if len(copies) == 1 else torch.from_numpy(copies).sum(0)
 
 
 def shares_of(fragments: Fragments) -> Shares:
@@ -45,8 +45,13 @@ class Transform(torch.autograd.Function):
         ctx.save_for_backward(points, matrices)
         B, V = len(matrices), points.shape[-2]
         pixels = np.empty((B, V, 3), np.float32)
-        arrays = as_array(points).reshape(-1, V, 3), as_array(matrices), as_array(offsets), pixels
-        run(kt.transform, [(*cut, *arrays) for cut in Transform.cuts(B, V)])
+        source, matrices, offsets = map(as_array, (points, matrices, offsets))
+        source = source.reshape(-1, V, 3)
+
+        def transform_some(first: int, last: int) -> None:
+            raster.transform(first, last, source, matrices, offsets, pixels)
+
+        run(transform_some, Transform.cuts(B, V))
         return torch.from_numpy(pixels)
 
     @staticmethod
@@ -56,10 +61,14 @@ class Transform(torch.autograd.Function):
         grad_points = None
         if to_points:
             B, V = grad.shape[:2]
-            found = np.zeros((*points.shape[:-2], V, 3), np.float32).reshape(-1, V, 3)
-            arrays = as_array(grad), as_array(matrices), found
-            run(kt.transform_backward, [(*cut, *arrays) for cut in Transform.cuts(B, V)])
-            grad_points = torch.from_numpy(found).reshape(points.shape)
+            sums = np.zeros((len(points) if points.ndim == 3 else 1, V, 3), np.float32)
+            grad_pixels, matrices_np = as_array(grad), as_array(matrices)
+
+            def add_some(first: int, last: int) -> None:
+                raster.transform_backward(first, last, grad_pixels, matrices_np, sums)
+
+            run(add_some, Transform.cuts(B, V))
+            grad_points = torch.from_numpy(sums).reshape(points.shape)
         return (
             grad_points,
             grad.transpose(1, 2) @ points if to_matrices else None,
@@ -86,12 +95,16 @@ class Geometry(torch.autograd.Function):
     def backward(ctx: Any, grad_bary: Tensor, grad_depth: Tensor) -> tuple[Tensor, None]:
         verts_px, bary, depth = map(as_array, ctx.saved_tensors)
         faces, face, shares = ctx.rest
-        grad = sums(shares.copies, verts_px.shape)
-        rest = faces.numpy(), face.numpy(), bary, depth, as_array(grad_bary), as_array(grad_depth)
-        run(
-            ki.geometry_backward,
-            [(own, verts_px, *rest, grad[i % len(grad)]) for i, own in enumerate(shares.items)],
-        )
+        grad = zeros(shares.copies, verts_px.shape)
+        faces, face = faces.numpy(), face.numpy()
+        grad_bary, grad_depth = as_array(grad_bary), as_array(grad_depth)
+
+        def add_share(items: np.ndarray, to: np.ndarray) -> None:
+            interpolate_kernels.geometry_backward(
+                items, verts_px, faces, face, bary, depth, grad_bary, grad_depth, to
+            )
+
+        run(add_share, [(items, grad[i % len(grad)]) for i, items in enumerate(shares.items)])
         return summed(grad), None
 
 
@@ -117,9 +130,13 @@ class Interpolate(torch.autograd.Function):
         rows = N if background is None else len(fragments.pixel_x)
         values = np.empty((rows, source.shape[-1]), np.float32)
         values[N:] = background or 0.0
-        rest = source, fragments.faces.numpy(), fragments.face.numpy(), bary.numpy(), values
-        items = ctx.rest[-1].items
-        run(ki.interpolate, [(own, *rest, np.empty(WIDTH, np.float32)) for own in items])
+        faces, face, weights = fragments.faces.numpy(), fragments.face.numpy(), bary.numpy()
+
+        def interpolate_some(items: np.ndarray) -> None:
+            spare = np.empty(WIDTH, np.float32)
+            interpolate_kernels.interpolate(items, source, faces, face, weights, values, spare)
+
+        run(interpolate_some, [(items,) for items in ctx.rest[-1].items])
         return torch.from_numpy(values)
 
     @staticmethod
@@ -131,20 +148,21 @@ class Interpolate(torch.autograd.Function):
         channels = source.shape[2]
         padded = (*source.shape[:2], -(-channels // WIDTH) * WIDTH)
         copies = shares.copies if attributes.ndim == 3 else max(1, len(shares.items))
-        grad_attributes = sums(copies, padded, to_attributes)
-        grad_verts = sums(shares.copies, verts_px.shape, to_verts)
-        rest = verts_px, source, faces.numpy(), face.numpy(), bary, as_array(grad)
-        run(
-            ki.interpolate_backward,
-            [
-                (own, *rest, grad_attributes[i % copies], grad_verts[i % len(grad_verts)])
-                for i, own in enumerate(shares.items)
-            ],
-        )
-        found = None
+        grad_attributes = zeros(copies, padded, to_attributes)
+        grad_verts = zeros(shares.copies, verts_px.shape, to_verts)
+        faces, face, grad = faces.numpy(), face.numpy(), as_array(grad)
+
+        def add_share(items: np.ndarray, i: int) -> None:
+            interpolate_kernels.interpolate_backward(
+                items, verts_px, source, faces, face, bary, grad,
+                grad_attributes[i % copies], grad_verts[i % len(grad_verts)],
+            )  # fmt: skip
+
+        run(add_share, [(items, i) for i, items in enumerate(shares.items)])
+        by_attributes = None
         if to_attributes:
-            found = summed(grad_attributes)[..., :channels].reshape(attributes.shape)
-        return found, summed(grad_verts) if to_verts else None, None, None
+            by_attributes = summed(grad_attributes)[..., :channels].reshape(attributes.shape)
+        return by_attributes, summed(grad_verts) if to_verts else None, None, None
 
 
 def transform(points: Tensor, matrices: Tensor, offsets: Tensor) -> Tensor:

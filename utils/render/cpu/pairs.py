@@ -58,10 +58,10 @@ def jumps(near, far, ratio):
 
 @njit(**FAST)
 def find_surface_pairs(views, verts, faces, widths, boxes, starts, rooms, slots, inv_z,
-                       face, depth, p, q, axis, found):  # fmt: skip
+                       face, depth, p, q, axis, counts):  # fmt: skip
     """Pairs of covered pixels of the views between which one part of the surface hides another.
 
-    slots and inv_z are the maps; widths (B,) a pixel's at depth 1. A view writes `found` pairs
+    slots and inv_z are the maps; widths (B,) a pixel's at depth 1. A view writes `counts` pairs
     (B,) to p, q, axis from its `rooms` on, where there is room for two a fragment. Eight pixels at
     once are compared in the maps; those with a jump then exactly.
     """
@@ -93,7 +93,7 @@ def find_surface_pairs(views, verts, faces, widths, boxes, starts, rooms, slots,
                     if occludes(own, faces, f, g, near, far, width, a):
                         p[n], q[n], axis[n] = p_slot, q_slot, a
                         n += U(1)
-        found[view] = np.int64(n) - rooms[view]
+        counts[view] = np.int64(n) - rooms[view]
 
 
 @njit(**SMALL)

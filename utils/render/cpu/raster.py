@@ -1,7 +1,8 @@
-"""Numba kernels that find which face is seen at each pixel of a view.
+"""Numba kernels from a mesh's vertices to the face that is seen at each pixel of a view.
 
-Faces with a vertex at depth <= `near`, or so far outside the image that integers could overflow,
-are clipped in homogeneous pixels first (`clip_face`).
+`transform` takes vertices to homogeneous pixels, `project` these to a grid, and `draw` draws the
+faces. Those with a vertex at depth <= `near`, or so far outside the image that integers could
+overflow, are clipped in homogeneous pixels first (`clip_face`).
 """
 
 import math
@@ -9,7 +10,7 @@ import math
 import numpy as np
 from numba import njit
 
-from utils.render.cpu.fill import (  # fmt: skip
+from utils.render.cpu.fill import (
     LARGE,
     ONE,
     SUBPIXEL_BITS,
@@ -26,6 +27,33 @@ GUARD = float(1 << 17)  # pixels; |coordinates| beyond are clipped: products sta
 CLIPPED = -(1 << 31)  # grid coordinate of vertices that need clipping
 MAX_CORNERS = 9  # a triangle clipped by five planes has at most eight
 BATCH = 256  # faces
+
+
+@njit(**FAST)
+def transform(first, last, points, matrices, offsets, pixels):
+    """pixels (B, V, 3) = matrices (B, 3, 3) points (1 or B, V, 3) + offsets (B, 3).
+
+    Of points first..last-1.
+    """
+    for view in range(pixels.shape[0]):
+        source = points[view if points.shape[0] > 1 else 0]
+        m, t, target = matrices[view], offsets[view], pixels[view]
+        for i in range(U(first), U(last)):
+            x, y, z = source[i, 0], source[i, 1], source[i, 2]
+            for k in range(3):
+                target[i, k] = m[k, 0] * x + m[k, 1] * y + m[k, 2] * z + t[k]
+
+
+@njit(**FAST)
+def transform_backward(first, last, grad, matrices, grad_points):
+    """Add the gradient in points first..last-1 to grad_points (1 or B, V, 3), given pixels'."""
+    for view in range(grad.shape[0]):
+        target = grad_points[view if grad_points.shape[0] > 1 else 0]
+        m, source = matrices[view], grad[view]
+        for i in range(U(first), U(last)):
+            x, y, z = source[i, 0], source[i, 1], source[i, 2]
+            for k in range(3):
+                target[i, k] += m[0, k] * x + m[1, k] * y + m[2, k] * z
 
 
 @njit(**FAST)
@@ -199,30 +227,3 @@ def merge(zbuf, ids, other_zbuf, other_ids):
         if other_zbuf[i] > zbuf[i]:
             zbuf[i] = other_zbuf[i]
             ids[i] = other_ids[i]
-
-
-@njit(**FAST)
-def transform(first, last, points, matrices, offsets, pixels):
-    """pixels (B, V, 3) = matrices (B, 3, 3) points (1 or B, V, 3) + offsets (B, 3).
-
-    Of points first..last-1.
-    """
-    for view in range(pixels.shape[0]):
-        source = points[view if points.shape[0] > 1 else 0]
-        m, t, target = matrices[view], offsets[view], pixels[view]
-        for i in range(U(first), U(last)):
-            x, y, z = source[i, 0], source[i, 1], source[i, 2]
-            for k in range(3):
-                target[i, k] = m[k, 0] * x + m[k, 1] * y + m[k, 2] * z + t[k]
-
-
-@njit(**FAST)
-def transform_backward(first, last, grad, matrices, grad_points):
-    """Add the gradient in points first..last-1 to grad_points (1 or B, V, 3), given pixels'."""
-    for view in range(grad.shape[0]):
-        target = grad_points[view if grad_points.shape[0] > 1 else 0]
-        m, source = matrices[view], grad[view]
-        for i in range(U(first), U(last)):
-            x, y, z = source[i, 0], source[i, 1], source[i, 2]
-            for k in range(3):
-                target[i, k] += m[0, k] * x + m[1, k] * y + m[2, k] * z

@@ -1,4 +1,4 @@
-"""Threads and memory for the Numba kernels, which run without Python's lock; who works on what."""
+"""Threads for the Numba kernels, which run without Python's lock; their shares and memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
-LARGEST = 256 << 20  # bytes
+LARGEST = 256 << 20  # bytes of an array that malloc keeps
 
 
 @lru_cache(maxsize=1)
@@ -30,6 +30,29 @@ def _cores(process: int) -> int:
 def thread_count() -> int:
     """Threads to use: torch's number, at most the cores this process may run on."""
     return max(1, min(torch.get_num_threads(), _cores(os.getpid())))
+
+
+@lru_cache(maxsize=1)
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """The pool of this process: a forked child needs its own."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="render")
+
+
+def run(function: Callable[..., object], jobs: Iterable[tuple]) -> None:
+    """Call function(*job) for every job, in parallel; the first in this thread.
+
+    To wake a thread costs tens of microseconds, so hand out few and large jobs.
+    """
+    jobs = list(jobs)
+    threads = thread_count()
+    if threads == 1 or len(jobs) < 2:
+        for job in jobs:
+            function(*job)
+        return
+    others = [_pool(os.getpid(), threads - 1).submit(function, *job) for job in jobs[1:]]
+    function(*jobs[0])
+    for other in others:
+        other.result()
 
 
 def split(first: int, last: int, parts: int) -> list[tuple[int, int]]:
@@ -50,6 +73,33 @@ def deal(costs: list[float]) -> list[list[int]]:
         hands[least].append(i)
         loads[least] += costs[i]
     return [sorted(hand) for hand in hands if hand]
+
+
+@dataclass
+class Shares:
+    """What each thread does."""
+
+    views: list[np.ndarray]  # the views to which work can only be dealt out whole
+    items: list[np.ndarray]  # ranges (n, 3) of fragments: view, first, last + 1
+    copies: int  # of what belongs to a view and is added to: 1, or one a thread if they share views
+
+
+def share_views(costs: np.ndarray) -> list[np.ndarray]:
+    """The views for each thread, given their costs (B,); those that cost nothing are left out."""
+    views = np.flatnonzero(costs)
+    return [views[share] for share in deal(costs[views].tolist())]
+
+
+def share_fragments(covered: np.ndarray) -> Shares:
+    """Deal out views of as many fragments (B,): whole if there are enough, else in parts."""
+    ends, threads = np.concatenate([[0], covered.cumsum()]).tolist(), thread_count()
+    views = share_views(covered)
+    if len(covered) >= threads:
+        items = [np.array([(v, ends[v], ends[v + 1]) for v in own]) for own in views]
+        return Shares(views, items, 1)
+    cuts = [split(first, last, threads) for first, last in itertools.pairwise(ends)]
+    items = [np.array([(v, *cut[i]) for v, cut in enumerate(cuts)]) for i in range(threads)]
+    return Shares(views, items if ends[-1] else [], threads)
 
 
 class Scratch(threading.local):
@@ -80,53 +130,3 @@ def keep_memory() -> None:
     mallopt(M_TRIM_THRESHOLD, 4 * LARGEST)
     if not mallopt(M_MMAP_THRESHOLD, LARGEST):
         mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the most that older versions take
-
-
-@lru_cache(maxsize=1)
-def _pool(process: int, threads: int) -> ThreadPoolExecutor:
-    """The pool of this process: a forked child needs its own."""
-    return ThreadPoolExecutor(threads, thread_name_prefix="render")
-
-
-def run(function: Callable[..., object], jobs: Iterable[tuple]) -> None:
-    """Call function(*job) for every job, in parallel; the first in this thread.
-
-    To wake a thread costs tens of microseconds, so hand out few and large jobs.
-    """
-    jobs = list(jobs)
-    threads = thread_count()
-    if threads == 1 or len(jobs) < 2:
-        for job in jobs:
-            function(*job)
-        return
-    others = [_pool(os.getpid(), threads - 1).submit(function, *job) for job in jobs[1:]]
-    function(*jobs[0])
-    for other in others:
-        other.result()
-
-
-@dataclass
-class Shares:
-    """What each thread does."""
-
-    views: list[np.ndarray]  # the views to which work can only be dealt out whole
-    items: list[np.ndarray]  # ranges (n, 3) of fragments: view, first, last + 1
-    copies: int  # of what belongs to a view and is added to: 1, or one a thread if they share views
-
-
-def share_views(costs: np.ndarray) -> list[np.ndarray]:
-    """The views for each thread, given their costs (B,); those that cost nothing are left out."""
-    views = np.flatnonzero(costs)
-    return [views[share] for share in deal(costs[views].tolist())]
-
-
-def share_fragments(covered: np.ndarray) -> Shares:
-    """Deal out views of as many fragments (B,): whole if there are enough, else in parts."""
-    ends, threads = np.concatenate([[0], covered.cumsum()]).tolist(), thread_count()
-    views = share_views(covered)
-    if len(covered) >= threads:
-        items = [np.array([(v, ends[v], ends[v + 1]) for v in own]) for own in views]
-        return Shares(views, items, 1)
-    cuts = [split(first, last, threads) for first, last in itertools.pairwise(ends)]
-    items = [np.array([(v, *cut[i]) for v, cut in enumerate(cuts)]) for i in range(threads)]
-    return Shares(views, items if ends[-1] else [], threads)
