@@ -94,9 +94,5 @@ def _cameras_around(hand: Reconstruction) -> Cameras:
     middle = (PIXELS - 1) / 2
     focal = 0.48 * PIXELS * DISTANCE
     K = np.array([[focal, 0, middle], [0, focal, middle], [0, 0, 1]])
-    return Cameras(
-        torch.from_numpy(np.stack([K] * 4)),
-        torch.from_numpy(np.stack(R)),
-        torch.from_numpy(np.stack(t)),
-        torch.full((4, 2), PIXELS),
-    )
+    sizes = torch.full((len(R), 2), PIXELS)
+    return Cameras.of(np.stack([K] * len(R)), np.stack(R), np.stack(t), sizes)

@@ -91,8 +91,7 @@ def compare_surfaces(
     belong to the hand that they are nearest to. A hand that the true surface lacks is named and
     left out. Raises UserError where the true mesh is of another size or elsewhere.
     """
-    true_verts, true_faces = truth
-    own, true = Surface(verts, faces), Surface(true_verts, true_faces)
+    own, true = Surface(verts, faces), Surface(verts=truth[0], faces=truth[1])
     check_size(np.sqrt(true.area.sum() / own.area.sum()))
     hand_size, per_hand = float(np.sqrt(own.area.sum() / len(hands))), len(verts) // len(hands)
     (points, face), (true_points, true_face) = own.sample(samples, seed), true.sample(samples, seed)
