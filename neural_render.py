@@ -66,14 +66,15 @@ def neural_render(job: Job) -> None:
 
 def train(job: Job) -> None:
     """Both stages on one scan, and everything they write."""
-    from models.neural.checkpoint import checkpoint_path, mesh_name, save_checkpoint
+    from models.neural.checkpoint import checkpoint_path, save_checkpoint
     from models.neural.fit import fit_renderer
     from models.neural.inputs import net_shape
     from models.neural.pretraining import load_pretrained
     from models.neural.results import save_refined_mesh, save_training_pictures, summary
     from models.neural.scan import open_scan
+    from utils.geometry.mesh import mesh_name
     from utils.io.files import newest_change, save_json
-    from utils.stage.progress import FitProgress
+    from utils.stage.progress import Progress
 
     config, net_type, folder = job.config, job.args.net_type, results_folder(job)
     scan = open_scan(job)
@@ -83,11 +84,9 @@ def train(job: Job) -> None:
     found, own = scan.found, config.neural_render
     shape = net_shape(net_type, own.preset, own.inputs)
     pretrained = load_pretrained(own.pretrained, net_type, shape)
-    made_with = {**record.made_with, "mesh": mesh_name(found), "inputs": newest_change(scan.inputs)}
-    progress_path = folder / f".neural_{net_type}.pt"
-    if job.overwrite:
-        progress_path.unlink(missing_ok=True)
-    progress = FitProgress(progress_path, made_with)
+    mesh = mesh_name(found.verts, found.faces)
+    made_with = {**record.made_with, "mesh": mesh, "inputs": newest_change(scan.inputs)}
+    progress = Progress(folder / f".neural_{net_type}.pt", made_with, afresh=job.overwrite)
     fit = fit_renderer(scan.start, scan.photos, config, net_type, progress, pretrained)
     print(summary(fit.report))
     outputs = [checkpoint_path(folder, net_type, job.scan_id), folder / f"final_{job.scan_id}.obj"]

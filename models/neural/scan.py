@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from models.ham.reconstruction import Reconstruction, load_reconstruction
-from models.ham.state import SurfaceStart
+from models.ham.state import HamState
+from utils.cameras.correction import SIZE as CORRECTION_SIZE
 from utils.captures import Capture, open_capture
 from utils.errors import UserError
 from utils.io.meshes import load_mesh
@@ -17,8 +18,11 @@ from utils.photos.trusted_views import trusted_views
 from utils.stage import Job
 
 
-def open_start(folder: Path, scan_id: str, found: Reconstruction, device: str) -> SurfaceStart:
-    """The reconstruction in hand units, with the parametric hand that it was refined from."""
+def open_start(folder: Path, scan_id: str, found: Reconstruction, device: str) -> HamState:
+    """The reconstruction in hand units, with the parametric hand that it was refined from.
+
+    Its cameras are corrected already, so nothing is left to correct.
+    """
     path = folder / f"ori_{scan_id}.obj"
     reference, _ = load_mesh(path, "run mesh_sfs_optim.py on this scan first")
     if len(reference) != len(found.verts):
@@ -28,8 +32,15 @@ def open_start(folder: Path, scan_id: str, found: Reconstruction, device: str) -
         to_hand.apply(torch.as_tensor(x)).to(device, torch.float32)
         for x in (found.verts, reference)
     )
-    faces, appearance = torch.from_numpy(found.faces).to(device), found.appearance.copy().to(device)
-    return SurfaceStart(verts, reference, faces, appearance)
+    return HamState(
+        verts=verts,
+        reference=reference,
+        faces=found.faces,
+        correction=torch.zeros(len(found.cameras), CORRECTION_SIZE, device=device),
+        hands=len(found.hands),
+        subdivisions=found.subdivisions,
+        appearance=found.appearance.copy().to(device),
+    )
 
 
 def open_photos(
@@ -55,7 +66,7 @@ class TrainingScan:
     """One scan as training takes it; inputs are the files that it was read from."""
 
     found: Reconstruction
-    start: SurfaceStart
+    start: HamState
     crops: list[ViewCrop]
     photos: Photos
     inputs: list[Path]
