@@ -81,18 +81,18 @@ def train(job: Job) -> None:
     record = StageRecord(job, f"neural_render_{net_type}")
     if record.is_current(scan.inputs):
         return
-    found, own = scan.found, config.neural_render
+    reconstruction, own = scan.reconstruction, config.neural_render
     shape = net_shape(net_type, own.preset, own.inputs)
     pretrained = load_pretrained(own.pretrained, net_type, shape)
-    mesh = mesh_name(found.verts, found.faces)
+    mesh = mesh_name(reconstruction.verts, reconstruction.faces)
     made_with = {**record.made_with, "mesh": mesh, "inputs": newest_change(scan.inputs)}
     progress = Progress(folder / f".neural_{net_type}.pt", made_with, afresh=job.overwrite)
     fit = fit_renderer(scan.start, scan.photos, config, net_type, progress, pretrained)
     print(summary(fit.report))
     outputs = [checkpoint_path(folder, net_type, job.scan_id), folder / f"final_{job.scan_id}.obj"]
-    save_checkpoint(outputs[0], fit.hands, found, fit.report)
-    save_refined_mesh(outputs[1], fit.hands, found)
-    outputs += save_training_pictures(folder, fit.hands, found, scan.crops)
+    save_checkpoint(outputs[0], fit.hands, reconstruction, fit.report)
+    save_refined_mesh(outputs[1], fit.hands, reconstruction)
+    outputs += save_training_pictures(folder, fit.hands, reconstruction, scan.crops)
     outputs.append(folder / "neural_metrics.json")
     save_json(outputs[-1], {"net_type": net_type, **fit.report})
     record.finish(outputs)
@@ -107,12 +107,12 @@ def render(job: Job) -> None:
     from models.neural.results import save_pictures
     from utils.captures.evaluation_views import load_views
 
-    found, painter = open_painter(job)
+    reconstruction, painter = open_painter(job)
     cameras = load_views(
-        job.args.cameras, capture_size=tuple(found.cameras.sizes[0].tolist())
+        job.args.cameras, capture_size=tuple(reconstruction.cameras.sizes[0].tolist())
     ).cameras
-    views = tqdm(range(len(cameras)), desc="views", leave=False)
-    pictures = [painter.render(cameras[view]) for view in views]
+    numbers = tqdm(range(len(cameras)), desc="views", leave=False)
+    pictures = [painter.render(cameras[number]) for number in numbers]
     if not any(picture.covered.any() for picture in pictures):
         raise UserError(
             f"{job.args.cameras}: no camera sees the hands; expected OpenCV's K [R | t]"
@@ -131,10 +131,10 @@ def turntable(job: Job) -> None:
 
     path = job.args.video or results_folder(job) / f"turntable_{job.scan_id}.mp4"
     check_video_path(path)
-    found, painter = open_painter(job)
+    reconstruction, painter = open_painter(job)
     size = (512, 512)
-    verts = torch.from_numpy(found.verts)
-    cameras = orbit_cameras(verts, found.cameras, job.args.frames, size)
+    verts = torch.from_numpy(reconstruction.verts)
+    cameras = orbit_cameras(verts, reconstruction.cameras, job.args.frames, size)
     frames = tqdm(range(len(cameras)), desc="frames", leave=False)
     save_video(path, (painter.render(cameras[k]).image for k in frames))
     print(f"look at {path}")
@@ -147,15 +147,18 @@ def evaluate(job: Job) -> None:
     from models.evaluation.truth import open_truth
     from utils.captures.evaluation_views import load_views
 
-    args, (found, painter) = job.args, open_painter(job)
-    size = tuple(found.cameras.sizes[0].tolist())
+    args, (reconstruction, painter) = job.args, open_painter(job)
+    size = tuple(reconstruction.cameras.sizes[0].tolist())
     views = load_views(args.cameras, args.images, args.masks, size)
     folder = results_folder(job) / "eval" / result_name(args.name, args.cameras)
     evaluation = evaluate_reconstruction(
-        *(found, views, open_truth(args.gt_mesh, None), {"nr": painter.extended}),
+        reconstruction,
+        views,
+        truth=open_truth(args.gt_mesh, None),
+        renderers={"nr": painter.extended},
         meshes={"nr": painter.verts},
     )
-    save_evaluation(folder, found, views, evaluation)
+    save_evaluation(folder, reconstruction, views, evaluation)
     for view in evaluation.metrics["views"]:
         if "nr" in view:
             mesh, neural = (view[name]["psnr_aligned"] for name in ("mesh", "nr"))
@@ -173,9 +176,11 @@ def open_painter(job: Job) -> tuple[Reconstruction, WorldPainter]:
     from models.neural.painter import WorldPainter
 
     folder, net_type = results_folder(job), job.args.net_type
-    found = load_reconstruction(folder, job.scan_id)
+    reconstruction = load_reconstruction(folder, job.scan_id)
     path = checkpoint_path(folder, net_type, job.scan_id)
-    return found, WorldPainter(load_checkpoint(path, net_type, found, job.device), found)
+    return reconstruction, WorldPainter(
+        load_checkpoint(path, net_type, reconstruction, job.device), reconstruction
+    )
 
 
 def results_folder(job: Job) -> Path:

@@ -66,31 +66,31 @@ def repose(job: Job) -> None:
     if Path(name).name != name:
         raise UserError(f"--name {name}: expected a plain folder name")
     frames = load_poses(args.poses)
-    found = load_reconstruction(folder, job.scan_id)
-    verts, draw = open_renderer(job, found, folder, choose_camera(job, found))
-    albedo = found.appearance.albedo.clamp(0, 1).numpy()
+    reconstruction = load_reconstruction(folder, job.scan_id)
+    verts, draw = open_renderer(job, reconstruction, folder, choose_camera(job, reconstruction))
+    albedo = reconstruction.appearance.albedo.clamp(0, 1).numpy()
     target, pictures = folder / "repose" / name, []
     for number, hands in enumerate(tqdm(frames, desc="frames", leave=False)):
-        moved = posed(found, hands, verts)
-        save_mesh(target / f"{number:03d}.obj", moved, found.faces, albedo)
+        moved = posed(reconstruction, hands, verts)
+        save_mesh(target / f"{number:03d}.obj", moved, reconstruction.faces, albedo)
         pictures.append(draw(moved))
         save_image(target / f"{number:03d}.png", pictures[-1])
     save_video(target / "repose.mp4", pictures, args.fps)
     print(f"{len(frames)} poses in {target}")
 
 
-def choose_camera(job: Job, found: Reconstruction) -> Cameras:
+def choose_camera(job: Job, reconstruction: Reconstruction) -> Cameras:
     """The camera (world units) that pictures are drawn into."""
     from utils.captures.evaluation_views import load_views
 
     if job.args.cameras is None:
-        return found.cameras[0]
-    size = tuple(found.cameras.sizes[0].tolist())
+        return reconstruction.cameras[0]
+    size = tuple(reconstruction.cameras.sizes[0].tolist())
     return load_views(job.args.cameras, capture_size=size).cameras[0]
 
 
 def open_renderer(
-    job: Job, found: Reconstruction, folder: Path, camera: Cameras
+    job: Job, reconstruction: Reconstruction, folder: Path, camera: Cameras
 ) -> tuple[np.ndarray, Draw]:
     """The vertices to un-pose, world units, and how reposed ones are drawn."""
     from dataclasses import replace
@@ -103,20 +103,20 @@ def open_renderer(
 
     net_type = job.args.renderer
     if net_type == "mesh":
-        light = light_for_unseen(found.appearance, 1)
+        light = light_for_unseen(reconstruction.appearance, 1)
 
         def shade(verts: np.ndarray) -> np.ndarray:
-            return replace(found, verts=verts).render(camera, light)[0].image
+            return replace(reconstruction, verts=verts).render(camera, light)[0].image
 
-        return found.verts, shade
+        return reconstruction.verts, shade
     path = checkpoint_path(folder, net_type, job.scan_id)
-    hands = load_checkpoint(path, net_type, found, job.device)
+    hands = load_checkpoint(path, net_type, reconstruction, job.device)
 
     def paint(verts: np.ndarray) -> np.ndarray:
-        own = found.frame.inverse().apply(torch.from_numpy(verts)).to(hands.mesh.verts)
-        return WorldPainter(reposed(hands, own), found).render(camera).image
+        own = reconstruction.frame.inverse().apply(torch.from_numpy(verts)).to(hands.mesh.verts)
+        return WorldPainter(reposed(hands, own), reconstruction).render(camera).image
 
-    return world_verts(hands, found), paint
+    return world_verts(hands, reconstruction), paint
 
 
 if __name__ == "__main__":
