@@ -41,8 +41,8 @@ def optimise(
     terms(step) are scalars by name, each times its weight; factor(step) scales the optimizers'
     step lengths; after_step may mend parameters after each update. The progress bar has a title
     and the terms `shown`. Where the sum is not finite the loop ends, and the parameters are again
-    what the last step began with, or the last `keep_every`-th. Without update_last, the last step
-    only looks: the parameters that are left have a known loss.
+    those that the last step of a finite sum began with; of every `keep_every`-th step, since copies
+    cost time. Without update_last, the last step only looks: what is left has a known loss.
     """
     schedules = [LambdaLR(optimizer, factor) for optimizer in optimizers]
     kept, kept_at = _copies(optimizers), 0
