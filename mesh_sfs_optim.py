@@ -54,7 +54,7 @@ def mesh_sfs_optim(job: Job) -> None:
     folder = job.out_path / config.out_mesh_dire / job.scan_id
     mesh = mesh_name(hands.verts, hands.faces)
     made_with = {**record.made_with, "mesh": mesh, "inputs": newest_change(inputs)}
-    progress = Progress(folder / ".progress.pt", made_with, afresh=job.overwrite)
+    progress = Progress(folder / ".progress.pt", made_with, config, afresh=job.overwrite)
     result = refine_mesh(capture, hands, config, job.device, progress)
     outputs = save_results(folder, job.scan_id, hands, result, config)
     record.finish(outputs)

@@ -86,7 +86,8 @@ def train(job: Job) -> None:
     pretrained = load_pretrained(own.pretrained, net_type, shape)
     mesh = mesh_name(reconstruction.verts, reconstruction.faces)
     made_with = {**record.made_with, "mesh": mesh, "inputs": newest_change(scan.inputs)}
-    progress = Progress(folder / f".neural_{net_type}.pt", made_with, afresh=job.overwrite)
+    path = folder / f".neural_{net_type}.pt"
+    progress = Progress(path, made_with, config, afresh=job.overwrite)
     fit = fit_renderer(scan.start, scan.photos, config, net_type, progress, pretrained)
     print(summary(fit.report))
     outputs = [checkpoint_path(folder, net_type, job.scan_id), folder / f"final_{job.scan_id}.obj"]

@@ -169,6 +169,11 @@ def test_a_new_mask_starts_afresh(interrupted, capsys):
     assert "going on" not in capsys.readouterr().out
 
 
+def test_another_setting_starts_afresh(interrupted, capsys):
+    assert run(interrupted, "--set", TWO_LEVELS, "--set", "lap_weight=0.5") == 0
+    assert "going on" not in capsys.readouterr().out
+
+
 def test_another_fit_starts_afresh(interrupted, capsys):
     """Even one whose files are no newer: the vertices tell."""
     path = interrupted[1] / "mano_out" / "1.obj"

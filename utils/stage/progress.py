@@ -8,24 +8,31 @@ from typing import Any
 
 from utils.errors import UserError
 from utils.io.files import load_torch, save_torch
+from utils.stage.config import Config
 
 
 class Progress:
     """Keeps what each part of a run found in a file, from which an interrupted run goes on.
 
-    path None keeps nothing. `made_with` (plain data) must be equal for a file to be used; a file
-    that is foreign or broken is not. Where `afresh`, what is there is removed.
+    path None keeps nothing. A file is used where its `made_with` (plain data) is equal and the
+    config keys that were read for its parts have the same values in `config`; there they count as
+    read again. A file that is foreign or broken is not used. Where `afresh`, it is removed.
     """
 
     def __init__(
-        self, path: Path | None = None, made_with: Any = None, afresh: bool = False
+        self,
+        path: Path | None = None,
+        made_with: Any = None,
+        config: Config | None = None,
+        afresh: bool = False,
     ) -> None:
         self.path, self.made_with = path, made_with
+        self._config = Config() if config is None else config
         self._kept: dict[str, Any] = {}
         if afresh:
             self.forget()
         if path is not None and path.is_file():
-            self._kept = _parts(path, made_with)
+            self._kept = self._load(path)
         if self._kept:
             print(f"going on after {', '.join(self._kept)} of an interrupted run")
 
@@ -34,7 +41,8 @@ class Progress:
         if name not in self._kept:
             self._kept[name] = make(*given)
             if self.path is not None:
-                save_torch(self.path, {"made_with": self.made_with, "parts": self._kept})
+                facts = {"made_with": self.made_with, "reads": self._config.reads()}
+                save_torch(self.path, {**facts, "parts": self._kept})
         return self._kept[name]
 
     def forget(self) -> None:
@@ -43,13 +51,15 @@ class Progress:
         if self.path is not None:
             self.path.unlink(missing_ok=True)
 
-
-def _parts(path: Path, made_with: Any) -> dict[str, Any]:
-    """The parts in a file, none where it is of another run."""
-    try:
-        kept = load_torch(path)
-    except UserError:
-        return {}
-    if not isinstance(kept, dict) or not {"made_with", "parts"} <= set(kept):
-        return {}
-    return kept["parts"] if kept["made_with"] == made_with else {}
+    def _load(self, path: Path) -> dict[str, Any]:
+        """The parts in a file, none where it is of another run."""
+        try:
+            kept = load_torch(path)
+        except UserError:
+            return {}
+        if not isinstance(kept, dict) or not {"made_with", "reads", "parts"} <= set(kept):
+            return {}
+        if kept["made_with"] != self.made_with or not self._config.agrees(kept["reads"]):
+            return {}
+        self._config.note(kept["reads"])
+        return kept["parts"]

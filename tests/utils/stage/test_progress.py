@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from utils.stage.config import Config
 from utils.stage.progress import Progress
 
 MADE_WITH = {"config": {"sfs_weight": 1.0, "ham_levels": [{"steps": 3}]}, "seed": 0}
@@ -60,6 +61,37 @@ def test_what_was_made_with_other_settings_is_not_used(kept, capsys):
     capsys.readouterr()
     assert not is_used(kept, {**MADE_WITH, "seed": 1})
     assert capsys.readouterr().out == ""
+
+
+@pytest.fixture
+def config():
+    return Config(sfs_weight=1.0, degree=3, section=Config(steps=5, lr=0.1))
+
+
+def keep_a_part(path, config) -> None:
+    """One that depends on two keys."""
+
+    def make() -> dict:
+        return {"value": config.sfs_weight * config.section.steps}
+
+    Progress(path, "same", config).part("level 1", make)
+
+
+def test_settings_that_a_part_depends_on_must_be_the_same(tmp_path, config, capsys):
+    keep_a_part(tmp_path / "p.pt", config)
+    for changed in (Config(config, sfs_weight=2.0), Config(config, section=Config(steps=6, lr=0))):
+        Progress(tmp_path / "p.pt", "same", changed)
+        assert capsys.readouterr().out == ""
+
+
+def test_other_settings_may_change_and_what_was_read_counts_as_read(tmp_path, config, capsys):
+    """A record of the run that went on vouches for the kept parts too."""
+    keep_a_part(tmp_path / "p.pt", config)
+    later = Config(sfs_weight=1.0, degree=2, section=Config(steps=5, lr=0.2))
+    assert later.reads() == {}
+    Progress(tmp_path / "p.pt", "same", later)
+    assert "going on after level 1" in capsys.readouterr().out
+    assert later.reads() == {"sfs_weight": 1.0, "section.steps": 5}
 
 
 @pytest.mark.parametrize(
