@@ -8,16 +8,19 @@ losses.png, metrics.json and config.json.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from utils.stage import Job, StageRecord, run_stage, stage_parser, start
 
 if TYPE_CHECKING:
-    from models.ham.progress import HamProgress
     from models.ham.results import HamResult
+    from models.ham.state import HamState
     from models.hand.fitted import HandsMesh
+    from utils.cameras import Cameras
     from utils.captures import Capture
+    from utils.photos.crops import ViewCrop
     from utils.stage.config import Config
+    from utils.stage.progress import Progress
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,11 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def mesh_sfs_optim(job: Job) -> None:
     """Run the stage on one scan."""
-    from models.ham.progress import HamProgress
     from models.ham.results import save_results
     from models.ham.state import check_hands
     from models.hand.fitted import load_hands
     from utils.captures import open_capture
+    from utils.geometry.mesh import mesh_name
+    from utils.stage.progress import Progress
 
     config = job.config
     capture = open_capture(job, corrected=True)
@@ -47,10 +51,9 @@ def mesh_sfs_optim(job: Job) -> None:
         return
     check_hands(hands)
     folder = job.out_path / config.out_mesh_dire / job.scan_id
-    made_with = {**record.made_with, "config": config.plain(), "inputs": record.contents()}
-    progress = HamProgress(folder / ".progress.pt", made_with)
-    if job.overwrite:
-        progress.forget()
+    mesh = mesh_name(hands.verts, hands.faces)
+    made_with = {**record.made_with, "mesh": mesh, "inputs": record.contents()}
+    progress = Progress(folder / ".progress.pt", made_with, config, afresh=job.overwrite)
     result = refine_mesh(capture, hands, config, job.device, progress)
     outputs = save_results(folder, job.scan_id, hands, result, config)
     record.finish(outputs)
@@ -63,36 +66,55 @@ def refine_mesh(
     hands: HandsMesh,
     config: Config,
     device: str = "cpu",
-    progress: HamProgress | None = None,
+    progress: Progress | None = None,
 ) -> HamResult:
     """HAM on the hands (world units) of one capture.
 
     Levels go from coarse to fine (config `ham_levels`). After each one, folds and crossings are
-    mended and the state is kept in `progress`, from which a later call goes on.
+    mended and the state is kept in `progress`, which must be of these inputs and settings, and from
+    which a later call goes on.
     """
-    from models.ham.progress import HamProgress
-    from models.ham.refine import refine_level
     from models.ham.results import HamResult
-    from models.ham.state import LevelReport, corrects_cameras, mend_state, start_state
-    from utils.photos.crops import pack_photos
+    from models.ham.state import HamState, LevelReport, corrects_cameras, start_state
     from utils.photos.trusted_views import trusted_views
+    from utils.stage.progress import Progress
 
-    progress = progress or HamProgress()
     state, frame = start_state(hands, len(capture), corrects_cameras(capture, config), device)
-    start, cameras = state.verts, capture.cameras.normalised(frame)
-    crops, verdicts = trusted_views(capture, cameras, start.cpu().double().numpy(), hands.folder)
-    state, reports = progress.resume(state)
-    for number, level in enumerate(config.ham_levels[len(reports) :], len(reports)):
-        steps_before = len(state.history)
-        state = state.subdivided(level.verts * len(hands))
-        photos = pack_photos(crops, cameras, level.image_scale, device)
-        title = f"level {number + 1} of {len(config.ham_levels)}"
-        state = refine_level(state, photos, config, level, title)
-        state, soundness = mend_state(state)
-        reports.append(LevelReport.of(state, soundness, steps_before))
-        print(f"{title}: {reports[-1].summary()}")
-        progress.save(start, state, reports)
+    cameras = capture.cameras.normalised(frame)
+    verts = state.verts.cpu().double().numpy()
+    crops, verdicts = trusted_views(capture, cameras, verts, hands.folder)
+    progress, reports = progress or Progress(), []
+    for number, level in enumerate(config.ham_levels, 1):
+        title = f"level {number} of {len(config.ham_levels)}"
+        kept = progress.part(
+            f"level {number}", refine_one_level, state, crops, cameras, config, level, title
+        )
+        state = HamState.from_dict(kept["state"], device)
+        reports.append(LevelReport.from_dict(kept["report"]))
     return HamResult(state, frame, cameras, crops, verdicts, reports)
+
+
+def refine_one_level(
+    coarser: HamState,
+    crops: list[ViewCrop],
+    cameras: Cameras,
+    config: Config,
+    level: Config,
+    title: str,
+) -> dict[str, Any]:
+    """The state after one level, folds and crossings mended, and its report, as plain data."""
+    from dataclasses import asdict
+
+    from models.ham.refine import refine_level
+    from models.ham.state import LevelReport, mend_state
+    from utils.photos.crops import pack_photos
+
+    finer = coarser.subdivided(level.verts * coarser.hands)
+    photos = pack_photos(crops, cameras, level.image_scale, str(coarser.verts.device))
+    state, soundness = mend_state(refine_level(finer, photos, config, level, title))
+    report = LevelReport.of(state, soundness, len(coarser.history))
+    print(f"{title}: {report.summary()}")
+    return {"state": state.as_dict(), "report": asdict(report)}
 
 
 if __name__ == "__main__":

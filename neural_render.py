@@ -66,35 +66,34 @@ def neural_render(job: Job) -> None:
 
 def train(job: Job) -> None:
     """Both stages on one scan, and everything they write."""
-    from models.neural.checkpoint import checkpoint_path, mesh_name, save_checkpoint
+    from models.neural.checkpoint import checkpoint_path, save_checkpoint
     from models.neural.fit import fit_renderer
     from models.neural.inputs import net_shape
     from models.neural.pretraining import load_pretrained
     from models.neural.results import save_refined_mesh, save_training_pictures, summary
     from models.neural.scan import open_scan
+    from utils.geometry.mesh import mesh_name
     from utils.io.files import save_json
-    from utils.stage.progress import FitProgress
+    from utils.stage.progress import Progress
 
     config, net_type, folder = job.config, job.args.net_type, results_folder(job)
     scan = open_scan(job)
     record = StageRecord(job, f"neural_render_{net_type}")
     if record.is_current(scan.inputs):
         return
-    found, own = scan.found, config.neural_render
+    reconstruction, own = scan.reconstruction, config.neural_render
     shape = net_shape(net_type, own.preset, own.inputs)
     pretrained = load_pretrained(own.pretrained, net_type, shape)
-    made_with = {**record.made_with, "config": config.plain(), "mesh": mesh_name(found)}
-    made_with["inputs"] = record.contents()
-    progress_path = folder / f".neural_{net_type}.pt"
-    if job.overwrite:
-        progress_path.unlink(missing_ok=True)
-    progress = FitProgress(progress_path, made_with)
+    mesh = mesh_name(reconstruction.verts, reconstruction.faces)
+    made_with = {**record.made_with, "mesh": mesh, "inputs": record.contents()}
+    path = folder / f".neural_{net_type}.pt"
+    progress = Progress(path, made_with, config, afresh=job.overwrite)
     fit = fit_renderer(scan.start, scan.photos, config, net_type, progress, pretrained)
     print(summary(fit.report))
     outputs = [checkpoint_path(folder, net_type, job.scan_id), folder / f"final_{job.scan_id}.obj"]
-    save_checkpoint(outputs[0], fit.hands, found, fit.report)
-    save_refined_mesh(outputs[1], fit.hands, found)
-    outputs += save_training_pictures(folder, fit.hands, found, scan.crops)
+    save_checkpoint(outputs[0], fit.hands, reconstruction, fit.report)
+    save_refined_mesh(outputs[1], fit.hands, reconstruction)
+    outputs += save_training_pictures(folder, fit.hands, reconstruction, scan.crops)
     outputs.append(folder / "neural_metrics.json")
     save_json(outputs[-1], {"net_type": net_type, **fit.report})
     record.finish(outputs)
@@ -109,12 +108,12 @@ def render(job: Job) -> None:
     from models.neural.results import save_pictures
     from utils.captures.evaluation_views import load_views
 
-    found, painter = open_painter(job)
+    reconstruction, painter = open_painter(job)
     cameras = load_views(
-        job.args.cameras, capture_size=tuple(found.cameras.sizes[0].tolist())
+        job.args.cameras, capture_size=tuple(reconstruction.cameras.sizes[0].tolist())
     ).cameras
-    views = tqdm(range(len(cameras)), desc="views", leave=False)
-    pictures = [painter.render(cameras[view]) for view in views]
+    numbers = tqdm(range(len(cameras)), desc="views", leave=False)
+    pictures = [painter.render(cameras[number]) for number in numbers]
     if not any(picture.covered.any() for picture in pictures):
         raise UserError(
             f"{job.args.cameras}: no camera sees the hands; expected OpenCV's K [R | t]"
@@ -133,10 +132,10 @@ def turntable(job: Job) -> None:
 
     path = job.args.video or results_folder(job) / f"turntable_{job.scan_id}.mp4"
     check_video_path(path)
-    found, painter = open_painter(job)
+    reconstruction, painter = open_painter(job)
     size = (512, 512)
-    verts = torch.from_numpy(found.verts)
-    cameras = orbit_cameras(verts, found.cameras, job.args.frames, size)
+    verts = torch.from_numpy(reconstruction.verts)
+    cameras = orbit_cameras(verts, reconstruction.cameras, job.args.frames, size)
     frames = tqdm(range(len(cameras)), desc="frames", leave=False)
     save_video(path, (painter.render(cameras[k]).image for k in frames))
     print(f"look at {path}")
@@ -149,15 +148,18 @@ def evaluate(job: Job) -> None:
     from models.evaluation.truth import open_truth
     from utils.captures.evaluation_views import load_views
 
-    args, (found, painter) = job.args, open_painter(job)
-    size = tuple(found.cameras.sizes[0].tolist())
+    args, (reconstruction, painter) = job.args, open_painter(job)
+    size = tuple(reconstruction.cameras.sizes[0].tolist())
     views = load_views(args.cameras, args.images, args.masks, size)
     folder = results_folder(job) / "eval" / result_name(args.name, args.cameras)
     evaluation = evaluate_reconstruction(
-        *(found, views, open_truth(args.gt_mesh, None), {"nr": painter.extended}),
+        reconstruction,
+        views,
+        truth=open_truth(args.gt_mesh, None),
+        renderers={"nr": painter.extended},
         meshes={"nr": painter.verts},
     )
-    save_evaluation(folder, found, views, evaluation)
+    save_evaluation(folder, reconstruction, views, evaluation)
     for view in evaluation.metrics["views"]:
         if "nr" in view:
             mesh, neural = (view[name]["psnr_aligned"] for name in ("mesh", "nr"))
@@ -175,9 +177,11 @@ def open_painter(job: Job) -> tuple[Reconstruction, WorldPainter]:
     from models.neural.painter import WorldPainter
 
     folder, net_type = results_folder(job), job.args.net_type
-    found = load_reconstruction(folder, job.scan_id)
+    reconstruction = load_reconstruction(folder, job.scan_id)
     path = checkpoint_path(folder, net_type, job.scan_id)
-    return found, WorldPainter(load_checkpoint(path, net_type, found, job.device), found)
+    return reconstruction, WorldPainter(
+        load_checkpoint(path, net_type, reconstruction, job.device), reconstruction
+    )
 
 
 def results_folder(job: Job) -> Path:

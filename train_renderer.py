@@ -46,7 +46,7 @@ def train_renderer(job: Job) -> None:
     for scan_id in job.scan_ids:
         scan = open_scan(replace(job, scan_id=scan_id))
         start = scan.start
-        mesh = NeuralMesh.of(start.verts, scan.found.faces, start.appearance)
+        mesh = NeuralMesh.of(start.verts, scan.reconstruction.faces, start.appearance)
         pixels = TrainingPixels.of(mesh, scan.photos)
         examples.append(Example(mesh, pixels))
     shape = net_shape(args.net_type, own.preset, own.inputs)

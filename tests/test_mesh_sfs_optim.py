@@ -1,5 +1,6 @@
 """The script from the shell: its results, its messages, and what it does when called again."""
 
+import os
 import subprocess
 import sys
 import time
@@ -164,6 +165,22 @@ def test_overwrite_starts_afresh(interrupted, capsys):
 def test_a_new_mask_starts_afresh(interrupted, capsys):
     mask = interrupted[0] / "1" / "mask" / "00.png"
     save_image(mask, load_image(mask))
+    assert run(interrupted, "--set", TWO_LEVELS) == 0
+    assert "going on" not in capsys.readouterr().out
+
+
+def test_another_setting_starts_afresh(interrupted, capsys):
+    assert run(interrupted, "--set", TWO_LEVELS, "--set", "lap_weight=0.5") == 0
+    assert "going on" not in capsys.readouterr().out
+
+
+def test_another_fit_starts_afresh(interrupted, capsys):
+    """Even one whose files are no newer: the vertices tell."""
+    path = interrupted[1] / "mano_out" / "1.obj"
+    before = path.stat()
+    verts, faces = load_mesh(path)
+    save_mesh(path, verts + 0.001, faces)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert run(interrupted, "--set", TWO_LEVELS) == 0
     assert "going on" not in capsys.readouterr().out
 

@@ -24,7 +24,7 @@ def scene():
 def shining(scene, strength: float) -> Example:
     """The scene's pixels with highlights that the mesh's shading does not know."""
     mesh, pixels = scene.mesh, scene.pixels
-    normals = vertex_normals(mesh.verts, scene.start.faces)
+    normals = vertex_normals(mesh.verts, scene.faces)
     lobes = torch.zeros(LOBES, 3)
     lobes[10:14] = strength
     towards = towards_cameras(mesh.verts, pixels.centers)

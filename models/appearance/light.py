@@ -82,8 +82,8 @@ class Highlights:
         x, y, z = mirrored.to(self.table).unbind(-1)
         scale = RADIUS / (1 + z.abs())
         where = torch.stack([(x * scale + torch.where(z < 0, -1, 1)) / 2, y * scale], -1)
-        found = torch.nn.functional.grid_sample(self.table, where[None], align_corners=True)
-        return found[0].movedim(0, -1).to(normals) * _grazing(facing)
+        shine = torch.nn.functional.grid_sample(self.table, where[None], align_corners=True)
+        return shine[0].movedim(0, -1).to(normals) * _grazing(facing)
 
 
 @lru_cache(maxsize=2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -56,13 +56,21 @@ class Appearance:
 
     def copy(self) -> Appearance:
         """A copy of its own, without a graph."""
-        lobes = None if self.lobes is None else self.lobes.detach().clone()
-        return Appearance(*(tensor.detach().clone() for tensor in self.parameters()), lobes)
+        return Appearance(
+            albedo=self.albedo.detach().clone(),
+            sh_coeff=self.sh_coeff.detach().clone(),
+            gain=self.gain.detach().clone(),
+            lobes=None if self.lobes is None else self.lobes.detach().clone(),
+        )
 
     def to(self, device: torch.device | str) -> Appearance:
         """The same on another device."""
-        tensors = (getattr(self, x.name) for x in fields(self))
-        return Appearance(*(None if x is None else x.to(device) for x in tensors))
+        return Appearance(
+            albedo=self.albedo.to(device),
+            sh_coeff=self.sh_coeff.to(device),
+            gain=self.gain.to(device),
+            lobes=None if self.lobes is None else self.lobes.to(device),
+        )
 
     def as_dict(self) -> dict[str, Tensor | None]:
         """The tensors by name, on the CPU, for a file."""

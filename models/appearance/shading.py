@@ -71,11 +71,11 @@ def capped(
     each cap's hand unless given. Caps have vertices of their own, after the others, so that they
     are shaded by their own normals; faces, too, are appended.
     """
-    found = rims(faces, len(verts))
-    if not found:
+    wrists = rims(faces, len(verts))
+    if not wrists:
         return verts, faces, appearance
     corners, cap_faces, colors, count = [verts], [faces], [], len(verts)
-    for number, (hand, rim) in enumerate(found):
+    for number, (hand, rim) in enumerate(wrists):
         start, end = verts[rim].unbind(1)  # (E, 3) each
         middle = start.mean(0, keepdim=True)
         own = torch.stack([end, start, middle.expand_as(start)], 1).reshape(-1, 3)
@@ -96,12 +96,13 @@ def rims(faces: Tensor, num_verts: int) -> list[tuple[Tensor, Tensor]]:
     rim = open_edges(faces)
     if len(rim) == 0:
         return []
-    part = _parts(faces, num_verts).to(faces.device)
-    return [(part == k, rim[part[rim[:, 0]] == k]) for k in part[rim[:, 0]].unique()]
+    hand = _components(faces, num_verts).to(faces.device)
+    rim_hand = hand[rim[:, 0]]
+    return [(hand == k, rim[rim_hand == k]) for k in rim_hand.unique()]
 
 
-def _parts(faces: Tensor, count: int) -> Tensor:
-    """The connected part (V,) that each vertex belongs to."""
+def _components(faces: Tensor, count: int) -> Tensor:
+    """The number (V,) of the connected component that each vertex belongs to."""
     edges = faces.cpu().numpy()[:, [0, 1, 1, 2]].reshape(-1, 2).T
     graph = sp.coo_matrix((np.ones(edges.shape[1]), edges), (count, count))
     return torch.from_numpy(sp.csgraph.connected_components(graph, directed=False)[1])

@@ -73,9 +73,9 @@ def solve_appearance(
         shiny.run()
         if shiny.residual() <= (1 - highlight_support) * best.residual():
             best = shiny
-    found = _Alternation(samples, degree, albedo, shiny=best.shiny)
-    found.adopt(best.state)
-    return found.state
+    whole = _Alternation(samples, degree, albedo, shiny=best.shiny)
+    whole.adopt(best.state)
+    return whole.state
 
 
 class _Alternation:
@@ -152,9 +152,9 @@ class _Alternation:
         ridge[0] *= 1e-3
         factor = np.linalg.cholesky(normal + np.diag(ridge + 1e-8))
         low = np.r_[np.full(size, -np.inf), np.zeros(len(rhs) - size)]
-        found = lsq_linear(factor.T, np.linalg.solve(factor, rhs), (low, np.inf)).x
-        found = torch.from_numpy(found).to(self.basis)
-        return found[:size], found[size:]
+        solution = lsq_linear(factor.T, np.linalg.solve(factor, rhs), (low, np.inf)).x
+        light, amounts = torch.from_numpy(solution).to(self.basis).tensor_split([size])
+        return light, amounts
 
     def _solve_light(self, shared: Tensor) -> Tensor:
         """Each view's light (views, n), drawn to the shared one (n,)."""

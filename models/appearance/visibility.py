@@ -46,8 +46,8 @@ def visibility_harmonics(verts: Tensor, faces: Tensor, normals: Tensor) -> Tenso
 
 def visible_along(harmonics: Tensor, directions: Tensor) -> Tensor:
     """Visibility (N, 1), 0 hidden to 1 open, of N spots with harmonics along unit directions."""
-    found = (harmonics * sh_basis(directions, DEGREE)).sum(-1, keepdim=True)
-    return found.clamp(0, 1)
+    visibility = (harmonics * sh_basis(directions, DEGREE)).sum(-1, keepdim=True)
+    return visibility.clamp(0, 1)
 
 
 def _seen_from(verts: Tensor, faces: Tensor, normals: Tensor, towards: Tensor) -> Tensor:
@@ -57,9 +57,9 @@ def _seen_from(verts: Tensor, faces: Tensor, normals: Tensor, towards: Tensor) -
     columns = []
     for start in range(0, len(towards), AT_ONCE):
         some = cameras[list(range(start, min(start + AT_ONCE, len(towards))))]
-        found = renderer.rasterize(some, verts)
+        fragments = renderer.rasterize(some, verts)
         depth = verts.new_full((len(some), 1, MAP, MAP), torch.inf)
-        depth[found.view.long(), 0, found.y.long(), found.x.long()] = found.depth
+        depth[fragments.view.long(), 0, fragments.y.long(), fragments.x.long()] = fragments.depth
         px = some.px_from_world(lifted)
         where = 2 * px[:, :, None, :2] / px[:, :, None, 2:] / (MAP - 1) - 1
         nearest = functional.grid_sample(depth, where, mode="nearest", align_corners=True)

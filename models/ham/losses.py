@@ -1,12 +1,13 @@
 """The terms of HAM, each scale-free: the same whatever the resolution, views, unit and vertices.
 
-Lengths are in units of the hand (the radius of one hand's bounding sphere is 1), which about
-equals 100 mm, so DETAIL is about a millimetre.
+They are the paper's (section 3.2: colours, masks, Laplacian, albedo, edges, displacement), each in
+a form that needs no other weight on another mesh or photo; folds and cameras are ours.
+`models.ham.refine` and `models.neural.refinement` weigh and sum them. Lengths are in units of the
+hand (the radius of one hand's bounding sphere is 1), which about equals 100 mm, so DETAIL is about
+a millimetre.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 import scipy.sparse as sp
@@ -22,15 +23,17 @@ from utils.geometry.mesh import (
 )
 
 DETAIL = 0.01  # hand radii; the length in which gradients and curvatures are counted
+CAMERA_UNIT = 1e-3  # radians, or shift over distance: 2 pixels at a focal length of 2000
 FOLD_COSINE = 0.2  # a face may turn this far (78 degrees) from its start before it costs
 
 
 def photometric_loss(predicted: Tensor, observed: Tensor, weight: Tensor, clip: float) -> Tensor:
     """Mean absolute colour error of covered pixels, each channel's error clipped at `clip`.
 
-    predicted (N, 3), observed (N, 3) in [0, 1], weight (N,). What is brighter than white is white
-    in a photo. A pixel that is off by more than `clip` shows something else (a specular, a shadow,
-    a wrong mask) and stops pulling.
+    sum_i w_i mean_c min(|min(p_ic, 1) - o_ic|, clip) / sum_i w_i: the reference's L1, robust.
+    predicted p (N, 3), observed o (N, 3) in [0, 1], weight w (N,). What is brighter than white is
+    white in a photo. A pixel that is off by more than `clip` shows something else (a specular, a
+    shadow, a wrong mask) and stops pulling.
     """
     error = (predicted.clamp(max=1) - observed).abs().clamp(max=clip).mean(1)
     return (error * weight).sum() / weight.sum().clamp(min=1.0)
@@ -39,7 +42,8 @@ def photometric_loss(predicted: Tensor, observed: Tensor, weight: Tensor, clip: 
 def silhouette_loss(coverage: Tensor, mask: Tensor, trusted: Tensor, masked: float) -> Tensor:
     """Squared difference of coverage and mask in trusted pixels, as a share of the mask's area.
 
-    coverage, mask (N,) in [0, 1] and trusted (N,) bool over the covered pixels and their rim;
+    sum_i (c_i - m_i)^2 / sum_i m_i^2 over all trusted pixels i: the reference's, by area.
+    coverage c, mask m (N,) in [0, 1] and trusted (N,) bool over the covered pixels and their rim;
     `masked` (pixels) is the sum of squared mask over all trusted pixels, so that what the
     rendering does not touch is counted too. 0 where masks and coverage agree everywhere.
     """
@@ -49,10 +53,16 @@ def silhouette_loss(coverage: Tensor, mask: Tensor, trusted: Tensor, masked: flo
     return 1 + (difference * trusted).sum() / masked
 
 
-class SurfaceTerms:
-    """Regularisation of displaced vertices against the start of a level.
+def camera_loss(correction: Tensor) -> Tensor:
+    """Mean squared correction (views, 6) of the cameras, in CAMERA_UNIT^2."""
+    return (correction / CAMERA_UNIT).square().mean()
 
-    start (V, 3) float tensor in hand units, faces (F, 3) array.
+
+class SurfaceTerms:
+    """Regularisation of vertices x (V, 3) against a start x0: a method a term, not weighted.
+
+    start x0 (V, 3) float tensor in hand units, faces (F, 3) array. Below, A_i is the area of vertex
+    i on the start, A their sum, l0_e the length of edge e and n0_f the unit normal of face f there.
     """
 
     def __init__(self, start: Tensor, faces: np.ndarray):
@@ -74,40 +84,39 @@ class SurfaceTerms:
     def _edge_lengths(self, verts: Tensor) -> Tensor:
         return (verts[self._edges[:, 0]] - verts[self._edges[:, 1]]).norm(dim=1)
 
-    def weighted(
-        self, weights: Mapping[str, float], verts: Tensor, albedo: Tensor
-    ) -> dict[str, Tensor]:
-        """Every term below of verts (V, 3) and albedo (V, 3), times its `NAME_weight`."""
-        displacement = verts - self.start
-        terms = {
-            "lap": self.laplacian(displacement),
-            "albedo": self.albedo(albedo),
-            "edge": self.edge(verts),
-            "delta": self.delta(displacement),
-            "fold": self.fold(verts),
-        }
-        return {name: weights[f"{name}_weight"] * value for name, value in terms.items()}
-
-    def delta(self, displacement: Tensor) -> Tensor:
-        """Mean squared displacement, in DETAIL^2."""
-        return (self._areas * displacement.square().sum(1)).sum() / self._total / DETAIL**2
+    def displacement(self, verts: Tensor) -> Tensor:
+        """d = x - x0 (V, 3) of vertices x (V, 3), as `laplacian` and `delta` take it."""
+        return verts - self.start
 
     def laplacian(self, displacement: Tensor) -> Tensor:
-        """Mean squared Laplacian of the displacement times DETAIL: its bending, free at rims."""
+        """Bending: the mean squared Laplacian of d (V, 3), times DETAIL^2; free at rims.
+
+        DETAIL^2 / A sum_i |(L d)_i|^2 / A_i with the cotangent matrix L of the start (Meyer et al.
+        2003): the thin-plate energy of a deformation (Botsch and Sorkine 2008). The reference
+        smooths the mesh itself; this leaves the hand model's own curvature alone.
+        """
         bent = (self._stiffness @ displacement).square().sum(1) / self._areas
         return bent.sum() / self._total * DETAIL**2
 
+    def albedo(self, albedo: Tensor) -> Tensor:
+        """Mean absolute gradient of the albedo a (V, 3), times DETAIL.
+
+        DETAIL mean_e mean_c |a_ic - a_jc| / l0_e over edges e = (i, j): total variation (Rudin,
+        Osher and Fatemi 1992), which leaves creases sharp, for the reference's Laplacian.
+        """
+        a, b = albedo[self._edges[:, 0]], albedo[self._edges[:, 1]]
+        return ((a - b).abs().mean(1) / self._lengths).mean() * DETAIL
+
     def edge(self, verts: Tensor) -> Tensor:
-        """Mean squared relative change of the edges' lengths."""
+        """Mean squared relative change of the edges' lengths: mean_e (l_e / l0_e - 1)^2."""
         return (self._edge_lengths(verts) / self._lengths - 1).square().mean()
 
+    def delta(self, displacement: Tensor) -> Tensor:
+        """Mean squared displacement d (V, 3), in DETAIL^2: sum_i A_i |d_i|^2 / (A DETAIL^2)."""
+        return (self._areas * displacement.square().sum(1)).sum() / self._total / DETAIL**2
+
     def fold(self, verts: Tensor) -> Tensor:
-        """Mean over faces of how far they turned beyond FOLD_COSINE from their start."""
+        """How far faces turned beyond FOLD_COSINE: mean_f max(0, FOLD_COSINE - n_f . n0_f)."""
         normals = torch.nn.functional.normalize(face_normals(verts, self.faces), dim=1)
         cosine = (normals * self._normals).sum(1)
         return (FOLD_COSINE - cosine).clamp(min=0).mean()
-
-    def albedo(self, albedo: Tensor) -> Tensor:
-        """Mean absolute gradient of the albedo (V, 3), per DETAIL: its total variation."""
-        a, b = albedo[self._edges[:, 0]], albedo[self._edges[:, 1]]
-        return ((a - b).abs().mean(1) / self._lengths).mean() * DETAIL

@@ -61,11 +61,15 @@ class Reconstruction:
     def hand(self, side: str) -> Reconstruction:
         """One hand alone; raises ValueError where it is absent."""
         k, size = self.sides.index(side), len(self.verts) // len(self.hands)
-        own = slice(k * size, (k + 1) * size)
+        hand_slice = slice(k * size, (k + 1) * size)
         faces = self.faces[(self.faces[:, 0] // size) == k] - k * size
-        appearance = replace(self.appearance, albedo=self.appearance.albedo[own])
+        appearance = replace(self.appearance, albedo=self.appearance.albedo[hand_slice])
         return replace(
-            self, verts=self.verts[own], faces=faces, appearance=appearance, hands=[self.hands[k]]
+            self,
+            verts=self.verts[hand_slice],
+            faces=faces,
+            appearance=appearance,
+            hands=[self.hands[k]],
         )
 
     def wrist_faces(self) -> np.ndarray:
@@ -80,10 +84,10 @@ class Reconstruction:
         verts, faces, _ = capped(verts, torch.from_numpy(self.faces), None)
         at_wrist = np.ones(len(faces), bool)  # caps are
         at_wrist[: len(self.faces)] = self.wrist_faces()
-        found = Renderer(faces).rasterize(own, verts)
+        fragments = Renderer(faces).rasterize(own, verts)
         covered, wrist = np.zeros((2, *camera.sizes[0].tolist()), bool)
-        y, x = found.y.numpy(), found.x.numpy()
-        covered[y, x], wrist[y, x] = True, at_wrist[found.face.numpy()]
+        y, x = fragments.y.numpy(), fragments.x.numpy()
+        covered[y, x], wrist[y, x] = True, at_wrist[fragments.face.numpy()]
         return covered, wrist
 
     def render(self, cameras: Cameras, appearance: Appearance | None) -> list[Rendering]:
@@ -109,22 +113,17 @@ def load_reconstruction(folder: Path, scan_id: str) -> Reconstruction:
     scale, *offset = data["world_from_hand_units"]
     frame = Similarity(scale, torch.tensor(offset, dtype=torch.float64))
     cameras = Cameras(**data["cameras"]).to(dtype=torch.float64).normalised(frame.inverse())
-    appearance = Appearance(*(data[name] for name in ("albedo", "sh_coeff", "gain", "lobes")))
-    found = Reconstruction(
-        data["verts"].double().numpy(),
-        data["faces"].numpy(),
-        appearance,
-        cameras,
-        frame,
-        data["hands"],
-        data["subdivisions"],
+    reconstruction = Reconstruction(
+        verts=data["verts"].double().numpy(),
+        faces=data["faces"].numpy(),
+        appearance=Appearance(data["albedo"], data["sh_coeff"], data["gain"], data["lobes"]),
+        cameras=cameras,
+        frame=frame,
+        hands=data["hands"],
+        subdivisions=data["subdivisions"],
     )
-    return _checked(found, path)
-
-
-def _checked(found: Reconstruction, path: Path) -> Reconstruction:
-    if len(found.wrist_faces()) != len(found.faces):
+    if len(reconstruction.wrist_faces()) != len(reconstruction.faces):
         raise UserError(
             f"{path} is not a mesh of the hand models that it names; run mesh_sfs_optim.py again"
         )
-    return found
+    return reconstruction

@@ -6,29 +6,27 @@ strings the levels together.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from models.appearance.light import light_spread, towards_cameras
 from models.appearance.model import Appearance, vertex_samples
 from models.appearance.solver import Samples, solve_appearance
-from models.ham.losses import SurfaceTerms, photometric_loss, silhouette_loss
+from models.ham.losses import SurfaceTerms, camera_loss, photometric_loss, silhouette_loss
 from models.ham.preconditioning import PreconditionedVertices, UniformAdam
-from models.ham.state import HamState, SurfaceStart
+from models.ham.state import HamState
 from utils.cameras import Cameras
 from utils.cameras.correction import SIZE, CorrectableCameras
 from utils.errors import UserError
 from utils.geometry.mesh import vertex_normals
+from utils.optimise import optimise
 from utils.photos.crops import Photos, PixelRows
 from utils.render import Fragments, Renderer
 from utils.stage.config import Config
 
-CAMERA_UNIT = 1e-3  # radians, or shift over distance: 2 pixels at a focal length of 2000
 DECAY_FROM, DECAY_TO = 0.6, 0.2  # the last 40 % of a level's steps shrink to a fifth
 STEPS = 60  # as HAM takes on its finest level
 
@@ -42,9 +40,8 @@ class Terms:
         self.renderer = Renderer(self.faces)
         self.surface = SurfaceTerms(state.reference, state.faces)
         self.masked = photos.masked()
-        self.views = CorrectableCameras(
-            photos.cameras, torch.zeros(3).to(state.verts)
-        )  # hands lie about 0
+        middle = torch.zeros(3).to(state.verts)  # hands lie about 0
+        self.cameras = CorrectableCameras(photos.cameras, middle)
 
     def render(self, verts: Tensor, cameras: Cameras) -> Fragments:
         """Fragments of all views."""
@@ -59,14 +56,15 @@ class Terms:
     def start_appearance(self, state: HamState) -> Appearance:
         """Albedo, light and gain to start from: solved, or `carried` where that fits better."""
         verts, carried, config = state.verts, state.appearance, self.config
-        cameras, normals = self.views.corrected(state.correction), vertex_normals(verts, self.faces)
+        cameras = self.cameras.corrected(state.correction)
+        normals = vertex_normals(verts, self.faces)
         fragments = self.render(verts, cameras)
         pixels = self.photos.at(fragments.view, fragments.y, fragments.x)
         weight = pixels.photometric * fragments.front_facing()
-        seen = vertex_samples(self.faces, fragments, pixels.color, weight, len(verts))
+        colors, weights = vertex_samples(self.faces, fragments, pixels.color, weight, len(verts))
         towards = towards_cameras(verts, cameras.centers().to(verts))
         albedo = carried.albedo if carried else None
-        samples = Samples(*seen, normals, towards)
+        samples = Samples(colors, weights, normals, towards)
         solved = solve_appearance(samples, config.degree, albedo, config.highlight_support)
         if carried is None:
             return solved
@@ -90,18 +88,25 @@ class Terms:
     ) -> dict[str, Tensor]:
         """Every term times its weight."""
         config = self.config
-        cameras, normals = self.views.corrected(correction), vertex_normals(verts, self.faces)
+        cameras = self.cameras.corrected(correction)
+        normals = vertex_normals(verts, self.faces)
         fragments = self.render(verts, cameras)
         colors = appearance.colors_in(cameras, verts, normals)
         rim = self.renderer.coverage(fragments)
         pixels = self.photos.at(rim.view, rim.y, rim.x)
+        photometric = self.photometric(fragments, colors, pixels.first(rim.covered))
+        silhouette = silhouette_loss(rim.value, pixels.mask, pixels.silhouette, self.masked)
+        surface, displacement = self.surface, self.surface.displacement(verts)
         return {
-            "sfs": self.photometric(fragments, colors, pixels.first(rim.covered)),
-            "mask": config.mask_weight
-            * silhouette_loss(rim.value, pixels.mask, pixels.silhouette, self.masked),
-            **self.surface.weighted(config, verts, appearance.albedo),
+            "sfs": photometric,  # weighed already
+            "mask": config.mask_weight * silhouette,
+            "lap": config.lap_weight * surface.laplacian(displacement),
+            "albedo": config.albedo_weight * surface.albedo(appearance.albedo),
+            "edge": config.edge_weight * surface.edge(verts),
+            "delta": config.delta_weight * surface.delta(displacement),
+            "fold": config.fold_weight * surface.fold(verts),
             "light": config.light_weight * light_spread(appearance.sh_coeff),
-            "camera": config.camera_weight * (correction / CAMERA_UNIT).square().mean(),
+            "camera": config.camera_weight * camera_loss(correction),
         }
 
 
@@ -115,46 +120,34 @@ def refine_level(
     terms = Terms(state, photos, config)
     appearance, correction = terms.start_appearance(state), state.correction.clone()
     surface = PreconditionedVertices(state.verts, state.faces, level.smoothness)
-    history = list(state.history)
-    best = state.verts, appearance.copy(), state.correction
-    optimizers = _optimizers(surface, appearance, config, level)
+    optimizers = [UniformAdam([surface.u], lr=level.lr), appearance_optimizer(appearance, config)]
     if state.corrects_cameras:
-        correction.requires_grad_(True)
-        optimizers.append(torch.optim.Adam([correction], lr=config.camera_lr))
-    schedulers = [torch.optim.lr_scheduler.LambdaLR(o, decay(level.steps)) for o in optimizers]
-    with tqdm(range(level.steps), desc=title, leave=False, dynamic_ncols=True) as bar:
-        for step in bar:
-            verts = surface.verts()
-            losses = terms(verts, appearance, correction)
-            weighted = torch.stack(list(losses.values()))
-            # The step's one wait for what a GPU computes.
-            numbers = dict(zip(losses, weighted.tolist()))
-            numbers["total"] = sum(numbers.values())
-            if not math.isfinite(numbers["total"]):
-                bar.write(f"{title}: the loss turned nan in step {step}; kept the step before")
-                break
-            best = verts.detach(), appearance.copy(), correction.detach().clone()
-            for optimizer in optimizers:
-                optimizer.zero_grad()
-            weighted.sum().backward()
-            for optimizer, scheduler in zip(optimizers, schedulers):
-                optimizer.step()
-                scheduler.step()
-            with torch.no_grad():  # anchored: the world must not follow the cameras
-                correction -= correction.mean(0)
-            history.append(numbers)
-            bar.set_postfix({name: f"{numbers[name]:.4f}" for name in ("sfs", "mask")})
-    verts, appearance, correction = best
-    appearance.normalise_()
-    return replace(
-        state, verts=verts, appearance=appearance, correction=correction, history=history
+        optimizers.append(torch.optim.Adam([correction.requires_grad_(True)], lr=config.camera_lr))
+
+    @torch.no_grad()
+    def anchor_cameras() -> None:
+        """The world must not follow the cameras."""
+        correction.sub_(correction.mean(0))
+
+    done = optimise(
+        lambda _: terms(surface.verts(), appearance, correction),
+        optimizers,
+        level.steps,
+        decay(level.steps),
+        title,
+        shown=("sfs", "mask"),
+        after_step=anchor_cameras,
+        update_last=False,
     )
-
-
-def _optimizers(
-    surface: PreconditionedVertices, appearance: Appearance, config: Config, level: Config
-) -> list[torch.optim.Optimizer]:
-    return [UniformAdam([surface.u], lr=level.lr), appearance_optimizer(appearance, config)]
+    fitted = appearance.copy()
+    fitted.normalise_()
+    return replace(
+        state,
+        verts=surface.verts().detach(),
+        appearance=fitted,
+        correction=correction.detach(),
+        history=[*state.history, *done.history],
+    )
 
 
 def appearance_optimizer(appearance: Appearance, config: Config) -> torch.optim.Optimizer:
@@ -183,37 +176,29 @@ def decay(steps: int) -> Callable[[int], float]:
 
 
 def refit_appearance(
-    start: SurfaceStart, photos: Photos, config: Config, title: str = ""
+    state: HamState, photos: Photos, config: Config, title: str = ""
 ) -> Appearance:
-    """Appearance in the views of `photos`, hand units; nothing of start.appearance is used.
+    """Appearance in the views of `photos`, hand units; nothing of state.appearance is used.
 
-    The mesh stays as it is. The config is the whole one.
+    The mesh stays as it is, and so do the photos' cameras. The config is the whole one.
     """
-    correction = torch.zeros(len(photos.starts), SIZE).to(start.verts)
-    state = HamState(start.verts, start.reference, start.faces.cpu().numpy(), correction)
+    still = torch.zeros(len(photos.starts), SIZE).to(state.verts)
+    state = replace(state, appearance=None, correction=still)
     terms = Terms(state, photos, config)
-    appearance, normals = terms.start_appearance(state), vertex_normals(start.verts, start.faces)
+    appearance, normals = terms.start_appearance(state), vertex_normals(state.verts, terms.faces)
     with torch.no_grad():
-        fragments = terms.render(start.verts, photos.cameras)
+        fragments = terms.render(state.verts, photos.cameras)
         pixels = photos.at(fragments.view, fragments.y, fragments.x)
-    optimizer = appearance_optimizer(appearance, config)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, decay(STEPS))
+
+    def color_terms(_: int) -> dict[str, Tensor]:
+        colors = appearance.colors_in(photos.cameras, state.verts, normals)
+        return {
+            "sfs": terms.photometric(fragments, colors, pixels),
+            "albedo": config.albedo_weight * terms.surface.albedo(appearance.albedo),
+            "light": config.light_weight * light_spread(appearance.sh_coeff),
+        }
+
+    optimise(color_terms, [appearance_optimizer(appearance, config)], STEPS, decay(STEPS), title)
     fitted = appearance.copy()
-    for _ in tqdm(range(STEPS), desc=title, leave=False, dynamic_ncols=True):
-        colors = appearance.colors_in(photos.cameras, start.verts, normals)
-        loss = (
-            terms.photometric(fragments, colors, pixels)
-            + config.albedo_weight * terms.surface.albedo(appearance.albedo)
-            + config.light_weight * light_spread(appearance.sh_coeff)
-        )
-        if not torch.isfinite(loss):
-            break  # what the step before had is kept
-        fitted = appearance.copy()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-    else:
-        fitted = appearance.copy()
     fitted.normalise_()
     return fitted

@@ -19,6 +19,8 @@ from utils.draw import comparison
 from utils.io.files import atomic_path, save_json, save_torch
 from utils.io.images import save_image
 from utils.io.meshes import save_mesh
+from utils.metrics.image import psnr
+from utils.metrics.masks import iou
 from utils.photos.crops import ViewCrop
 from utils.photos.masks import MaskVerdict
 from utils.stage.config import Config
@@ -64,11 +66,11 @@ def _save_rest_poses(folder: Path, scan_id: str, hands: HandsMesh, result: HamRe
     verts, colors, paths = torch.from_numpy(result.verts_world()), _albedo(result), []
     size = len(verts) // len(hands)
     for k, hand in enumerate(hands.parameters):
-        own, fitted = slice(k * size, (k + 1) * size), FittedHand.of_dict(hand)
-        rest = fitted.unposed(verts[own], result.state.subdivisions) * fitted.scale
+        hand_slice, fitted = slice(k * size, (k + 1) * size), FittedHand.of_dict(hand)
+        rest = fitted.unposed(verts[hand_slice], result.state.subdivisions) * fitted.scale
         faces = fitted.model.subdivide(result.state.subdivisions).faces
         path = folder / f"{scan_id}_{hand['type']}_tpose.obj"
-        save_mesh(path, rest.numpy(), faces, colors[own])
+        save_mesh(path, rest.numpy(), faces, colors[hand_slice])
         paths.append(path)
     return paths
 
@@ -97,7 +99,7 @@ def _save_pictures(folder: Path, result: HamResult) -> dict[str, Any]:
     state, cameras = result.state, result.cameras.to(dtype=torch.float32)
     ends = render_mesh(state.verts, state.faces, state.appearance, cameras)
     starts = render_mesh(state.reference, state.faces, None, cameras)
-    views = []
+    scores = []
     for view, (crop, verdict) in enumerate(zip(result.crops, result.verdicts)):
         save_image(folder / "rerender" / f"mesh_{view:02d}.png", ends[view].image)
         numbers = _view_numbers(crop, ends[view], starts[view])
@@ -105,9 +107,9 @@ def _save_pictures(folder: Path, result: HamResult) -> dict[str, Any]:
         own, start = _window(ends[view], crop), _window(starts[view], crop)
         picture = comparison(crop.image, own.image, own.covered, start.covered, title)
         save_image(folder / "overlay" / f"{view:02d}.png", picture)
-        views.append({"view": view, **numbers, "mask": verdict.as_dict()})
+        scores.append({"view": view, **numbers, "mask": verdict.as_dict()})
     names = ("psnr", "iou", "iou_start")
-    means = {name: _mean([v[name] for v in views]) for name in names}
+    means = {name: _mean([score[name] for score in scores]) for name in names}
     moved = np.linalg.norm(result.verts_world() - result.reference_world(), axis=1)
     print(
         f"photos it was fitted to: PSNR {means['psnr']:.2f} dB, mask IoU "
@@ -117,7 +119,7 @@ def _save_pictures(folder: Path, result: HamResult) -> dict[str, Any]:
         "fitted_views": means,
         "camera_shift_px": result.camera_shift_px(),
         "displacement_world_units": {"mean": moved.mean(), "max": moved.max()},
-        "views": views,
+        "views": scores,
     }
 
 
@@ -130,22 +132,16 @@ def _view_numbers(crop: ViewCrop, end: Rendering, start: Rendering) -> dict[str,
     """PSNR in pixels both covered and comparable; IoU in pixels whose mask is believed."""
     own, first = _window(end, crop), _window(start, crop)
     compared = own.covered & crop.photometric
-    error = np.square(own.image - crop.image)[compared].mean() if compared.any() else np.nan
     mask = crop.mask & crop.silhouette
     return {
-        "psnr": float(-10 * np.log10(error)),
-        "iou": _iou(own.covered & crop.silhouette, mask),
-        "iou_start": _iou(first.covered & crop.silhouette, mask),
+        "psnr": psnr(own.image, crop.image, compared),
+        "iou": iou(own.covered & crop.silhouette, mask),
+        "iou_start": iou(first.covered & crop.silhouette, mask),
     }
 
 
-def _iou(a: np.ndarray, b: np.ndarray) -> float:
-    union = (a | b).sum()
-    return float((a & b).sum() / union) if union else float("nan")
-
-
 def _mean(values: list[float]) -> float:
-    finite = [v for v in values if np.isfinite(v)]
+    finite = [value for value in values if np.isfinite(value)]
     return float(np.mean(finite)) if finite else float("nan")
 
 
@@ -166,13 +162,13 @@ class HamResult:
     @property
     def cameras(self) -> Cameras:
         """The full photos' cameras in hand units, corrected."""
-        return self._views().corrected(self.state.correction.cpu().double())
+        return self._correctable().corrected(self.state.correction.cpu().double())
 
     def camera_shift_px(self) -> list[float]:
         """How far HAM moved the hands in each photo, pixels."""
-        return self._views().shift_px(self.state.correction.cpu().double()).tolist()
+        return self._correctable().shift_px(self.state.correction.cpu().double()).tolist()
 
-    def _views(self) -> CorrectableCameras:
+    def _correctable(self) -> CorrectableCameras:
         return CorrectableCameras(self.given_cameras, torch.zeros(3, dtype=torch.float64))
 
     def verts_world(self) -> np.ndarray:

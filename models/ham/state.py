@@ -1,9 +1,9 @@
-"""What HAM works on and hands on: the meshes of its levels, their reports, and resumption."""
+"""What HAM works on and hands on: the meshes of its levels, and the levels' reports."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from utils.captures import Capture
 
 
+TENSORS = ("verts", "reference", "correction")  # of a HamState
+
+
 @dataclass
 class HamState:
     """The mesh at one level, in hand units (one hand's bounding sphere has radius 1).
@@ -31,7 +34,9 @@ class HamState:
     verts (V, 3) float32 and the same vertices of the parametric hand, `reference` (V, 3), from
     which displacement counts; faces (F, 3); hands of equal vertex counts, one after another;
     subdivisions of the hand model's mesh so far; correction (views, 6) of the cameras, as in
-    `utils.cameras.correction`, free where corrects_cameras; history holds the terms of every step.
+    `utils.cameras.correction`, free where corrects_cameras; appearance in the fitted views, None
+    before the first level; history holds the terms of every step. The last level's is what stage 2
+    of the neural renderer starts from.
     """
 
     verts: Tensor
@@ -66,6 +71,27 @@ class HamState:
             appearance=appearance,
         )
 
+    def as_dict(self) -> dict[str, Any]:
+        """Tensors, on the CPU, and plain values, for a file."""
+        tensors = {name: getattr(self, name).cpu() for name in TENSORS}
+        return {
+            **vars(self),
+            **tensors,
+            "faces": torch.from_numpy(self.faces),
+            "appearance": None if self.appearance is None else self.appearance.as_dict(),
+        }
+
+    @staticmethod
+    def from_dict(kept: dict[str, Any], device: torch.device | str) -> HamState:
+        """The inverse of `as_dict`, on any device."""
+        tensors = {name: kept[name].to(device) for name in TENSORS}
+        appearance = kept["appearance"]
+        if appearance is not None:
+            appearance = Appearance(**appearance).to(device)
+        return HamState(
+            **{**kept, **tensors, "faces": kept["faces"].numpy(), "appearance": appearance}
+        )
+
     def _subdivision(self, levels: int) -> Subdivision:
         """Hands stay one after another, each in the order that it has when subdivided alone."""
         finer = subdivide(self.faces, len(self.verts), levels)
@@ -78,7 +104,7 @@ def start_state(
     hands: HandsMesh, views: int, corrects_cameras: bool, device: str
 ) -> tuple[HamState, Similarity]:
     """The fitted hands in hand units, and world_from_hand_units."""
-    radius = max(hand_radius(hands.verts[part]) for part in hands.slices())
+    radius = max(hand_radius(hands.verts[hand_slice]) for hand_slice in hands.slices())
     centre = (hands.verts.min(0) + hands.verts.max(0)) / 2
     frame = Similarity(radius, torch.from_numpy(centre))
     verts = frame.inverse().apply(torch.from_numpy(hands.verts)).to(device, torch.float32)
@@ -122,15 +148,20 @@ class LevelReport:
             soundness,
         )
 
+    @staticmethod
+    def from_dict(kept: dict[str, Any]) -> LevelReport:
+        """The inverse of `dataclasses.asdict`."""
+        return LevelReport(**{**kept, "soundness": Soundness(**kept["soundness"])})
+
     def summary(self) -> str:
         """One line for the terminal."""
-        parts = [f"{self.vertices} vertices", f"{self.steps} steps"]
+        facts = [f"{self.vertices} vertices", f"{self.steps} steps"]
         for name in ("sfs", "mask"):
             if name in self.last:
-                parts.append(f"{name} {self.first[name]:.4f} -> {self.last[name]:.4f}")
+                facts.append(f"{name} {self.first[name]:.4f} -> {self.last[name]:.4f}")
         s = self.soundness
-        parts.append(f"bad faces {s.start} at the start, {s.found} found, {s.left} left")
-        return ", ".join(parts)
+        facts.append(f"bad faces {s.start} at the start, {s.found} found, {s.left} left")
+        return ", ".join(facts)
 
 
 def corrects_cameras(capture: Capture, config: Config) -> bool:
@@ -142,28 +173,14 @@ def corrects_cameras(capture: Capture, config: Config) -> bool:
     return config.refine_cameras == "on"
 
 
-def mend_state(state):
-    """`mend` for a `models.ham.state.HamState`, against its parametric hand."""
+def mend_state(state: HamState) -> tuple[HamState, Soundness]:
+    """The state after `mend` against its parametric hand, and what that found."""
     verts, soundness = mend(
         state.verts.cpu().double().numpy(), state.reference.cpu().double().numpy(), state.faces
     )
     if soundness.found == 0:
         return state, soundness
     return replace(state, verts=torch.from_numpy(verts).to(state.verts)), soundness
-
-
-@dataclass
-class SurfaceStart:
-    """What stage 2 starts from, in hand units: verts and reference (V, 3), faces, appearance.
-
-    reference is the parametric hand on the same mesh, from which displacement counts; appearance
-    that of the fitted views.
-    """
-
-    verts: Tensor
-    reference: Tensor
-    faces: Tensor
-    appearance: Appearance
 
 
 def hand_radius(verts: np.ndarray) -> float:

@@ -54,7 +54,7 @@ def input_sets() -> dict[str, tuple[str, ...]]:
 
 def frames_per_second(scan: TrainingScan, net_type: str, preset: str) -> float:
     """Pictures a second around the hands: the median's."""
-    mesh = NeuralMesh.of(scan.start.verts, scan.found.faces, scan.start.appearance)
+    mesh = NeuralMesh.of(scan.start.verts, scan.reconstruction.faces, scan.start.appearance)
     model = NeuralRenderer(net_type, net_shape(net_type, preset), len(mesh.verts))
     painter = Painter(model.to(mesh.verts.device), mesh)
     cameras = orbit_cameras(mesh.verts.cpu(), scan.photos.cameras.to("cpu"), VIEWS, (HEIGHT, WIDTH))
@@ -76,8 +76,8 @@ def held_out_psnr(scan: TrainingScan, views, config, inputs: Sequence[str]) -> n
     device = str(mesh.verts.device)
     trained = fresh("mlp", shape, len(mesh.verts), len(pixels.centers), device)
     learn(trained, mesh, pixels, own, ", ".join(inputs))
-    painter = WorldPainter(TrainedHands(trained, mesh), scan.found)
-    judged = evaluate_reconstruction(scan.found, views, renderers={"nr": painter.extended})
+    painter = WorldPainter(TrainedHands(trained, mesh), scan.reconstruction)
+    judged = evaluate_reconstruction(scan.reconstruction, views, renderers={"nr": painter.extended})
     scored = [view for view in judged.metrics["views"] if "nr" in view]
     return np.array([v["nr"]["psnr_aligned"] - v["mesh"]["psnr_aligned"] for v in scored])
 
@@ -115,7 +115,7 @@ def _measure(args: argparse.Namespace) -> None:
             speed = frames_per_second(scan, net_type, preset)
             print(f"{net_type} {preset:6s} {speed:6.1f} frames a second at {HEIGHT}x{WIDTH}")
         return
-    size = tuple(scan.found.cameras.sizes[0].tolist())
+    size = tuple(scan.reconstruction.cameras.sizes[0].tolist())
     views = load_views(args.cameras, args.images, args.masks, size)
     print("dB above mesh shading in views held out: mean, worst")
     for name, inputs in input_sets().items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from models.neural.mesh import NeuralMesh
 from models.neural.renderer import NeuralRenderer
 from models.neural.training import Trained
 from utils.errors import UserError
+from utils.geometry.mesh import mesh_name
 from utils.io.files import load_torch, save_torch
 
 FORMAT = 1
@@ -29,13 +29,6 @@ class TrainedHands:
 
     trained: Trained
     mesh: NeuralMesh
-
-
-def mesh_name(reconstruction: Reconstruction) -> str:
-    """A short name that differs for every mesh: a hash of its vertices and faces."""
-    digest = hashlib.sha256(reconstruction.verts.astype("<f4").tobytes())
-    digest.update(reconstruction.faces.astype("<i4").tobytes())
-    return digest.hexdigest()[:16]
 
 
 def hand_models(reconstruction: Reconstruction) -> list[str]:
@@ -58,7 +51,7 @@ def save_checkpoint(
         path,
         {
             "format": FORMAT,
-            "mesh": mesh_name(reconstruction),
+            "mesh": mesh_name(reconstruction.verts, reconstruction.faces),
             "hand_models": hand_models(reconstruction),
             "net_type": model.net_type,
             "shape": {**asdict(model.shape), "inputs": list(model.shape.inputs)},
@@ -100,7 +93,10 @@ def load_checkpoint(
         raise UserError(f"{path} does not fit its own network; train again") from error
     surface = {name: value.to(device) for name, value in data["surface"].items()}
     appearance = Appearance(
-        *(surface[name] for name in ("albedo", "sh_coeff", "gain")), surface.get("lobes")
+        albedo=surface["albedo"],
+        sh_coeff=surface["sh_coeff"],
+        gain=surface["gain"],
+        lobes=surface.get("lobes"),
     )
     mesh = NeuralMesh(
         surface["verts"], reconstruction.faces, appearance, cap_albedo=surface.get("cap_albedo")
@@ -122,10 +118,10 @@ def _check_belongs(
             f"{path} was trained for the hand models {', '.join(data['hand_models'])}, the "
             f"reconstruction has {', '.join(own)}; train again"
         )
-    if data["mesh"] != mesh_name(reconstruction):
+    name = mesh_name(reconstruction.verts, reconstruction.faces)
+    if data["mesh"] != name:
         raise UserError(
-            f"{path} belongs to another mesh ({data['mesh']}, this one is "
-            f"{mesh_name(reconstruction)}); train again"
+            f"{path} belongs to another mesh ({data['mesh']}, this one is {name}); train again"
         )
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from models.appearance.model import Appearance
 from models.ham.refine import refit_appearance
-from models.ham.state import SurfaceStart
+from models.ham.state import HamState
 from models.neural.checkpoint import TrainedHands
 from models.neural.inputs import PRESETS, net_shape
 from models.neural.mesh import NeuralMesh, with_cap_colors
@@ -27,7 +27,7 @@ from models.neural.strengths import strengths_report, try_strengths, view_psnr
 from models.neural.training import Trained, fresh, learn, settle_static, train
 from utils.photos.crops import Photos
 from utils.stage.config import Config
-from utils.stage.progress import FitProgress
+from utils.stage.progress import Progress
 
 IOU_SLACK = 0.0015  # a new mesh may agree so much less with the masks if colours agree better
 GUIDE = PRESETS["mlp", "small"]  # stage 2 goes by such a renderer, whatever is trained
@@ -41,9 +41,9 @@ class NeuralFit:
     report: dict[str, Any]
 
 
-def drawn_mesh(start: SurfaceStart, photos: Photos) -> NeuralMesh:
+def drawn_mesh(start: HamState, photos: Photos) -> NeuralMesh:
     """The mesh as a renderer draws it: under the light of unseen views, with caps as in photos."""
-    mesh = NeuralMesh.of(start.verts, start.faces.cpu().numpy(), start.appearance)
+    mesh = NeuralMesh.of(start.verts, start.faces, start.appearance)
     return with_cap_colors(mesh, photos)
 
 
@@ -51,7 +51,7 @@ def drawn_mesh(start: SurfaceStart, photos: Photos) -> NeuralMesh:
 class _Fit:
     """What the parts of a fit share."""
 
-    start: SurfaceStart
+    start: HamState
     photos: Photos
     config: Config
     net_type: str
@@ -72,12 +72,12 @@ class _Fit:
             made.model.network.load_state_dict(self.pretrained)
         return made
 
-    def restored(self, part: dict[str, Any]) -> Trained:
+    def restored(self, kept: dict[str, Any]) -> Trained:
         made = self.untrained()
-        made.model.load_state_dict(part["model"])
-        made.exposure.load_state_dict(part["exposure"])
-        made.history = list(part["history"])
-        made.stopped = part["stopped"]
+        made.model.load_state_dict(kept["model"])
+        made.exposure.load_state_dict(kept["exposure"])
+        made.history = list(kept["history"])
+        made.stopped = kept["stopped"]
         return made
 
     def without(self, fold: list[int]) -> list[int]:
@@ -92,7 +92,7 @@ class _Fit:
         pixels = self.pixels.of_views(rest)
         trained = learn(self.untrained(), mesh, pixels, own, title)
         scores = try_strengths(trained, mesh, self.pixels, fold)
-        return {**_part(trained), "appearance": appearance.as_dict(), "scores": scores.tolist()}
+        return {**_as_dict(trained), "appearance": appearance.as_dict(), "scores": scores.tolist()}
 
     def try_surface(self, trial: dict[str, Any], strengths: Sequence[float]) -> dict[str, Any]:
         """Stage 2 without the colours of the first fold, and whether these like its mesh."""
@@ -128,7 +128,7 @@ class _Fit:
         return learn(made, mesh, pixels, self.config.neural_render, "stage 2, its renderer")
 
     def judged(
-        self, trial: dict[str, Any], strengths: Sequence[float], start: SurfaceStart
+        self, trial: dict[str, Any], strengths: Sequence[float], start: HamState
     ) -> dict[str, Any]:
         """The first fold's PSNR after a little more training on a mesh, and its IoU with that."""
         own, fold = self.config.neural_render, self.folds[0]
@@ -147,15 +147,15 @@ class _Fit:
         pixels = TrainingPixels.of(mesh, self.photos)
         trained = learn(self.untrained(), mesh, pixels, own, "all views")
         trained.model.strengths.copy_(torch.tensor(strengths))
-        return _part(trained)
+        return _as_dict(trained)
 
 
 def fit_renderer(
-    start: SurfaceStart,
+    start: HamState,
     photos: Photos,
     config: Config,
     net_type: str = "mlp",
-    progress: FitProgress | None = None,
+    progress: Progress | None = None,
     pretrained: dict[str, Tensor] | None = None,
 ) -> NeuralFit:
     """Train a renderer of `net_type` ('mlp' or 'unet') on the photos of one reconstruction.
@@ -164,32 +164,32 @@ def fit_renderer(
     weights. `pretrained` are a network's weights to start from. Of fewer than four views none is
     held out; then the renderer is used in full and the mesh stays as it is.
     """
-    progress = progress or FitProgress()
+    progress = progress or Progress()
     fit, own = _Fit(start, photos, config, net_type, pretrained), config.neural_render
     report: dict[str, Any] = {"tried": None, "stage_2": None, "strengths": [1.0, 1.0]}
     trials = []
     for number, fold in enumerate(fit.folds):
         title = f"trial {number + 1} of {len(fit.folds)}"
-        trials.append(progress.part(title, lambda fold=fold, title=title: fit.trial(fold, title)))
+        trials.append(progress.part(title, fit.trial, fold, title))
     if trials:
         scores = np.concatenate([trial["scores"] for trial in trials])
         report["tried"] = strengths_report(scores, [v for fold in fit.folds for v in fold])
         report["strengths"] = report["tried"]["chosen"]
     strengths = report["strengths"]
     if own.joint_steps and trials:
-        tried = progress.part("stage 2, tried", lambda: fit.try_surface(trials[0], strengths))
+        tried = progress.part("stage 2, tried", fit.try_surface, trials[0], strengths)
         report["stage_2"] = tried
         if tried["kept"]:
             surface = progress.part("stage 2", fit.surface)
             start = replace(start, verts=surface["verts"].to(start.verts))
             tried["history"] = surface["history"]
     mesh = drawn_mesh(start, photos)
-    last = progress.part("all views", lambda: fit.final(mesh, strengths))
+    last = progress.part("all views", fit.final, mesh, strengths)
     report |= {"history": last["history"], "stopped": last["stopped"]}
     return NeuralFit(TrainedHands(fit.restored(last), mesh), report)
 
 
-def _part(trained: Trained) -> dict[str, Any]:
+def _as_dict(trained: Trained) -> dict[str, Any]:
     return {
         "model": {name: x.detach().cpu() for name, x in trained.model.state_dict().items()},
         "exposure": {name: x.detach().cpu() for name, x in trained.exposure.state_dict().items()},

@@ -149,19 +149,19 @@ def pixel_inputs(
         shine = highlights(normal, toward[None])[0]
     if "visibility" in shape.inputs:
         encoded, harmonics = encoded.tensor_split([-NUMBERS], 1)
-    parts = [encoded]
+    columns = [encoded]
     if "ray" in shape.inputs:
-        parts.append(encode(toward, BANDS["ray"]))
+        columns.append(encode(toward, BANDS["ray"]))
     if "reflection" in shape.inputs:
-        parts += [cosine, encode(mirrored, BANDS["reflection"])]
+        columns += [cosine, encode(mirrored, BANDS["reflection"])]
     if "shading" in shape.inputs:
-        parts += [2 * diffuse - 1, HIGHLIGHT_SCALE * shine]
+        columns += [2 * diffuse - 1, HIGHLIGHT_SCALE * shine]
     if "visibility" in shape.inputs:
         open_sky = visible_along(harmonics, mirrored)
-        parts += [open_sky, harmonics[:, :1], HIGHLIGHT_SCALE * open_sky * shine]
+        columns += [open_sky, harmonics[:, :1], HIGHLIGHT_SCALE * open_sky * shine]
     if "features" in shape.inputs:
-        parts.append(features)
-    return PixelInputs(torch.cat(parts, 1), torch.addcmul(diffuse, is_skin, shine), is_skin)
+        columns.append(features)
+    return PixelInputs(torch.cat(columns, 1), torch.addcmul(diffuse, is_skin, shine), is_skin)
 
 
 def icosahedral_directions() -> Tensor:

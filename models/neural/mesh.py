@@ -50,10 +50,10 @@ class NeuralMesh:
 
     def highlights(self) -> Highlights | None:
         """Those of the mesh's shading, the gain included; None where there are none."""
-        found = self.appearance.lobes
-        if found is None:
+        lobes = self.appearance.lobes
+        if lobes is None:
             return None
-        return Highlights(found.to(self.verts) * self.appearance.gain[0])
+        return Highlights(lobes.to(self.verts) * self.appearance.gain[0])
 
     @cached_property
     def visibility(self) -> Tensor:
@@ -80,8 +80,8 @@ def with_cap_colors(mesh: NeuralMesh, photos: Photos) -> NeuralMesh:
 
     A cap that hardly any photo shows gets that of its hand.
     """
-    found = rims(torch.from_numpy(mesh.faces), len(mesh.verts))
-    if not found:
+    wrists = rims(torch.from_numpy(mesh.faces), len(mesh.verts))
+    if not wrists:
         return mesh
     verts, faces, appearance = mesh.closed()
     renderer = Renderer(faces)
@@ -91,7 +91,7 @@ def with_cap_colors(mesh: NeuralMesh, photos: Photos) -> NeuralMesh:
     factor = rows.color / renderer.interpolate(fragments, shading).clamp(min=DARK)
     usable = (rows.photometric > 0) & fragments.front_facing()
     albedo, first = [], len(mesh.faces)
-    for _, rim in found:
+    for _, rim in wrists:
         own = usable & (fragments.face >= first) & (fragments.face < first + len(rim))
         color = appearance.albedo[faces[first, 0]]
         if own.sum() >= FEWEST_PIXELS:

@@ -57,25 +57,26 @@ class Painter:
 
     def render(self, camera: Cameras, background: float = 0.0) -> Rendering:
         """The picture of one camera (hand units), RGB in [0, 1]."""
-        return Rendering.of(*self.paint(camera), camera, background)
+        fragments, colors = self.paint(camera)
+        return Rendering.of(fragments, colors, camera, background)
 
 
 class WorldPainter:
     """Draws trained hands into cameras in world units."""
 
-    def __init__(self, hands: TrainedHands, found: Reconstruction) -> None:
-        self._hands, self._found = hands, found
+    def __init__(self, hands: TrainedHands, reconstruction: Reconstruction) -> None:
+        self._hands, self._reconstruction = hands, reconstruction
         self._painter = Painter(hands.trained.model, hands.mesh)
 
     @property
     def verts(self) -> np.ndarray:
         """Vertices (V, 3) of what it draws, world units."""
-        return world_verts(self._hands, self._found)
+        return world_verts(self._hands, self._reconstruction)
 
     def render(self, camera: Cameras) -> Rendering:
         """The picture of one camera, on black."""
         device = self._hands.mesh.verts.device
-        own = camera.normalised(self._found.frame).to(device, torch.float32)
+        own = camera.normalised(self._reconstruction.frame).to(device, torch.float32)
         return self._painter.render(own)
 
     def extended(self, camera: Cameras) -> list[np.ndarray]:
@@ -94,6 +95,6 @@ def extend_colors(rendering: Rendering) -> np.ndarray:
     return rendering.image.reshape(-1, 3)[nearest(rendering.covered)]
 
 
-def world_verts(hands: TrainedHands, found: Reconstruction) -> np.ndarray:
+def world_verts(hands: TrainedHands, reconstruction: Reconstruction) -> np.ndarray:
     """Vertices (V, 3) of the mesh that the renderer draws, world units."""
-    return found.frame.apply(hands.mesh.verts.cpu().double()).numpy()
+    return reconstruction.frame.apply(hands.mesh.verts.cpu().double()).numpy()

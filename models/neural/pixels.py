@@ -63,19 +63,27 @@ class TrainingPixels:
                 f"the photos show {len(kept)} comparable pixels of the hands; look at the overlays "
                 "of mesh_sfs_optim.py and at the masks"
             )
-        view, y, x = (part[kept].long() for part in (fragments.view, fragments.y, fragments.x))
         return TrainingPixels(
-            fragments.faces.long()[fragments.face[kept].long()],
-            fragments.bary.detach()[kept],
-            *(view, y, x),
-            rows.color[kept],
-            photos.cameras.centers().to(rows.color),
+            corners=fragments.faces.long()[fragments.face[kept].long()],
+            bary=fragments.bary.detach()[kept],
+            view=fragments.view[kept].long(),
+            y=fragments.y[kept].long(),
+            x=fragments.x[kept].long(),
+            color=rows.color[kept],
+            centers=photos.cameras.centers().to(rows.color),
         )
 
     def part(self, chosen: Tensor) -> TrainingPixels:
         """The pixels chosen (n,) by number or mask."""
-        rows = (self.corners, self.bary, self.view, self.y, self.x, self.color)
-        return TrainingPixels(*(row[chosen] for row in rows), self.centers)
+        return TrainingPixels(
+            corners=self.corners[chosen],
+            bary=self.bary[chosen],
+            view=self.view[chosen],
+            y=self.y[chosen],
+            x=self.x[chosen],
+            color=self.color[chosen],
+            centers=self.centers,
+        )
 
     def of_views(self, views: list[int]) -> TrainingPixels:
         """The pixels of some views, which may be none."""

@@ -12,19 +12,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from models.ham.losses import SurfaceTerms, photometric_loss, silhouette_loss
-from models.ham.mending import mend
 from models.ham.preconditioning import PreconditionedVertices, UniformAdam
-from models.ham.state import SurfaceStart
+from models.ham.state import HamState, mend_state
 from models.neural.inputs import SurfaceTable, pixel_inputs
 from models.neural.mesh import NeuralMesh
 from models.neural.pixels import TrainingPixels
 from models.neural.training import Trained, learning_rate, settle_static
 from utils.geometry.mesh import vertex_normals
+from utils.optimise import optimise
 from utils.photos.crops import Photos, PixelRows
 from utils.render import Fragments, Renderer
 from utils.stage.config import Config
@@ -39,7 +39,7 @@ class GeometryTerms:
 
     def __init__(
         self,
-        start: SurfaceStart,
+        start: HamState,
         trained: Trained,
         mesh: NeuralMesh,
         photos: Photos,
@@ -47,10 +47,11 @@ class GeometryTerms:
     ) -> None:
         self.config, self.photos, self.mesh = config, photos, mesh
         self.trained, self.model = trained, trained.model
-        self.exposure = [part.detach() for part in trained.exposure.factors()]
+        self.gain, self.offset = (factor.detach() for factor in trained.exposure.factors())
         self.centers = photos.cameras.centers().to(start.verts)
-        self.faces, self.renderer = start.faces, Renderer(start.faces)
-        self.surface = SurfaceTerms(start.reference, start.faces.cpu().numpy())
+        self.faces = torch.from_numpy(start.faces).to(start.verts.device)
+        self.renderer = Renderer(self.faces)
+        self.surface = SurfaceTerms(start.reference, start.faces)
         self.masked, self.highlights = photos.masked(), mesh.highlights()
 
     def renew(self, verts: Tensor) -> None:
@@ -66,14 +67,19 @@ class GeometryTerms:
         pixels = self.photos.at(rim.view, rim.y, rim.x)
         covered = pixels.first(rim.covered)
         columns = self._columns(verts)
-        terms = self.surface.weighted(config, verts, self.mesh.appearance.albedo)
-        del terms["albedo"]  # it stays
+        surface, displacement = self.surface, self.surface.displacement(verts)
+        geometry = {
+            "lap": config.lap_weight * surface.laplacian(displacement),
+            "edge": config.edge_weight * surface.edge(verts),
+            "delta": config.delta_weight * surface.delta(displacement),
+            "fold": config.fold_weight * surface.fold(verts),
+        }
         return {
             "sfs": own.photometric_factor * self._photometric(fragments, columns, covered),
             "occlusion": own.occlusion_weight * self._occlusion(fragments, columns, covered),
             "mask": config.mask_weight
             * silhouette_loss(rim.value, pixels.mask, pixels.silhouette, self.masked),
-            **terms,
+            **geometry,
         }
 
     def _columns(self, verts: Tensor) -> Tensor:
@@ -102,18 +108,17 @@ class GeometryTerms:
         pixels = pixel_inputs(
             self.model.shape, surface, features, self.centers[view], self.highlights
         )
-        gain, offset = self.exposure
-        return self.model.own_colors(pixels, features) * gain[view] + offset[view]
+        return self.model.own_colors(pixels, features) * self.gain[view] + self.offset[view]
 
     def _photometric(self, fragments: Fragments, columns: Tensor, pixels: PixelRows) -> Tensor:
         """That of a random part of the fragments."""
         count = len(fragments)
         chosen = torch.randint(count, (min(SHADED, count),), device=columns.device).sort().values
-        part, pixels = fragments.part(chosen), pixels.part(chosen)
+        fragments, pixels = fragments.part(chosen), pixels.part(chosen)
         return self.config.sfs_weight * photometric_loss(
-            self._colors(part, columns),
+            self._colors(fragments, columns),
             pixels.color,
-            pixels.photometric * part.front_facing(),
+            pixels.photometric * fragments.front_facing(),
             self.config.outlier_residual,
         )
 
@@ -133,7 +138,7 @@ class GeometryTerms:
 
 
 def refine_surface(
-    start: SurfaceStart, trained: Trained, mesh: NeuralMesh, photos: Photos, config: Config
+    start: HamState, trained: Trained, mesh: NeuralMesh, photos: Photos, config: Config
 ) -> tuple[Tensor, list[dict[str, float]]]:
     """Vertices (V, 3) and the terms of every step.
 
@@ -141,41 +146,37 @@ def refine_surface(
     change. Folds and crossings that the steps left are mended. When the loss turns nan the last
     good state is returned.
     """
-    own, faces = config.neural_render, start.faces.cpu().numpy()
+    own = config.neural_render
     terms = GeometryTerms(start, trained, mesh, photos, config)
-    surface = PreconditionedVertices(start.verts, faces, own.smoothness)
-    optimizer = UniformAdam([surface.u], lr=own.vertex_lr)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate(own.joint_steps))
-    best, history = start.verts, []
-    with tqdm(range(own.joint_steps), desc="stage 2", leave=False, dynamic_ncols=True) as bar:
-        for step in bar:
-            verts = surface.verts()
-            if step and step % RENEWAL == 0:
-                terms.renew(verts)
-            losses = terms(verts)
-            total = torch.stack(list(losses.values())).sum()
-            if not torch.isfinite(total):
-                bar.write(f"stage 2: the loss turned nan in step {step}; kept the step before")
-                break
-            best = verts.detach()
-            optimizer.zero_grad()
-            total.backward()
-            optimizer.step()
-            schedule.step()
-            history.append({name: value.item() for name, value in losses.items()})
-            history[-1]["total"] = total.item()
-            bar.set_postfix(sfs=f"{history[-1]['sfs']:.4f}", mask=f"{history[-1]['mask']:.4f}")
-    mended, _ = mend(best.cpu().double().numpy(), start.reference.cpu().double().numpy(), faces)
-    return torch.from_numpy(mended).to(start.verts), history
+    surface = PreconditionedVertices(start.verts, start.faces, own.smoothness)
+
+    def renewed_terms(step: int) -> dict[str, Tensor]:
+        verts = surface.verts()
+        if step and step % RENEWAL == 0:
+            terms.renew(verts)
+        return terms(verts)
+
+    done = optimise(
+        renewed_terms,
+        [UniformAdam([surface.u], lr=own.vertex_lr)],
+        own.joint_steps,
+        learning_rate(own.joint_steps),
+        title="stage 2",
+        shown=("sfs", "mask"),
+        update_last=False,
+    )
+    refined, _ = mend_state(replace(start, verts=surface.verts().detach()))
+    return refined.verts, done.history
 
 
 @torch.no_grad()
-def silhouette_agreement(verts: Tensor, faces: Tensor, photos: Photos) -> float | None:
+def silhouette_agreement(verts: Tensor, faces: np.ndarray, photos: Photos) -> float | None:
     """IoU of mesh and masks over the believed pixels; None where none is believed."""
     masked = float((photos.rows().mask * photos.rows().silhouette).sum())
     if masked == 0:
         return None
-    fragments = Renderer(faces).rasterize(photos.cameras, verts)
+    renderer = Renderer(torch.from_numpy(faces).to(verts.device))
+    fragments = renderer.rasterize(photos.cameras, verts)
     rows = photos.at(fragments.view, fragments.y, fragments.x)
     both = float((rows.mask * rows.silhouette).sum())
     covered = float(rows.silhouette.sum())

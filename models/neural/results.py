@@ -20,12 +20,12 @@ from utils.photos.crops import ViewCrop
 
 
 def save_training_pictures(
-    folder: Path, hands: TrainedHands, found: Reconstruction, crops: Sequence[ViewCrop]
+    folder: Path, hands: TrainedHands, reconstruction: Reconstruction, crops: Sequence[ViewCrop]
 ) -> list[Path]:
     """rerender/nr_%02d.png of every view in its own exposure, and neural/%02d.png beside photos."""
-    painter, paths = WorldPainter(hands, found), []
+    painter, paths = WorldPainter(hands, reconstruction), []
     for view, crop in enumerate(crops):
-        rendering = painter.render(found.cameras[view])
+        rendering = painter.render(reconstruction.cameras[view])
         covered = rendering.covered
         own = torch.from_numpy(rendering.image[covered]).to(hands.mesh.verts)
         with torch.no_grad():
@@ -40,11 +40,11 @@ def save_training_pictures(
     return paths
 
 
-def save_refined_mesh(path: Path, hands: TrainedHands, found: Reconstruction) -> None:
+def save_refined_mesh(path: Path, hands: TrainedHands, reconstruction: Reconstruction) -> None:
     """The mesh that the renderer draws, world units, with its albedo."""
-    verts = world_verts(hands, found)
+    verts = world_verts(hands, reconstruction)
     albedo = hands.mesh.appearance.albedo.cpu().clamp(0, 1).numpy()
-    save_mesh(path, verts, found.faces, albedo)
+    save_mesh(path, verts, reconstruction.faces, albedo)
 
 
 def save_pictures(folder: Path, renderings: Iterable[Rendering]) -> list[Path]:

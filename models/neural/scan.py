@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from models.ham.reconstruction import Reconstruction, load_reconstruction
-from models.ham.state import SurfaceStart
+from models.ham.state import HamState
+from utils.cameras.correction import SIZE as CORRECTION_SIZE
 from utils.captures import Capture, open_capture
 from utils.errors import UserError
 from utils.io.meshes import load_mesh
@@ -17,35 +18,45 @@ from utils.photos.trusted_views import trusted_views
 from utils.stage import Job
 
 
-def open_start(folder: Path, scan_id: str, found: Reconstruction, device: str) -> SurfaceStart:
-    """The reconstruction in hand units, with the parametric hand that it was refined from."""
+def open_start(folder: Path, scan_id: str, reconstruction: Reconstruction, device: str) -> HamState:
+    """The reconstruction in hand units, with the parametric hand that it was refined from.
+
+    Its cameras are corrected already, so nothing is left to correct.
+    """
     path = folder / f"ori_{scan_id}.obj"
     reference, _ = load_mesh(path, "run mesh_sfs_optim.py on this scan first")
-    if len(reference) != len(found.verts):
+    if len(reference) != len(reconstruction.verts):
         raise UserError(f"{path} is not of {scan_id}.pt's mesh; run mesh_sfs_optim.py again")
-    to_hand = found.frame.inverse()
+    to_hand = reconstruction.frame.inverse()
     verts, reference = (
         to_hand.apply(torch.as_tensor(x)).to(device, torch.float32)
-        for x in (found.verts, reference)
+        for x in (reconstruction.verts, reference)
     )
-    faces, appearance = torch.from_numpy(found.faces).to(device), found.appearance.copy().to(device)
-    return SurfaceStart(verts, reference, faces, appearance)
+    return HamState(
+        verts=verts,
+        reference=reference,
+        faces=reconstruction.faces,
+        correction=torch.zeros(len(reconstruction.cameras), CORRECTION_SIZE, device=device),
+        hands=len(reconstruction.hands),
+        subdivisions=reconstruction.subdivisions,
+        appearance=reconstruction.appearance.copy().to(device),
+    )
 
 
 def open_photos(
-    capture: Capture, found: Reconstruction, fit_folder: Path, scale: float, device: str
+    capture: Capture, reconstruction: Reconstruction, fit_folder: Path, scale: float, device: str
 ) -> tuple[list[ViewCrop], Photos]:
     """The capture's views around the hands, in the cameras that the reconstruction ended with.
 
     Raises UserError where the capture has another number of views.
     """
-    if len(capture) != len(found.cameras):
+    if len(capture) != len(reconstruction.cameras):
         raise UserError(
             f"{capture.name} holds {len(capture)} photos, the reconstruction "
-            f"{len(found.cameras)} views; run mesh_sfs_optim.py on this scan again"
+            f"{len(reconstruction.cameras)} views; run mesh_sfs_optim.py on this scan again"
         )
-    cameras = found.cameras.normalised(found.frame)
-    verts = found.frame.inverse().apply(torch.from_numpy(found.verts)).numpy()
+    cameras = reconstruction.cameras.normalised(reconstruction.frame)
+    verts = reconstruction.frame.inverse().apply(torch.from_numpy(reconstruction.verts)).numpy()
     crops, _ = trusted_views(capture, cameras, verts, fit_folder)
     return crops, pack_photos(crops, cameras, scale, device)
 
@@ -54,8 +65,8 @@ def open_photos(
 class TrainingScan:
     """One scan as training takes it; inputs are the files that it was read from."""
 
-    found: Reconstruction
-    start: SurfaceStart
+    reconstruction: Reconstruction
+    start: HamState
     crops: list[ViewCrop]
     photos: Photos
     inputs: list[Path]
@@ -65,11 +76,11 @@ def open_scan(job: Job) -> TrainingScan:
     """The job's scan with what the stages before left of it."""
     config, scan_id = job.config, job.scan_id
     folder = job.out_path / config.out_mesh_dire / scan_id
-    found = load_reconstruction(folder, scan_id)
+    reconstruction = load_reconstruction(folder, scan_id)
     capture = open_capture(job, corrected=True)
     inputs = [folder / f"{scan_id}.pt", folder / f"ori_{scan_id}.obj"]
     inputs += capture.files("image", "mask")
-    start = open_start(folder, scan_id, found, job.device)
+    start = open_start(folder, scan_id, reconstruction, job.device)
     scale, fit_folder = config.neural_render.image_scale, job.out_path / config.input_mesh_dire
-    crops, photos = open_photos(capture, found, fit_folder, scale, job.device)
-    return TrainingScan(found, start, crops, photos, inputs)
+    crops, photos = open_photos(capture, reconstruction, fit_folder, scale, job.device)
+    return TrainingScan(reconstruction, start, crops, photos, inputs)

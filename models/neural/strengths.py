@@ -30,7 +30,7 @@ def try_strengths(
     return np.array(
         [
             [_aligned_psnr(base + s * static + r * residual, photo) for s, r in STRENGTHS]
-            for base, static, residual, photo in _parts(trained, mesh, pixels, views)
+            for base, static, residual, photo in _color_parts(trained, mesh, pixels, views)
         ]
     )
 
@@ -43,7 +43,7 @@ def view_psnr(
     static_strength, strength = trained.model.strengths
     scores = [
         _aligned_psnr(base + static_strength * static + strength * residual, photo)
-        for base, static, residual, photo in _parts(trained, mesh, pixels, views)
+        for base, static, residual, photo in _color_parts(trained, mesh, pixels, views)
     ]
     return float(np.mean(scores))
 
@@ -74,14 +74,16 @@ def strengths_report(scores: np.ndarray, views: Sequence[int]) -> dict[str, Any]
     }
 
 
-def _parts(
+def _color_parts(
     trained: Trained, mesh: NeuralMesh, pixels: TrainingPixels, views: Sequence[int]
 ) -> Iterator[tuple[torch.Tensor, ...]]:
     """Shading, static colour, the network's part and the photo (N, 3) of one view after another."""
     known = MeshKnowledge(mesh, trained.model.shape)
     for view in views:
-        own = pixels.of_views([view])
-        yield *trained.model.parts(*known.inputs(trained.model, own)), own.color
+        in_view = pixels.of_views([view])
+        inputs, features = known.inputs(trained.model, in_view)
+        base, static, residual = trained.model.parts(inputs, features, in_view.y, in_view.x)
+        yield base, static, residual, in_view.color
 
 
 def _aligned_psnr(colors: torch.Tensor, photo: torch.Tensor) -> float:

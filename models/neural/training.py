@@ -6,21 +6,20 @@ The mesh stays as it is. What is linear is solved, before and after the steps (`
 from __future__ import annotations
 
 import contextlib
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import huber_loss
-from tqdm import tqdm
 
 from models.neural.exposure import Exposure
 from models.neural.inputs import COLOR, NetShape, PixelInputs, pixel_inputs
 from models.neural.mesh import NeuralMesh
 from models.neural.pixels import TrainingPixels
 from models.neural.renderer import NeuralRenderer
+from utils.optimise import optimise
 from utils.stage.config import Config
 
 WARM_UP = 0.06  # of all steps, until the learning rate is full
@@ -46,10 +45,6 @@ class Trained:
     history: list[float] = field(default_factory=list)
     stopped: int | None = None
 
-    def modules(self) -> list[nn.Module]:
-        """Everything that is trained."""
-        return [self.model, self.exposure]
-
 
 def fresh(net_type: str, shape, num_verts: int, views: int, device: str) -> Trained:
     """An untrained renderer, which draws the mesh's shading."""
@@ -64,14 +59,16 @@ class MeshKnowledge:
         self.columns = mesh.table(shape).columns.detach()
         self.highlights = mesh.highlights()
 
-    def inputs(
-        self, model: NeuralRenderer, pixels: TrainingPixels
-    ) -> tuple[PixelInputs, Tensor, Tensor, Tensor]:
-        """The pixels' inputs, features, rows and columns, as the renderer's methods take them."""
+    def inputs(self, model: NeuralRenderer, pixels: TrainingPixels) -> tuple[PixelInputs, Tensor]:
+        """The pixels' inputs and features (N, C), as the renderer's methods take them."""
         surface, features = pixels.interpolate(self.columns), pixels.interpolate(model.features)
         center = pixels.centers[pixels.view]
-        found = pixel_inputs(model.shape, surface, features, center, self.highlights)
-        return found, features, pixels.y, pixels.x
+        return pixel_inputs(model.shape, surface, features, center, self.highlights), features
+
+    def colors(self, model: NeuralRenderer, pixels: TrainingPixels) -> Tensor:
+        """The renderer's colours (N, 3) of the pixels."""
+        inputs, features = self.inputs(model, pixels)
+        return model.colors(inputs, features, pixels.y, pixels.x)
 
 
 def train(
@@ -81,41 +78,33 @@ def train(
     config: Config,
     steps: int,
     title: str = "",
-    after_step: Callable[[int, Trained], bool] | None = None,
 ) -> Trained:
     """Train in place for `steps` steps of a batch each; returns `trained`.
 
-    after_step(step, trained) may end the training by returning True. Stops and falls back to the
-    last good state when the loss turns nan.
+    Stops and falls back to the last good state when the loss turns nan.
     """
-    known = MeshKnowledge(mesh, trained.model.shape)
-    optimizer = make_optimizer(trained, config)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate(steps))
-    draw = _patches(pixels) if trained.model.net_type == "unet" else _batches(pixels, config.batch)
-    kept, arithmetic = _state(trained), half_precision(trained.model)
-    with tqdm(range(steps), desc=title, leave=False, dynamic_ncols=True) as bar:
-        for step in bar:
-            batch = draw()
-            inputs = known.inputs(trained.model, batch)
-            with arithmetic:
-                colors = trained.model.colors(*inputs)
-            drawn = trained.exposure(colors, batch.view)
-            loss = huber_loss(drawn, batch.color, delta=BEND) / BEND
-            if not torch.isfinite(loss):
-                bar.write(f"{title}: the loss turned nan in step {step}; kept the last good state")
-                _restore(trained, kept)
-                trained.stopped = step
-                break
-            if step % KEEP_EVERY == 0:
-                kept = _state(trained)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            trained.history.append(loss.item())
-            bar.set_postfix(loss=f"{loss.item():.4f}")
-            if after_step and after_step(step, trained):
-                break
+    model, known = trained.model, MeshKnowledge(mesh, trained.model.shape)
+    draw = _patches(pixels) if model.net_type == "unet" else _batches(pixels, config.batch)
+    arithmetic = half_precision(model)
+
+    def color_error(_: int) -> dict[str, Tensor]:
+        batch = draw()
+        inputs, features = known.inputs(model, batch)
+        with arithmetic:
+            colors = model.colors(inputs, features, batch.y, batch.x)
+        drawn = trained.exposure(colors, batch.view)
+        return {"color": huber_loss(drawn, batch.color, delta=BEND) / BEND}
+
+    done = optimise(
+        color_error,
+        [make_optimizer(trained, config)],
+        steps,
+        learning_rate(steps),
+        title,
+        keep_every=KEEP_EVERY,
+    )
+    trained.history += [numbers["color"] for numbers in done.history]
+    trained.stopped = done.stopped
     return trained
 
 
@@ -170,20 +159,12 @@ def _patches(pixels: TrainingPixels) -> Callable[[], TrainingPixels]:
 
     def draw() -> TrainingPixels:
         middle = torch.randint(len(pixels), (1,), device=pixels.view.device)
-        apart = ((pixels.y - pixels.y[middle]).abs(), (pixels.x - pixels.x[middle]).abs())
-        near = torch.maximum(*apart) < PATCH // 2
+        rows_apart = (pixels.y - pixels.y[middle]).abs()
+        columns_apart = (pixels.x - pixels.x[middle]).abs()
+        near = torch.maximum(rows_apart, columns_apart) < PATCH // 2
         return pixels.part(near & (pixels.view == pixels.view[middle]))
 
     return draw
-
-
-def _state(trained: Trained) -> list[dict[str, Tensor]]:
-    return [copy.deepcopy(module.state_dict()) for module in trained.modules()]
-
-
-def _restore(trained: Trained, state: list[dict[str, Tensor]]) -> None:
-    for module, kept in zip(trained.modules(), state):
-        module.load_state_dict(kept)
 
 
 def learn(
@@ -201,10 +182,8 @@ def start_exposures(trained: Trained, mesh: NeuralMesh, pixels: TrainingPixels) 
     """Set each view's exposure to what takes the renderer's colours to the photo's."""
     known = MeshKnowledge(mesh, trained.model.shape)
     for view in pixels.view.unique().tolist():
-        part = pixels.of_views([view])
-        trained.exposure.fit(
-            view, trained.model.colors(*known.inputs(trained.model, part)), part.color
-        )
+        in_view = pixels.of_views([view])
+        trained.exposure.fit(view, known.colors(trained.model, in_view), in_view.color)
 
 
 @torch.no_grad()
@@ -220,15 +199,14 @@ def settle_static(trained: Trained, mesh: NeuralMesh, pixels: TrainingPixels) ->
     missing = torch.zeros_like(pixels.color)
     for view in pixels.view.unique().tolist():
         own = pixels.view == view
-        part = pixels.part(own)
-        rest = model.colors(*known.inputs(model, part))
-        missing[own] = trained.exposure.undo(part.color, part.view) - rest
+        in_view = pixels.part(own)
+        seen = trained.exposure.undo(in_view.color, in_view.view)
+        missing[own] = seen - known.colors(model, in_view)
     static = missing.new_zeros(len(model.features), COLOR)
     for _ in range(ROUNDS):
         error = (missing - pixels.interpolate(static)).abs().mean(1)
-        share = (
-            pixels.bary * (STATIC_BEND / error.clamp(min=STATIC_BEND))[:, None]
-        )  # (N, 3) of the corners
+        believed = STATIC_BEND / error.clamp(min=STATIC_BEND)
+        share = pixels.bary * believed[:, None]  # (N, 3) of the corners
         total = share.new_full((len(static), 1), PRIOR)
         summed = torch.zeros_like(static)
         for corner, own in zip(pixels.corners.T, share.T):

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from models.ham.state import SurfaceStart
+from models.ham.state import HamState
 from models.neural.inputs import NetShape, net_shape
 from models.neural.mesh import NeuralMesh
 from models.neural.pixels import TrainingPixels
@@ -31,8 +32,13 @@ class NeuralScene:
     """One hand in photos; `start` has its true surface in one grey, and no view's own light."""
 
     scene: HamScene
-    start: SurfaceStart
+    start: HamState
     photos: Photos
+
+    @property
+    def faces(self) -> Tensor:
+        """The start's (F, 3), on its device."""
+        return torch.from_numpy(self.start.faces).to(self.start.verts.device)
 
     @property
     def mesh(self) -> NeuralMesh:
@@ -59,11 +65,14 @@ def neural_scene(views: int = 6, pixels: int = 72, device: str = "cpu") -> Neura
     """A right hand in `views` photos."""
     scene = hand_scene(("right",), views, pixels)
     cameras = scene.cameras.normalised(FRAME)
-    true, smooth = (FRAME.inverse().apply(x) for x in (scene.true, scene.smooth))
-    appearance = scene.appearance.copy()
+    true, smooth = (
+        FRAME.inverse().apply(verts).to(device, torch.float32)
+        for verts in (scene.true, scene.smooth)
+    )
+    appearance = scene.appearance.copy().to(device)
     appearance.albedo = torch.full_like(appearance.albedo, 0.5)
-    parts = (true.float(), smooth.float(), torch.from_numpy(scene.faces), appearance)
-    start = SurfaceStart(*(part.to(device) for part in parts))
+    still = torch.zeros(views, 6, device=device)
+    start = HamState(true, smooth, scene.faces, still, appearance=appearance)
     return NeuralScene(scene, start, pack_photos(scene.crops(), cameras, 1.0, device))
 
 

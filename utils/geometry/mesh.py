@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import scipy.sparse as sp
 import torch
@@ -26,6 +28,16 @@ def vertex_normals(verts: Tensor, faces: Tensor) -> Tensor:
     for k in range(3):
         summed = summed.index_add(0, faces[:, k], scaled)
     return torch.nn.functional.normalize(summed, dim=1)
+
+
+def mesh_name(verts: np.ndarray, faces: np.ndarray) -> str:
+    """A short name that differs for every mesh: a hash of vertices (V, 3) and faces (F, 3).
+
+    Vertices count in single precision.
+    """
+    digest = hashlib.sha256(verts.astype("<f4").tobytes())
+    digest.update(faces.astype("<i4").tobytes())
+    return digest.hexdigest()[:16]
 
 
 def edges_of(faces: np.ndarray) -> np.ndarray:

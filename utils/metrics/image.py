@@ -57,7 +57,12 @@ def align_colors(image: np.ndarray, photo: np.ndarray, region: np.ndarray) -> Co
 
 
 def psnr(image: np.ndarray, photo: np.ndarray, region: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB, infinite where the two are equal."""
+    """Peak signal-to-noise ratio in dB of image against photo (H, W, 3) in region (H, W) bool.
+
+    Infinite where the two are equal, nan where the region is empty.
+    """
+    if not region.any():
+        return float("nan")
     error = np.square(image[region].astype(float) - photo[region]).mean()
     return float(-10 * np.log10(error)) if error > 0 else float("inf")
 

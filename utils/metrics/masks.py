@@ -21,6 +21,12 @@ def wrist_pixels(covered: np.ndarray, wrist: np.ndarray, forearm: np.ndarray) ->
     return (wrist | beyond).ravel()[nearest(covered | beyond)]
 
 
+def iou(own: np.ndarray, given: np.ndarray) -> float:
+    """Intersection over union of two masks (H, W) bool; nan where both are empty."""
+    either = int((own | given).sum())
+    return int((own & given).sum()) / either if either else float("nan")
+
+
 def mask_scores(
     covered: np.ndarray, mask: np.ndarray, ignored: np.ndarray
 ) -> dict[str, float | None]:
@@ -30,9 +36,9 @@ def mask_scores(
     pixels, all three without either. An empty mask gives no iou: nothing was segmented.
     """
     own, given = covered & ~ignored, mask & ~ignored
-    both, either = int((own & given).sum()), int((own | given).sum())
+    both = int((own & given).sum())
     return {
-        "iou": _share(both, either) if given.any() else None,
+        "iou": iou(own, given) if given.any() else None,
         "precision": _share(both, int(own.sum())) if given.any() else None,
         "recall": _share(both, int(given.sum())),
     }

@@ -1,4 +1,4 @@
-"""What an interrupted training goes on from."""
+"""What an interrupted run goes on from."""
 
 from __future__ import annotations
 
@@ -8,35 +8,58 @@ from typing import Any
 
 from utils.errors import UserError
 from utils.io.files import load_torch, save_torch
+from utils.stage.config import Config
 
 
-class FitProgress:
-    """Keeps what each part of a fit found in a file, from which an interrupted fit goes on.
+class Progress:
+    """Keeps what each part of a run found in a file, from which an interrupted run goes on.
 
-    path None keeps nothing; `made_with` (plain data) must be equal for a file to be used.
+    path None keeps nothing. A file is used where its `made_with` (plain data) is equal and the
+    config keys that were read for its parts have the same values in `config`; there they count as
+    read again. A file that is foreign or broken is not used. Where `afresh`, it is removed.
     """
 
-    def __init__(self, path: Path | None = None, made_with: Any = None) -> None:
+    def __init__(
+        self,
+        path: Path | None = None,
+        made_with: Any = None,
+        config: Config | None = None,
+        afresh: bool = False,
+    ) -> None:
         self.path, self.made_with = path, made_with
+        self._config = Config() if config is None else config
         self._kept: dict[str, Any] = {}
+        if afresh:
+            self.forget()
         if path is not None and path.is_file():
-            try:
-                kept = load_torch(path)
-            except UserError:
-                kept = None
-            if isinstance(kept, dict) and kept.get("made_with") == made_with:
-                self._kept = kept["parts"]
-                print(f"going on after {', '.join(self._kept)} of an interrupted run")
+            self._kept = self._load(path)
+        if self._kept:
+            print(f"going on after {', '.join(self._kept)} of an interrupted run")
 
-    def part(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """What `make` returns (tensors and plain values), from the file where it is there."""
+    def part(self, name: str, make: Callable[..., dict[str, Any]], *given: Any) -> dict[str, Any]:
+        """What make(*given) returns (tensors and plain values), from the file where it is there."""
         if name not in self._kept:
-            self._kept[name] = make()
+            self._kept[name] = make(*given)
             if self.path is not None:
-                save_torch(self.path, {"made_with": self.made_with, "parts": self._kept})
+                facts = {"made_with": self.made_with, "reads": self._config.reads()}
+                save_torch(self.path, {**facts, "parts": self._kept})
         return self._kept[name]
 
     def forget(self) -> None:
-        """Remove the file: the fit is complete."""
+        """Remove the file, if there is one: the run is complete."""
+        self._kept = {}
         if self.path is not None:
             self.path.unlink(missing_ok=True)
+
+    def _load(self, path: Path) -> dict[str, Any]:
+        """The parts in a file, none where it is of another run."""
+        try:
+            kept = load_torch(path)
+        except UserError:
+            return {}
+        if not isinstance(kept, dict) or not {"made_with", "reads", "parts"} <= set(kept):
+            return {}
+        if kept["made_with"] != self.made_with or not self._config.agrees(kept["reads"]):
+            return {}
+        self._config.note(kept["reads"])
+        return kept["parts"]

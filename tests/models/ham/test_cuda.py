@@ -9,7 +9,6 @@ import torch
 
 import mesh_sfs_optim
 from models.appearance.shading import render_mesh
-from models.ham.progress import HamProgress
 from models.ham.refine import Terms, refine_level
 from models.ham.state import HamState
 from models.hand.fitted import load_hands
@@ -20,6 +19,7 @@ from utils.io.files import load_json
 from utils.io.images import save_image
 from utils.photos.crops import Photos, pack_photos
 from utils.stage.config import Config, load_config
+from utils.stage.progress import Progress
 
 pytestmark = needs_cuda
 
@@ -114,12 +114,12 @@ def test_a_run_stopped_on_cuda_goes_on(tmp_path, capsys):
     ]
     first = Config(load_config(), ham_levels=levels[:1])
     both = Config(load_config(), ham_levels=levels)
-    mesh_sfs_optim.refine_mesh(*inputs, first, "cuda", HamProgress(tmp_path / "p.pt", 0))
+    mesh_sfs_optim.refine_mesh(*inputs, first, "cuda", Progress(tmp_path / "p.pt", 0))
     capsys.readouterr()
     for device in ("cuda", "cpu"):
         kept = tmp_path / f"{device}.pt"
         kept.write_bytes((tmp_path / "p.pt").read_bytes())
-        result = mesh_sfs_optim.refine_mesh(*inputs, both, device, HamProgress(kept, 0))
+        result = mesh_sfs_optim.refine_mesh(*inputs, both, device, Progress(kept, 0))
         assert "going on after level 1" in capsys.readouterr().out
         assert result.state.verts.device.type == device and len(result.reports) == 2
         assert result.verts_world().shape == (642, 3)

@@ -10,7 +10,6 @@ import trimesh
 
 import mesh_sfs_optim
 from models.ham import refine as ham
-from models.ham.progress import HamProgress
 from models.ham.refine import Terms, refine_level
 from models.ham.state import HamState
 from models.hand.fitted import load_hands
@@ -22,6 +21,7 @@ from utils.errors import UserError
 from utils.io.images import save_image
 from utils.photos.crops import pack_photos
 from utils.stage.config import Config, load_config
+from utils.stage.progress import Progress
 
 LEVEL = Config(steps=40, lr=0.01, smoothness=20.0)
 
@@ -235,7 +235,7 @@ def written(tmp_path_factory):
 
 def run(written, path: Path | None = None, **changes):
     config = Config(load_config(), ham_levels=LEVELS, **changes)
-    progress = HamProgress(path, {"config": config.plain()["ham_levels"]})
+    progress = Progress(path, {"config": config.plain()["ham_levels"]})
     return mesh_sfs_optim.refine_mesh(*written, config, progress=progress)
 
 
@@ -280,7 +280,7 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(written, tmp_path, monkeyp
 def test_other_settings_do_not_go_on_from_it(written, tmp_path, capsys):
     path = tmp_path / ".progress.pt"
     run(written, path)
-    progress = HamProgress(path, "other settings")
+    progress = Progress(path, "other settings")
     config = Config(load_config(), ham_levels=LEVELS[:1])
     result = mesh_sfs_optim.refine_mesh(*written, config, progress=progress)
     assert len(result.reports) == 1

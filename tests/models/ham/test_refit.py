@@ -24,7 +24,7 @@ def test_it_finds_the_colours_from_the_photos_alone(scene):
     )
     assert torch.equal(found.albedo, same.albedo)
     assert found.sh_coeff.shape == (4, 9) and found.gain.shape == (4, 3)
-    normals = vertex_normals(scene.start.verts, scene.start.faces)
+    normals = vertex_normals(scene.start.verts, scene.faces)
     true = scene.scene.appearance.colors_in(scene.photos.cameras, scene.start.verts, normals)
     colors = found.colors_in(photos.cameras, scene.start.verts, normals)
     assert (colors - true[views]).abs().mean() < 0.03

@@ -1,3 +1,5 @@
+from dataclasses import asdict, replace
+
 import numpy as np
 import pytest
 import torch
@@ -5,11 +7,11 @@ import trimesh
 
 from models.appearance.model import Appearance
 from models.ham.mending import Soundness
-from models.ham.progress import HamProgress
 from models.ham.results import HamResult
 from models.ham.state import HamState, LevelReport, start_state
 from models.hand.fitted import HandsMesh
 from utils.cameras import Similarity
+from utils.io.files import load_torch, save_torch
 
 SPHERE = trimesh.creation.icosphere(1)
 VERTS = torch.tensor(np.array(SPHERE.vertices), dtype=torch.float32)
@@ -74,8 +76,8 @@ def test_two_hands_stay_one_after_another(tmp_path, least):
         own = both.verts[hand * size : (hand + 1) * size]
         alone = HamState(own, own, FACES, STILL).subdivided(least // 2)
         count = len(alone.verts)
-        part = slice(hand * count, (hand + 1) * count)
-        torch.testing.assert_close(finer.verts[part], alone.verts)
+        hand_slice = slice(hand * count, (hand + 1) * count)
+        torch.testing.assert_close(finer.verts[hand_slice], alone.verts)
         faces = np.split(finer.faces, 2)[hand]
         np.testing.assert_array_equal(faces - hand * count, alone.faces)
 
@@ -106,25 +108,13 @@ def test_results_are_in_world_units(tmp_path):
     assert result.verts_world().dtype == np.float64
 
 
-# --- resumption ----------------------------------------------------------------------------------
-MADE_WITH = {"config": {"sfs_weight": 1.0, "ham_levels": [{"steps": 3}]}, "seed": 0}
-
-
-@pytest.fixture
-def kept(tmp_path):
-    """Progress after one level, in a file."""
-    progress = HamProgress(tmp_path / "out" / ".progress.pt", MADE_WITH)
-    progress.save(VERTS, refined(), [LevelReport.of(refined(), SOUND, 0)])
-    return progress.path
-
-
-def start() -> HamState:
-    return HamState(VERTS, VERTS, FACES, STILL)
-
-
-def test_progress_comes_back_whole(kept, capsys):
-    state, reports = HamProgress(kept, MADE_WITH).resume(start())
-    expected = refined()
+# --- as plain data -------------------------------------------------------------------------------
+def test_state_and_report_come_back_whole_from_a_file(tmp_path):
+    expected = replace(refined(), corrects_cameras=True, hands=2)
+    report = LevelReport.of(expected, SOUND, 0)
+    save_torch(tmp_path / "kept.pt", {"state": expected.as_dict(), "report": asdict(report)})
+    kept = load_torch(tmp_path / "kept.pt")
+    state = HamState.from_dict(kept["state"], "cpu")
     assert torch.equal(state.verts, expected.verts)
     assert torch.equal(state.reference, expected.reference)
     assert torch.equal(state.correction, expected.correction)
@@ -132,48 +122,10 @@ def test_progress_comes_back_whole(kept, capsys):
     for found, wanted in zip(state.appearance.parameters(), expected.appearance.parameters()):
         assert torch.equal(found, wanted)
     assert (state.subdivisions, state.history) == (expected.subdivisions, expected.history)
-    assert reports == [LevelReport.of(expected, SOUND, 0)]
-    assert "going on after level 1" in capsys.readouterr().out
+    assert (state.corrects_cameras, state.hands) == (True, 2)
+    assert LevelReport.from_dict(kept["report"]) == report
 
 
-def test_progress_of_another_config_is_not_used(kept):
-    other = {**MADE_WITH, "seed": 1}
-    before = start()
-    assert HamProgress(kept, other).resume(before) == (before, [])
-
-
-def test_progress_from_another_start_is_not_used(kept):
-    moved = HamState(VERTS + 0.001, VERTS + 0.001, FACES, STILL)
-    assert HamProgress(kept, MADE_WITH).resume(moved) == (moved, [])
-
-
-@pytest.mark.parametrize("content", [b"", b"not a torch file", None], ids=["empty", "text", "dict"])
-def test_a_foreign_or_cut_file_is_not_used(kept, content):
-    if content is None:
-        torch.save({"something": "else"}, kept)
-    else:
-        kept.write_bytes(content)
-    before = start()
-    assert HamProgress(kept, MADE_WITH).resume(before) == (before, [])
-
-
-def test_half_a_file_is_not_used(kept):
-    kept.write_bytes(kept.read_bytes()[:1000])
-    before = start()
-    assert HamProgress(kept, MADE_WITH).resume(before) == (before, [])
-
-
-def test_a_complete_run_leaves_no_progress(kept):
-    progress = HamProgress(kept, MADE_WITH)
-    progress.forget()
-    progress.forget()  # nothing there: nothing to do
-    assert not kept.exists()
-    before = start()
-    assert progress.resume(before) == (before, [])
-
-
-def test_progress_without_a_path_keeps_nothing(tmp_path):
-    progress = HamProgress()
-    progress.save(VERTS, refined(), [])
-    assert progress.resume(start())[1] == []
-    progress.forget()
+def test_a_state_without_appearance_is_plain_data_too():
+    state = HamState.from_dict(HamState(VERTS, VERTS, FACES, STILL).as_dict(), "cpu")
+    assert state.appearance is None and torch.equal(state.verts, VERTS)

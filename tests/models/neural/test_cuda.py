@@ -44,7 +44,7 @@ def test_the_same_picture(scenes, net_type):
 def test_the_same_visibility(scenes):
     own, other = (
         visibility_harmonics(verts, faces, vertex_normals(verts, faces))
-        for verts, faces in ((scene.start.verts, scene.start.faces) for scene in scenes)
+        for verts, faces in ((scene.start.verts, scene.faces) for scene in scenes)
     )
     assert (own - other.cpu()).abs().mean() < 0.02 * own.abs().mean()
 

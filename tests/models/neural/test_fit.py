@@ -18,7 +18,7 @@ from tests.scenes.neural import neural_scene, short_config, small_shape
 from utils.errors import UserError
 from utils.geometry.mesh import vertex_normals
 from utils.io.files import load_torch, save_torch
-from utils.stage.progress import FitProgress
+from utils.stage.progress import Progress
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_stage_2_moves_a_smooth_hand_to_the_true_one(scene):
     shading = fresh("mlp", small_shape(), len(start.verts), len(scene.photos.starts), "cpu")
     untouched = [weight.clone() for weight in shading.model.network.parameters()]
     verts, history = refine_surface(start, shading, mesh, scene.photos, config)
-    normals = vertex_normals(scene.start.verts, scene.start.faces)
+    normals = vertex_normals(scene.start.verts, scene.faces)
     before, after = (
         ((x - scene.start.verts) * normals).sum(1).abs().mean() for x in (start.verts, verts)
     )
@@ -123,14 +123,14 @@ def test_an_interrupted_fit_goes_on(scene, tmp_path, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         patch.setattr(fit_module, "refine_surface", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            fit_renderer(scene.start, scene.photos, config, progress=FitProgress(path, "same"))
+            fit_renderer(scene.start, scene.photos, config, progress=Progress(path, "same"))
     kept = load_torch(path)["parts"]
     assert list(kept) == ["trial 1 of 3", "trial 2 of 3", "trial 3 of 3"]
-    fit = fit_renderer(scene.start, scene.photos, config, progress=FitProgress(path, "same"))
+    fit = fit_renderer(scene.start, scene.photos, config, progress=Progress(path, "same"))
     assert "going on after trial 1 of 3, trial 2 of 3, trial 3 of 3 of" in capsys.readouterr().out
     mesh_alone = [trial["scores"][0][0] for trial in kept.values()]
     assert fit.report["tried"]["mesh"] == mesh_alone
-    FitProgress(path, "other config")
+    Progress(path, "other config")
     assert capsys.readouterr().out == ""
 
 

@@ -47,7 +47,7 @@ def test_a_view_that_was_held_out_gets_better(scene, net_type):
 
 
 def test_values_at_training_pixels_are_those_of_the_renderer(scene):
-    renderer, verts = Renderer(scene.start.faces), scene.start.verts
+    renderer, verts = Renderer(scene.faces), scene.start.verts
     fragments = renderer.rasterize(scene.photos.cameras, verts)
     expected = renderer.interpolate(fragments, verts)
     pixels = TrainingPixels.from_fragments(fragments, scene.photos, len(scene.start.faces))
@@ -97,18 +97,22 @@ def test_what_spoils_a_view_is_passed_over():
 
 
 def test_a_loss_that_turns_nan_leaves_the_last_good_state(scene):
-    trained, kept = untrained(scene), []
+    """Copies are made every 25 steps; here the network is spoilt in step 31."""
+    trained, kept, steps = untrained(scene), [], iter(range(40))
 
-    def poison(step: int, state) -> bool:
-        if step == 24:
-            kept.append(state.model.features.detach().clone())
-        if step == 30:
+    def poison(exposure, inputs, colors: torch.Tensor) -> torch.Tensor:
+        step = next(steps)
+        if step == 25:
+            kept.append(trained.model.features.detach().clone())
+        if step == 31:
             with torch.no_grad():
-                state.model.network.last.bias.fill_(torch.nan)
-        return False
+                trained.model.network.last.bias.fill_(torch.nan)
+            return colors * torch.nan
+        return colors
 
-    train(trained, scene.mesh, scene.pixels, short_config().neural_render, 40, "", poison)
-    assert trained.stopped == 31
+    trained.exposure.register_forward_hook(poison)
+    train(trained, scene.mesh, scene.pixels, short_config().neural_render, 40)
+    assert trained.stopped == 31 and len(trained.history) == 31
     assert torch.equal(trained.model.features, kept[0])
     assert all(value.isfinite().all() for value in trained.model.state_dict().values())
 

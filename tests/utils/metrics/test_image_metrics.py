@@ -32,6 +32,10 @@ def test_psnr_counts_the_region_alone():
     assert psnr(image, PHOTO, REGION) == pytest.approx(20 + 10 * np.log10(1080), abs=0.01)
 
 
+def test_psnr_of_nothing_is_no_number():
+    assert np.isnan(psnr(PHOTO, PHOTO, np.zeros_like(REGION)))
+
+
 def test_gain_and_offset_are_found_exactly():
     gain, offset = np.array([0.5, 0.8, 1.2]), np.array([0.1, 0.0, -0.05])
     image = ((PHOTO - offset) / gain).astype(np.float32)

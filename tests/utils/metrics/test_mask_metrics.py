@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from utils.metrics.masks import evaluation_region, mask_scores, wrist_pixels
+from utils.metrics.masks import evaluation_region, iou, mask_scores, wrist_pixels
 
 NOTHING = np.zeros((60, 100), bool)
 
@@ -20,6 +20,11 @@ def test_scores_of_two_boxes():
     """20 x 20 shared of 40 x 20 and 40 x 20: a third, and a half each."""
     scores = mask_scores(box(10, 20, 50, 40), box(30, 20, 70, 40), NOTHING)
     assert scores == {"iou": pytest.approx(1 / 3), "precision": 0.5, "recall": 0.5}
+
+
+def test_iou_of_masks():
+    assert iou(box(10, 20, 50, 40), box(30, 20, 70, 40)) == pytest.approx(1 / 3)
+    assert iou(HAND, NOTHING) == 0 and np.isnan(iou(NOTHING, NOTHING))
 
 
 def test_a_forearm_beyond_the_wrist_is_left_out():

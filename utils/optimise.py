@@ -1,0 +1,97 @@
+"""The one loop of gradient steps: weighted terms, schedules, and a way back from a loss of nan."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from tqdm import tqdm
+
+
+@dataclass(frozen=True)
+class Descent:
+    """What `optimise` did.
+
+    history: of every step its weighted terms and their sum, "total". stopped: the step in which the
+    loss turned nan, or None.
+    """
+
+    history: list[dict[str, float]]
+    stopped: int | None
+
+
+def optimise(
+    terms: Callable[[int], dict[str, Tensor]],
+    optimizers: Sequence[Optimizer],
+    steps: int,
+    factor: Callable[[int], float],
+    title: str = "",
+    shown: Sequence[str] = ("total",),
+    after_step: Callable[[], None] | None = None,
+    keep_every: int = 1,
+    update_last: bool = True,
+) -> Descent:
+    """Lower the sum of `terms` by `steps` steps of the optimizers' parameters, in place.
+
+    terms(step) are scalars by name, each times its weight; factor(step) scales the optimizers'
+    step lengths; after_step may mend parameters after each update. The progress bar has a title
+    and the terms `shown`. Where the sum is not finite the loop ends, and the parameters are again
+    those that the last step of a finite sum began with; of every `keep_every`-th step, since copies
+    cost time. Without update_last, the last step only looks: what is left has a known loss.
+    """
+    schedules = [LambdaLR(optimizer, factor) for optimizer in optimizers]
+    kept, kept_at = _copies(optimizers), 0
+    history: list[dict[str, float]] = []
+    with tqdm(range(steps), desc=title, leave=False, dynamic_ncols=True) as bar:
+        for step in bar:
+            named = terms(step)
+            weighted = torch.stack(list(named.values()))
+            numbers = _numbers(named, weighted)
+            if not math.isfinite(numbers["total"]):
+                _put_back(optimizers, kept)
+                bar.write(f"{title}: the loss turned nan in step {step}; kept step {kept_at}")
+                return Descent(history, stopped=step)
+            if step % keep_every == 0:
+                kept, kept_at = _copies(optimizers), step
+            history.append(numbers)
+            bar.set_postfix({name: f"{numbers[name]:.4f}" for name in shown})
+            if update_last or step + 1 < steps:
+                _update(weighted.sum(), optimizers, schedules)
+                if after_step is not None:
+                    after_step()
+    return Descent(history, stopped=None)
+
+
+def _numbers(named: dict[str, Tensor], weighted: Tensor) -> dict[str, float]:
+    """The terms and their total, by the step's one wait for what a GPU computes."""
+    numbers = dict(zip(named, weighted.tolist()))
+    return {**numbers, "total": sum(numbers.values())}
+
+
+def _update(loss: Tensor, optimizers: Sequence[Optimizer], schedules: Sequence[LambdaLR]) -> None:
+    for optimizer in optimizers:
+        optimizer.zero_grad()
+    loss.backward()
+    for optimizer, schedule in zip(optimizers, schedules):
+        optimizer.step()
+        schedule.step()
+
+
+def _parameters(optimizers: Sequence[Optimizer]) -> list[Tensor]:
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    return [parameter for group in groups for parameter in group["params"]]
+
+
+def _copies(optimizers: Sequence[Optimizer]) -> list[Tensor]:
+    return [parameter.detach().clone() for parameter in _parameters(optimizers)]
+
+
+@torch.no_grad()
+def _put_back(optimizers: Sequence[Optimizer], values: Sequence[Tensor]) -> None:
+    for parameter, value in zip(_parameters(optimizers), values):
+        parameter.copy_(value)
