@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 from utils.errors import UserError
 from utils.io.files import load_json, save_json, save_text
+from utils.io.fingerprint import code_version, file_names, fingerprint
 from utils.paths import ROOT
-from utils.stage.fingerprint import code_version, file_names, fingerprint
 
 STAGES = ("pose_optim", "mano_optim", "mesh_sfs_optim")
 SHARED = ("keypoints3d", "mano_out", "cameras", "runs")  # results of the first stages

@@ -10,7 +10,8 @@ from utils.captures.camera_files import save_cameras
 from utils.captures.capture import Capture
 from utils.captures.open import load_capture
 from utils.errors import UserError
-from utils.io.files import link_or_copy, load_json, newest_change
+from utils.io.files import link_or_copy, load_json, save_json
+from utils.io.fingerprint import fingerprint
 
 LEAST_LEFT = 2  # views: fewer say nothing of depth
 
@@ -39,9 +40,11 @@ def hold_out(
             f"{capture.name}; at least {LEAST_LEFT} are needed"
         )
     scan = destination / scan_id
-    written = scan / "held" / "param.npz"  # the last file
+    made_of = scan / "made_of.json"  # the last file
     sources = [*capture.files("camera", "image"), fitted / f"{scan_id}_masks.json"]
-    if written.is_file() and newest_change([written]) > newest_change(sources):
+    prints = {str(path): fingerprint(path) for path in sources}
+    contents = {name: each and each["hash"] for name, each in prints.items()}
+    if made_of.is_file() and load_json(made_of) == contents:
         return destination
     shutil.rmtree(scan, ignore_errors=True)
     masks = _judged_masks(capture, scan_id, fitted)
@@ -49,7 +52,8 @@ def hold_out(
     _write_views(scan / "held", capture, sorted(held), [masks[view] for view in sorted(held)])
     save_cameras(scan / "camera" / "param.npz", capture.cameras[kept], capture.world_from_norm)
     _link(Path(data_path) / scan_id / "gt", scan / "gt")
-    save_cameras(written, capture.cameras[sorted(held)], None)
+    save_cameras(scan / "held" / "param.npz", capture.cameras[sorted(held)], None)
+    save_json(made_of, contents)
     return destination
 
 

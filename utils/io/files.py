@@ -8,7 +8,7 @@ import pickle
 import re
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -118,11 +118,6 @@ def load_torch(path: str | Path, hint: str = "") -> Any:
             f"{path} is not a file of plain tensors as this suite writes them ({first_line}); "
             "delete it and run the stage that makes it again"
         ) from error
-
-
-def newest_change(paths: Iterable[str | Path]) -> float:
-    """Latest modification time (seconds) among the files that exist; 0 if none does."""
-    return max((Path(p).stat().st_mtime for p in paths if Path(p).exists()), default=0.0)
 
 
 def natural_order(name: str) -> list[tuple[bool, int, str]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from utils.errors import UserError
 from utils.io.files import load_json, save_json
-from utils.stage.fingerprint import (
+from utils.io.fingerprint import (
     Fingerprint,
     code_version,
     file_names,

@@ -1,12 +1,10 @@
 """Reading and writing: round trips, broken files, and nothing half-written."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
-import time
 
 import cv2
 import numpy as np
@@ -19,7 +17,6 @@ from utils.io.files import (
     atomic_path,
     load_json,
     load_torch,
-    newest_change,
     save_json,
     save_text,
     save_torch,
@@ -201,12 +198,3 @@ def test_full_disk(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert "cannot write" in done.stdout and "make room" in done.stdout, done
     assert list(tmp_path.iterdir()) == []
-
-
-def test_newest_change(tmp_path):
-    assert newest_change([tmp_path / "nothing"]) == 0
-    for age, name in [(50, "a"), (10, "b")]:
-        (tmp_path / name).write_text(json.dumps(age))
-        os.utime(tmp_path / name, (0, 1000 - age))
-    assert newest_change([tmp_path / "a", tmp_path / "b", tmp_path / "c"]) == 990
-    assert newest_change([tmp_path / "a"]) < time.time()

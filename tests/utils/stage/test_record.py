@@ -183,7 +183,7 @@ def test_what_another_stage_rewrote_can_be_renewed(stage):
 
 def test_nothing_is_read_where_nothing_was_touched(stage, monkeypatch):
     """Which makes it cheap: a hundred photos cost a hundred stat calls."""
-    from utils.stage import fingerprint
+    from utils.io import fingerprint
 
     monkeypatch.setattr(fingerprint, "_hash", lambda path: pytest.fail(f"{path} is read"))
     assert not stage()
