@@ -10,6 +10,7 @@ from typing import Any
 
 from utils.errors import UserError
 from utils.paths import ROOT
+from utils.stage.hocon import parse_file, parse_text
 from utils.stage.ranges import check_ranges
 
 DEFAULT_CONFIG = ROOT / "conf" / "demo_sfs.conf"
@@ -124,7 +125,7 @@ def load_config(path: str | Path | None = None, overrides: Iterable[str] = ()) -
         name, sep, _ = override.partition("=")
         if not sep or not name.strip():
             raise UserError(f"--set {override}: expected key=value, such as --set lap_weight=0.5")
-        config = _merged(config, _parse_text(override, f"--set {override}"), f"--set {override}")
+        config = _merged(config, parse_text(override, f"--set {override}"), f"--set {override}")
     return _wrap(config)
 
 
@@ -137,35 +138,7 @@ def _parse_file(path: Path) -> dict[str, Any]:
     if not path.is_file():
         shipped = ", ".join(sorted(str(p) for p in DEFAULT_CONFIG.parent.glob("*.conf")))
         raise UserError(f"--conf {path}: no such file; shipped configs: {shipped}")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"--conf {path}: not a text file in UTF-8; see conf/demo_sfs.conf"
-        ) from error
-    return _parse_text(text, str(path))
-
-
-def _parse_text(text: str, source: str) -> dict[str, Any]:
-    import pyhocon
-    import pyparsing
-
-    try:
-        tree = pyhocon.ConfigFactory.parse_string(text)
-        return _plain(tree.as_plain_ordered_dict())
-    except (pyhocon.exceptions.ConfigException, pyparsing.ParseBaseException) as error:
-        first = " ".join(str(error).split())
-        raise UserError(f"{source}: not valid HOCON ({first}); see conf/demo_sfs.conf") from error
-
-
-def _plain(data: Any) -> Any:
-    if isinstance(data, Config):
-        return data.plain()
-    if isinstance(data, dict):
-        return {str(key).strip('"'): _plain(value) for key, value in data.items()}
-    if isinstance(data, list):
-        return [_plain(item) for item in data]
-    return data
+    return parse_file(path)
 
 
 def _merged(base: dict[str, Any], new: dict[str, Any], source: str) -> dict[str, Any]:
@@ -225,6 +198,12 @@ def _checked_items(key: str, items: list, defaults: list, source: str) -> list:
         {name: _converted(name, value, known[name], source) for name, value in item.items()}
         for item in items
     ]
+
+
+def _plain(data: Any) -> Any:
+    if isinstance(data, Config):
+        return data.plain()
+    return [_plain(item) for item in data] if isinstance(data, list) else data
 
 
 def _wrap(data: Any) -> Any:

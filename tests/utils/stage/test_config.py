@@ -86,7 +86,19 @@ def test_overrides_reach_into_sections_and_the_last_one_wins():
             "ham_levels[0].image_scale = 50: expected 0.01 to 2 (of the photos' resolution)",
         ),
         ("pose_optim = 3", "key 'pose_optim' is 3; expected a section"),
-        ("num = {", "not valid HOCON"),
+        ("num = {", "own.conf, line 1: not valid HOCON: 'num = {'"),
+        ("num = 3\nlap_weight = 0,02\n", "line 2: not valid HOCON: 'lap_weight = 0,02' (a decimal"),
+        ("num = 3\n\nlap_weight 0.02\nw = 4", "line 3: not valid HOCON: 'lap_weight 0.02'"),
+        ("[1, 2]", "expected keys and values"),
+        ("num = ${width}", "${width} stands for nothing"),
+        ("lap_weight = 10 seconds", "lap_weight = relativedelta"),
+        ("lap_weight = 1e400", "lap_weight = inf: expected a number (weight)"),
+        ("x = " + "[" * 3000, "not valid HOCON"),
+        ('include "own.conf"', "own.conf: includes itself"),
+        ('include "missing.conf"', "line 1: "),
+        ('include url("http://a.b/c.conf")', "only files can be included"),
+        ('include "https://a.b/c.conf"', "only files can be included"),
+        ('num = 3\ninclude "missing.conf"', "line 2: an include stands before all settings"),
     ],
 )
 def test_mistakes_name_the_file_and_the_key(write, text, message):
@@ -94,6 +106,28 @@ def test_mistakes_name_the_file_and_the_key(write, text, message):
         load_config(write(text))
     assert message in str(error.value) and "own.conf" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_includes_are_read_and_the_file_s_own_settings_win(write, tmp_path):
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "base.conf").write_text("num = 13\npose_optim { min_fit = 0.5 }")
+    (tmp_path / "base" / "lab.conf").write_text('include "base.conf"\nw = 640')
+    text = '# of our lab\ninclude "base/lab.conf"\npose_optim.fit_radius = 0.5\nnum = 14'
+    config = load_config(write(text))
+    assert (config.num, config.w, config.pose_optim.min_fit) == (14, 640, 0.5)
+    assert config.pose_optim.fit_radius == 0.5
+
+
+def test_an_include_s_mistakes_name_it(write, tmp_path):
+    (tmp_path / "lab.conf").write_text("num = 13\nlap_weight = 0,02")
+    with pytest.raises(UserError, match=r"lab\.conf, line 2: .*a decimal comma"):
+        load_config(write('include "lab.conf"'))
+
+
+def test_windows_editors_files_are_read(tmp_path):
+    (tmp_path / "own.conf").write_bytes(b"\xef\xbb\xbfnum = 13\r\nw = 640\r\n")
+    config = load_config(tmp_path / "own.conf")
+    assert (config.num, config.w) == (13, 640)
 
 
 @pytest.mark.parametrize("key", sorted(RETIRED_KEYS))
