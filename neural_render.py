@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from utils.errors import UserError
 from utils.stage import Job, StageRecord, run_stage, stage_parser, start
+from utils.stage.arguments import whole
 
 if TYPE_CHECKING:
     from models.ham.reconstruction import Reconstruction
@@ -48,7 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--gt_mesh", type=Path, metavar="F.ply", help="eval: the true surface, world units")
     add("--name", metavar="NAME", help="eval: name of the results (default: the cameras')")
     add("--video", type=Path, metavar="F.mp4", help="turntable: the film, .mp4 or .gif")
-    add("--frames", type=int, default=72, help="turntable: pictures in a turn (default 72)")
+    add(
+        "--frames",
+        type=whole(1, 100_000),
+        default=72,
+        help="turntable: pictures in a turn (default 72)",
+    )
     return run_stage(parser, neural_render, argv)
 
 
@@ -58,8 +64,6 @@ def neural_render(job: Job) -> None:
     for name in NEEDED.get(args.mode, ()):
         if getattr(args, name) is None:
             raise UserError(f"--mode {args.mode} needs --{name}")
-    if args.frames < 1:
-        raise UserError(f"--frames {args.frames}: expected at least 1")
     modes = {"train": train, "render": render, "turntable": turntable, "eval": evaluate}
     modes[args.mode](job)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from utils.errors import UserError
 from utils.stage import start
+from utils.stage.arguments import add_seed
 from utils.stage.config import DEFAULT_CONFIG, Config, load_config
 from utils.stage.process import INTERRUPTED, USER_ERROR
 
@@ -48,7 +49,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--conf", type=Path, default=DEFAULT_CONFIG, help="HOCON config (default %(default)s)")
     add("--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE", help="config keys")
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: %(default)s")
-    add("--seed", type=int, default=0, help="random seed (default %(default)s)")
+    add_seed(parser)
     add("--overwrite", action="store_true", help="start afresh")
     add("--debug", action="store_true", help="show the traceback of an error")
     return parser

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from utils.errors import UserError
 from utils.stage import Job, run_stage, stage_parser, start
+from utils.stage.arguments import whole
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,8 +26,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("--save", type=Path, required=True, metavar="F.pth", help="where the weights go")
     add("--net_type", choices=["mlp", "unet"], default="mlp", help="default: %(default)s")
-    add("--rounds", type=int, default=20, help="times that every scan is seen (default 20)")
-    add("--steps", type=int, default=30, help="of training each time (default 30)")
+    add(
+        "--rounds",
+        type=whole(1, 100_000),
+        default=20,
+        help="times that every scan is seen (default 20)",
+    )
+    add("--steps", type=whole(1, 100_000), default=30, help="of training each time (default 30)")
     return run_stage(parser, train_renderer, argv)
 
 
@@ -40,8 +45,6 @@ def train_renderer(job: Job) -> None:
     from models.neural.scan import open_scan
 
     args, config = job.args, job.config
-    if min(args.rounds, args.steps) < 1:
-        raise UserError(f"--rounds {args.rounds} --steps {args.steps}: expected at least 1")
     own, examples = config.neural_render, []
     for scan_id in job.scan_ids:
         scan = open_scan(replace(job, scan_id=scan_id))

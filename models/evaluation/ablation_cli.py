@@ -10,6 +10,7 @@ from pathlib import Path
 from models.evaluation.ablation import Scan, load_parts, run_ablation
 from utils.errors import UserError
 from utils.paths import ROOT
+from utils.stage.arguments import add_seed
 from utils.stage.config import DEFAULT_CONFIG
 from utils.stage.job import default_out_path
 from utils.stage.process import INTERRUPTED, USER_ERROR
@@ -49,7 +50,7 @@ def ablation_parser() -> argparse.ArgumentParser:
     add("--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE", help="in all parts")
     add("--conf", type=Path, default=DEFAULT_CONFIG, help="HOCON config (default %(default)s)")
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: %(default)s")
-    add("--seed", type=int, default=0, help="random seed (default %(default)s)")
+    add_seed(parser)
     return parser
 
 

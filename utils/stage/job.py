@@ -13,6 +13,7 @@ from pathlib import Path
 
 from utils.errors import UserError
 from utils.io.files import save_text
+from utils.stage.arguments import add_seed
 from utils.stage.config import DEFAULT_CONFIG, Config, load_config
 from utils.stage.process import FAULT, INTERRUPTED, OK, USER_ERROR
 from utils.stage.scans import add_scan_options, chosen_scans
@@ -83,7 +84,7 @@ def stage_parser(
         help="override config keys, one or several; may be given more than once",
     )
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: %(default)s")
-    add("--seed", type=int, default=0, help="random seed (default %(default)s)")
+    add_seed(parser)
     add("--overwrite", action="store_true", help="run even if the results are up to date")
     add("--debug", action="store_true", help="show the traceback of an error")
     return parser

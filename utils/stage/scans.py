@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from utils.errors import UserError
+from utils.stage.arguments import LONGEST_NAME, whole
 
 WILDCARDS = "*?["
 
@@ -18,7 +19,7 @@ def add_scan_options(parser: argparse.ArgumentParser, several: bool = False) -> 
     add = which.add_argument
     if not several:
         add("--scan_id", default="1", metavar="S", help="the scan D/S (default 1)")
-    add("--range", type=int, metavar="N", help="run scans 1..N in turn")
+    add("--range", type=whole(1, 1_000_000), metavar="N", help="run scans 1..N in turn")
     add(
         "--scans",
         nargs="+",
@@ -40,14 +41,14 @@ def chosen_scans(args: argparse.Namespace, present: Callable[[], Sequence[str]])
     Raises UserError for names that are none, patterns without a match and empty files.
     """
     if args.range is not None:
-        if args.range < 1:
-            raise UserError(f"--range {args.range}: expected at least 1")
         return [str(i) for i in range(1, args.range + 1)]
     if args.scans is not None:
         return _expanded(args.scans, "--scans", present)
     if args.scans_from is not None:
         return _expanded(_names_in(args.scans_from), f"--scans-from {args.scans_from}", present)
     _check(args.scan_id, "--scan_id")
+    if any(sign in args.scan_id for sign in WILDCARDS):
+        raise UserError(f"--scan_id {args.scan_id}: a name is expected; --scans takes patterns")
     return [args.scan_id]
 
 
@@ -82,3 +83,5 @@ def _expanded(names: Sequence[str], source: str, present: Callable[[], Sequence[
 def _check(name: str, source: str) -> None:
     if not name or Path(name).name != name or name == "..":
         raise UserError(f"{source} {name}: expected a folder name inside --data_path")
+    if len(name.encode()) > LONGEST_NAME:
+        raise UserError(f"{source} {name[:40]}...: longer than {LONGEST_NAME} bytes; rename it")

@@ -111,7 +111,8 @@ def test_ctrl_c_stops_a_batch(capsys):
 @pytest.mark.parametrize(
     "args, message",
     [
-        (["--range", "0"], "--range 0: expected at least 1"),
+        (["--scan_id", "n" * 300], "longer than 200 bytes"),
+        (["--scan_id", "take_*"], "--scans takes patterns"),
         (["--scans", "take_*"], "--scans: no scan matches 'take_*'; the data hold none"),
         (["--scans-from", "none.txt"], "--scans-from none.txt: not a readable text file"),
         (["--scan_id", "a/b"], "expected a folder name inside --data_path"),
