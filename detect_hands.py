@@ -150,6 +150,7 @@ def write_masks(job: Job, capture: Capture, own: OwnFiles, hands: HandKeypoints)
 
     from models.detection.masks import make_masks
     from models.fitting.fit import fit_hands
+    from models.fitting.observations import Observations
     from models.hand import load_hand_model
     from utils.detection.report import views_text
     from utils.io.images import save_image
@@ -165,9 +166,8 @@ def write_masks(job: Job, capture: Capture, own: OwnFiles, hands: HandKeypoints)
         load_hand_model(side, config.hand_model, dtype=torch.float64)
         for side in hands_in(hands.points)
     ]
-    seen = hands.points, capture.cameras, *capture.keypoints, masks
-    fit = fit_hands(models, *seen, config.mano_optim, photo=capture.image)
-    made = make_masks(fit, masks, capture.image)
+    observations = Observations.of(capture, hands.points, config.pose_optim, masks)
+    made = make_masks(fit_hands(models, observations, config.mano_optim), observations)
     for view, mask in made.masks.items():
         own.write(paths[view], lambda path: save_image(path, mask))  # noqa: B023
     for view, reason in made.refused.items():

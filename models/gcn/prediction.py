@@ -38,6 +38,11 @@ class Prediction:
     evidence: float | None  # see `mirror_evidence`; None: the frame before decided the names
     misfits: list[float]  # of each hand, metres of the model, see `misfit`
 
+    @property
+    def fitted_hands(self) -> list[FittedHand]:
+        """The hands' parameters, left first."""
+        return [hand.hand for hand in self.hands]
+
     def metrics(self) -> dict[str, Any]:
         """What S.json holds of the prediction."""
         return {
