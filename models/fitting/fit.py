@@ -121,7 +121,7 @@ class HandFitter:
         self.problem = FitProblem(
             hands=kinematics,
             priors=[PosePrior(model) for model in models],
-            views=CorrectableCameras(
+            cameras=CorrectableCameras(
                 self.given.normalised(self.world_from_fit), torch.zeros(3).double()
             ),
             points=torch.from_numpy(near),
@@ -144,18 +144,22 @@ class HandFitter:
 
     def cameras(self) -> Cameras:
         """The cameras in the fit's frame, with the corrections so far."""
-        return self.problem.views.corrected(self.problem.corrections(self.x))
+        return self.problem.cameras.corrected(self.problem.corrections(self.x))
 
     def verts(self) -> list[Tensor]:
         """Each hand's vertices (V, 3) in the fit's frame."""
-        same_frame = Similarity(1.0, torch.zeros(3))
-        parts = [self.x[self.problem.of_hand(k)] for k in range(len(self.models))]
-        return [FittedHand.of(m, x, same_frame).verts() for m, x in zip(self.models, parts)]
+        return [hand.verts() for hand in self._hands_in(Similarity(1.0, torch.zeros(3)))]
 
     def hands(self) -> list[FittedHand]:
         """The hands so far, in world coordinates."""
-        parts = [self.x[self.problem.of_hand(k)] for k in range(len(self.models))]
-        return [FittedHand.of(m, x, self.world_from_fit) for m, x in zip(self.models, parts)]
+        return self._hands_in(self.world_from_fit)
+
+    def _hands_in(self, frame_from_fit: Similarity) -> list[FittedHand]:
+        hand_slices = map(self.problem.of_hand, range(len(self.models)))
+        return [
+            FittedHand.of(model, self.x[hand_slice], frame_from_fit)
+            for model, hand_slice in zip(self.models, hand_slices)
+        ]
 
     def run(self, stage: Mapping[str, Any]) -> None:
         """One stage of the config's list: its terms, its free unknowns, its steps."""
@@ -186,7 +190,7 @@ class HandFitter:
         """Alternate between matching outlines, with less and less reach, and solving."""
         problem, options = self.problem, self.options
         outlines = self._drawing(options["mask_size"])
-        px_per_unit = problem.views.px_per_unit().numpy()
+        px_per_unit = problem.cameras.px_per_unit().numpy()
         for reach in stage["reach"]:
             problem.outlines = outlines.match(
                 self.cameras(), self.verts(), px_per_unit, reach, MATCHES
@@ -211,7 +215,7 @@ class HandFitter:
         x = minimise(problem, x, problem.free([*LAYOUT, "cameras"]), TRIAL_STEPS)
         prior = x.new_tensor([w.camera_turn_sigma] * 3 + [w.camera_shift_sigma] * 3)
         self.support = support(
-            problem.views,
+            problem.cameras,
             (self._keypoints(given), self._keypoints(x)),
             problem.pixels,
             problem.confidence,
@@ -244,7 +248,7 @@ class HandFitter:
         drawing = self._drawing(JUDGED_SIZE)
         drawn, _ = drawing.draw(self.cameras(), self.verts())
         verdicts = self.maker.explained(drawing.judge(drawn))
-        shift = problem.views.shift_px(problem.corrections(self.x))
+        shift = problem.cameras.shift_px(problem.corrections(self.x))
         metrics = {
             "stages": self.stages,
             "camera_support": self.support,
