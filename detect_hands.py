@@ -85,10 +85,10 @@ def detect_hands(
 
     start, facts, written = time.perf_counter(), {}, []
     if len(given) < len(capture):
-        found = keypoints_from(job, capture, source, given)
-        print(*found.lines, sep="\n")
-        facts = found.facts
-        written += write_keypoints(capture, own, found, [v for v in views if v not in given])
+        detected = keypoints_from(job, capture, source, given)
+        print(*detected.lines, sep="\n")
+        facts = detected.facts
+        written += write_keypoints(capture, own, detected, [v for v in views if v not in given])
     seconds = time.perf_counter() - start
     capture = open_capture(job)
     hands = triangulated(job, capture)
@@ -117,7 +117,7 @@ def keypoints_from(
 
 
 def write_keypoints(
-    capture: Capture, own: OwnFiles, found: DetectedKeypoints, views: Sequence[int]
+    capture: Capture, own: OwnFiles, detected: DetectedKeypoints, views: Sequence[int]
 ) -> list[Path]:
     """Write the pose files of `views`; returns their paths."""
     from utils.captures.pose_files import save_pose
@@ -125,10 +125,10 @@ def write_keypoints(
     for view in views:
         save = partial(
             save_pose,
-            xy=found.xy[view],
-            confidence=found.confidence[view],
+            xy=detected.xy[view],
+            confidence=detected.confidence[view],
             size=capture.views[view].size,
-            z=found.z[view],
+            z=detected.z[view],
         )
         own.write(capture.views[view].pose_path, save)
     return [capture.views[view].pose_path for view in views]

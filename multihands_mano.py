@@ -46,7 +46,6 @@ def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
 
     `frames_done` are the scans that this run has dealt with; this one is added to them.
     """
-    from models.fitting.observations import Observations
     from models.gcn.prediction import predict_hands
     from models.gcn.weights import load_network, weights_path
     from pose_optim import pose_optim
@@ -79,12 +78,9 @@ def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
         save_keypoints(points_path, prediction.points)
         record.renew(points_path)  # this stage read it; and pose_optim.py need not write it again
         StageRecord(job.nested(), "pose_optim").renew(points_path)
-    observations = Observations.of(capture, prediction.points, config.pose_optim)
-    outputs = write_prediction(job, capture, prediction, observations)
     print(*prediction.summary_lines(), sep="\n")
     print(f"predicted in {seconds:.2f} s; results and overlays: {job.out_path / 'gcn_out'}")
-    if job.args.optim:
-        outputs += optimise(job, capture, prediction, observations)
+    outputs = write_results(job, capture, prediction)
     record.finish(outputs, seconds_network=round(seconds, 4))
     frames_done.add(job.scan_id)
 
@@ -146,6 +142,17 @@ def keypoints_of(path: Path | None, models: Mapping[str, HandModel]) -> np.ndarr
         own = FittedHand.of_dict(hand, models[hand["type"]])
         points[SIDES.index(hand["type"])] = own.keypoints()
     return points
+
+
+def write_results(job: Job, capture: Capture, prediction: Prediction) -> list[Path]:
+    """Write gcn_out and, with --optim, mano_out; returns the paths."""
+    from models.fitting.observations import Observations
+
+    observations = Observations.of(capture, prediction.points, job.config.pose_optim)
+    outputs = write_prediction(job, capture, prediction, observations)
+    if job.args.optim:
+        outputs += optimise(job, capture, prediction, observations)
+    return outputs
 
 
 def write_prediction(

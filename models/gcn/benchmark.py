@@ -153,7 +153,8 @@ def report(outcomes: Sequence[tuple[Outcome, ...]]) -> str:
 
 def time_of(network: HandGCN, model: HandModel, runs: int = 50) -> float:
     """Median milliseconds that one hand takes, on one thread."""
-    points = model.joints_and_tips(*(torch.zeros(1, n).double() for n in (48, 10, 3, 1)))
+    pose, shape, trans, scale = (torch.zeros(1, n).double() for n in (48, 10, 3, 1))
+    points = model.joints_and_tips(pose, shape, trans, scale)
     points = points[0].detach().numpy() + model.rest_joints(torch.zeros(10).double()).numpy()[:1]
     seconds = []
     with one_thread():
