@@ -80,8 +80,7 @@ def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
         StageRecord(job.nested(), "pose_optim").renew(points_path)
     print(*prediction.summary_lines(), sep="\n")
     print(f"predicted in {seconds:.2f} s; results and overlays: {job.out_path / 'gcn_out'}")
-    outputs = write_results(job, capture, prediction)
-    record.finish(outputs, seconds_network=round(seconds, 4))
+    record.finish(write_results(job, capture, prediction), seconds_network=round(seconds, 4))
     frames_done.add(job.scan_id)
 
 
