@@ -50,7 +50,7 @@ def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
     from models.gcn.weights import load_network, weights_path
     from pose_optim import pose_optim
     from utils.captures import open_capture
-    from utils.keypoints.order import load_keypoints, save_keypoints
+    from utils.keypoints.order import load_keypoints
 
     config = job.config
     frames_done = set() if frames_done is None else frames_done
@@ -75,13 +75,20 @@ def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
     prediction = predict_hands(network, models, points, earlier, config.multihands)
     seconds = time.perf_counter() - start
     if not np.array_equal(prediction.points, points, equal_nan=True):
-        save_keypoints(points_path, prediction.points)
-        record.renew(points_path)  # this stage read it; and pose_optim.py need not write it again
-        StageRecord(job.nested(), "pose_optim").renew(points_path)
+        rewrite_keypoints(job, record, points_path, prediction.points)
     print(*prediction.summary_lines(), sep="\n")
     print(f"predicted in {seconds:.2f} s; results and overlays: {job.out_path / 'gcn_out'}")
     record.finish(write_results(job, capture, prediction), seconds_network=round(seconds, 4))
     frames_done.add(job.scan_id)
+
+
+def rewrite_keypoints(job: Job, record: StageRecord, path: Path, points: np.ndarray) -> None:
+    """Write the keypoints (2, 21, 3) that count over pose_optim.py's."""
+    from utils.keypoints.order import save_keypoints
+
+    save_keypoints(path, points)
+    record.renew(path)  # this stage read it; and pose_optim.py need not write it again
+    StageRecord(job.nested(), "pose_optim").renew(path)
 
 
 def hand_models(kind: str) -> dict[str, HandModel]:
