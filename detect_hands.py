@@ -85,10 +85,10 @@ def detect_hands(
 
     start, facts, written = time.perf_counter(), {}, []
     if len(given) < len(capture):
-        found = keypoints_from(job, capture, source, given)
-        print(*found.lines, sep="\n")
-        facts = found.facts
-        written += write_keypoints(capture, own, found, [v for v in views if v not in given])
+        detected = keypoints_from(job, capture, source, given)
+        print(*detected.lines, sep="\n")
+        facts = detected.facts
+        written += write_keypoints(capture, own, detected, [v for v in views if v not in given])
     seconds = time.perf_counter() - start
     capture = open_capture(job)
     hands = triangulated(job, capture)
@@ -117,7 +117,7 @@ def keypoints_from(
 
 
 def write_keypoints(
-    capture: Capture, own: OwnFiles, found: DetectedKeypoints, views: Sequence[int]
+    capture: Capture, own: OwnFiles, detected: DetectedKeypoints, views: Sequence[int]
 ) -> list[Path]:
     """Write the pose files of `views`; returns their paths."""
     from utils.captures.pose_files import save_pose
@@ -125,10 +125,10 @@ def write_keypoints(
     for view in views:
         save = partial(
             save_pose,
-            xy=found.xy[view],
-            confidence=found.confidence[view],
+            xy=detected.xy[view],
+            confidence=detected.confidence[view],
             size=capture.views[view].size,
-            z=found.z[view],
+            z=detected.z[view],
         )
         own.write(capture.views[view].pose_path, save)
     return [capture.views[view].pose_path for view in views]
@@ -150,6 +150,7 @@ def write_masks(job: Job, capture: Capture, own: OwnFiles, hands: HandKeypoints)
 
     from models.detection.masks import make_masks
     from models.fitting.fit import fit_hands
+    from models.fitting.observations import Observations
     from models.hand import load_hand_model
     from utils.detection.report import views_text
     from utils.io.images import save_image
@@ -165,9 +166,8 @@ def write_masks(job: Job, capture: Capture, own: OwnFiles, hands: HandKeypoints)
         load_hand_model(side, config.hand_model, dtype=torch.float64)
         for side in hands_in(hands.points)
     ]
-    seen = hands.points, capture.cameras, *capture.keypoints, masks
-    fit = fit_hands(models, *seen, config.mano_optim, photo=capture.image)
-    made = make_masks(fit, masks, capture.image)
+    observations = Observations.of(capture, hands.points, config.pose_optim, masks)
+    made = make_masks(fit_hands(models, observations, config.mano_optim), observations)
     for view, mask in made.masks.items():
         own.write(paths[view], lambda path: save_image(path, mask))  # noqa: B023
     for view, reason in made.refused.items():

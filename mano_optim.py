@@ -32,6 +32,7 @@ def mano_optim(job: Job) -> None:
     import torch  # here and below, so that --help need not wait for it
 
     from models.fitting.fit import fit_hands
+    from models.fitting.observations import Observations
     from models.fitting.results import save_fit, summary_lines
     from models.hand import load_hand_model
     from utils.captures import open_capture
@@ -40,7 +41,6 @@ def mano_optim(job: Job) -> None:
 
     config = job.config
     capture = open_capture(job)
-    views = range(len(capture))
     points_path = job.out_path / "keypoints3d" / f"keypoints_3d_{job.scan_id}.xyz"
     points = load_keypoints(points_path)
     record = StageRecord(job, "mano_optim")
@@ -49,10 +49,9 @@ def mano_optim(job: Job) -> None:
 
     sides = hands_in(points)
     models = [load_hand_model(side, config.hand_model, dtype=torch.float64) for side in sides]
-    masks = [capture.mask(view) for view in views]
     start = time.perf_counter()
-    seen = (points, capture.cameras, *capture.keypoints, masks)
-    fit = fit_hands(models, *seen, config.mano_optim, photo=capture.image)
+    observations = Observations.of(capture, points, config.pose_optim)
+    fit = fit_hands(models, observations, config.mano_optim)
     seconds = time.perf_counter() - start
 
     outputs = save_fit(job.out_path, job.scan_id, capture, fit)

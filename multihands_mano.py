@@ -21,6 +21,7 @@ from utils.errors import UserError
 from utils.stage import Job, StageRecord, run_stage, stage_parser, start
 
 if TYPE_CHECKING:
+    from models.fitting.observations import Observations
     from models.gcn.prediction import Prediction
     from models.hand import HandModel
     from utils.captures import Capture
@@ -49,7 +50,7 @@ def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
     from models.gcn.weights import load_network, weights_path
     from pose_optim import pose_optim
     from utils.captures import open_capture
-    from utils.keypoints.order import load_keypoints, save_keypoints
+    from utils.keypoints.order import load_keypoints
 
     config = job.config
     frames_done = set() if frames_done is None else frames_done
@@ -71,19 +72,23 @@ def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
     network = load_network(models["right"], weights)
     points, earlier = load_keypoints(points_path), keypoints_of(before, models)
     start = time.perf_counter()
-    found = predict_hands(network, models, points, earlier, config.multihands)
+    prediction = predict_hands(network, models, points, earlier, config.multihands)
     seconds = time.perf_counter() - start
-    if not np.array_equal(found.points, points, equal_nan=True):
-        save_keypoints(points_path, found.points)
-        record.renew(points_path)  # this stage read it; and pose_optim.py need not write it again
-        StageRecord(job.nested(), "pose_optim").renew(points_path)
-    outputs = write_prediction(job, capture, found)
-    print(*found.summary_lines(), sep="\n")
+    if not np.array_equal(prediction.points, points, equal_nan=True):
+        rewrite_keypoints(job, record, points_path, prediction.points)
+    print(*prediction.summary_lines(), sep="\n")
     print(f"predicted in {seconds:.2f} s; results and overlays: {job.out_path / 'gcn_out'}")
-    if job.args.optim:
-        outputs += optimise(job, capture, found)
-    record.finish(outputs, seconds_network=round(seconds, 4))
+    record.finish(write_results(job, capture, prediction), seconds_network=round(seconds, 4))
     frames_done.add(job.scan_id)
+
+
+def rewrite_keypoints(job: Job, record: StageRecord, path: Path, points: np.ndarray) -> None:
+    """Write the keypoints (2, 21, 3) that count over pose_optim.py's."""
+    from utils.keypoints.order import save_keypoints
+
+    save_keypoints(path, points)
+    record.renew(path)  # this stage read it; and pose_optim.py need not write it again
+    StageRecord(job.nested(), "pose_optim").renew(path)
 
 
 def hand_models(kind: str) -> dict[str, HandModel]:
@@ -145,33 +150,43 @@ def keypoints_of(path: Path | None, models: Mapping[str, HandModel]) -> np.ndarr
     return points
 
 
-def write_prediction(job: Job, capture: Capture, found: Prediction) -> list[Path]:
+def write_results(job: Job, capture: Capture, prediction: Prediction) -> list[Path]:
+    """Write gcn_out and, with --optim, mano_out; returns the paths."""
+    from models.fitting.observations import Observations
+
+    observations = Observations.of(capture, prediction.points, job.config.pose_optim)
+    outputs = write_prediction(job, capture, prediction, observations)
+    if job.args.optim:
+        outputs += optimise(job, capture, prediction, observations)
+    return outputs
+
+
+def write_prediction(
+    job: Job, capture: Capture, prediction: Prediction, observations: Observations
+) -> list[Path]:
     """Write gcn_out; returns the paths."""
     from models.fitting.fit import judge_hands
     from models.fitting.results import save_hands
     from models.gcn.prediction import joined_verts
     from models.hand.fitted import joined_mesh
 
-    hands = [hand.hand for hand in found.hands]
-    masks = [capture.mask(view) for view in range(len(capture))]
-    views = capture.cameras, *capture.keypoints, masks
-    options = job.config.mano_optim
-    fit = judge_hands(hands, found.points, *views, options, photo=capture.image)
-    mesh = joined_verts(found.hands), joined_mesh(hands)[1]
+    hands = prediction.fitted_hands
+    fit = judge_hands(hands, observations, job.config.mano_optim)
+    mesh = joined_verts(prediction.hands), joined_mesh(hands)[1]
     folder = job.out_path / "gcn_out"
-    return save_hands(folder, job.scan_id, capture, fit, mesh, hands, found.metrics())
+    return save_hands(folder, job.scan_id, capture, fit, mesh, hands, prediction.metrics())
 
 
-def optimise(job: Job, capture: Capture, found: Prediction) -> list[Path]:
+def optimise(
+    job: Job, capture: Capture, prediction: Prediction, observations: Observations
+) -> list[Path]:
     """mano_optim.py's fit from the network's hands; writes mano_out and returns the paths."""
     from models.fitting.fit import fit_hands
     from models.fitting.results import save_fit, summary_lines
 
-    hands = [hand.hand for hand in found.hands]
-    masks = [capture.mask(view) for view in range(len(capture))]
-    views = capture.cameras, *capture.keypoints, masks
-    models, options = [hand.model for hand in hands], job.config.mano_optim
-    fit = fit_hands(models, found.points, *views, options, hands, capture.image)
+    hands = prediction.fitted_hands
+    models = [hand.model for hand in hands]
+    fit = fit_hands(models, observations, job.config.mano_optim, start=hands)
     outputs = save_fit(job.out_path, job.scan_id, capture, fit)
     print(*summary_lines(fit), sep="\n")
     return outputs

@@ -3,6 +3,7 @@
 import torch
 
 from models.fitting.fit import fit_hands
+from models.fitting.observations import Observations
 from models.hand import load_hand_model
 from models.hand.fitted import joined_mesh
 from utils.captures import load_capture
@@ -13,12 +14,12 @@ from utils.stage.config import load_config
 
 config = load_config()
 capture = load_capture("demo_data", "1")
-points = triangulate_hands(capture.cameras, *capture.keypoints, config.pose_optim).points
+xy, confidence = capture.keypoints
+points = triangulate_hands(capture.cameras, xy, confidence, config.pose_optim).points
 sides, kind = ("left", "right"), config.hand_model
 models = [load_hand_model(side, kind, dtype=torch.float64) for side in sides]
-masks = [capture.mask(view) for view in range(len(capture))]
-seen = points, capture.cameras, *capture.keypoints, masks
-fit = fit_hands(models, *seen, config.mano_optim, photo=capture.image)
+observations = Observations.of(capture, points, config.pose_optim)
+fit = fit_hands(models, observations, config.mano_optim)
 
 true = load_mesh("demo_data/1/gt/mesh.ply")  # metres
 scores = compare_surfaces(*joined_mesh(fit.hands), true, mm_per_unit=1000).scores

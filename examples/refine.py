@@ -7,6 +7,7 @@ import torch
 
 from mesh_sfs_optim import refine_mesh
 from models.fitting.fit import fit_hands
+from models.fitting.observations import Observations
 from models.fitting.results import save_fit
 from models.hand import load_hand_model
 from models.hand.fitted import load_hands
@@ -17,12 +18,12 @@ from utils.stage.config import load_config
 LEVEL = "{verts=6000, image_scale=0.5, steps=20, lr=0.03, smoothness=20}"
 config = load_config(overrides=[f"ham_levels=[{LEVEL}]"])
 capture = load_capture("demo_data", "1")
-points = triangulate_hands(capture.cameras, *capture.keypoints, config.pose_optim).points
+xy, confidence = capture.keypoints
+points = triangulate_hands(capture.cameras, xy, confidence, config.pose_optim).points
 sides, kind = ("left", "right"), config.hand_model
 models = [load_hand_model(side, kind, dtype=torch.float64) for side in sides]
-masks = [capture.mask(view) for view in range(len(capture))]
-seen = points, capture.cameras, *capture.keypoints, masks
-fit = fit_hands(models, *seen, config.mano_optim, photo=capture.image)
+observations = Observations.of(capture, points, config.pose_optim)
+fit = fit_hands(models, observations, config.mano_optim)
 with TemporaryDirectory() as folder:  # or your results folder, then load_hands(O / "mano_out", S)
     save_fit(Path(folder), "1", capture, fit)
     hands = load_hands(Path(folder) / "mano_out", "1")

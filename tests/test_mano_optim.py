@@ -64,8 +64,9 @@ def test_the_stage_writes_what_its_help_promises(run_script, folders, scene):
     assert np.linalg.norm(verts - true, axis=1).mean() < 0.0015  # metres; see test_hand_fitting
     assert len(faces) == 2 * len(scene.models[0].faces)
     for hand, model, rows in zip(hands, scene.models, np.split(verts, 2)):
-        parts = [hand[name].double() for name in shapes]
-        assert np.abs(model(*parts)[0][0].detach().numpy() - rows).max() < 1e-5  # float32
+        pose, shape, trans, scale = (hand[name].double() for name in shapes)
+        posed, _ = model(pose, shape, trans, scale)
+        assert np.abs(posed[0].detach().numpy() - rows).max() < 1e-5  # float32
     assert len(list((out / "mano_out" / "overlay_1").glob("*.png"))) == 5
     assert len(list((out / "mano_out" / "trust_1").glob("*.png"))) == 5
     metrics = json.loads((out / "mano_out" / "1.json").read_text())
@@ -104,6 +105,21 @@ def test_bad_settings_are_named(run_script, folders):
     stage = "mano_optim.stages=[{name = a, free = [pse], steps = 1, keypoints_3d = 1.0}]"
     done = run_script("mano_optim.py", *args, "--set", stage)
     assert done.returncode == 2 and "'pse'" in done.stderr and "pose" in done.stderr
+
+
+def test_the_settings_that_match_detections_reach_the_fit(run_main, folders, scene):
+    """Keypoints in 3D some pixels beside the detections: these fit well, but not exactly."""
+    args, out = folders
+    save_keypoints(out / "keypoints3d" / "keypoints_3d_1.xyz", scene.points + 0.005)
+    light = "mano_optim.stages=[{name = a, free = [trans], steps = 1, keypoints_3d = 1.0}]"
+    pixels = []
+    for value in ("0.3", "1.0"):
+        setting = f"pose_optim.min_fit={value}"
+        done = run_main("mano_optim.py", *args, "--set", light, "--set", setting)
+        assert done.returncode == 0 and "up to date" not in done.stdout
+        metrics = json.loads((out / "mano_out" / "1.json").read_text())
+        pixels.append(metrics["stages"][0]["keypoint_px"])
+    assert pixels[0] > 0 and pixels[1] is None
 
 
 def test_no_hand_in_the_keypoints(run_script, folders):

@@ -85,8 +85,10 @@ def test_the_stage_writes_what_its_help_promises(run, out, scene, data):
     crops, verdicts = trusted_views(capture, capture.cameras, start.verts, out)
     assert len(crops) == 4 and all(verdict.believed for verdict in verdicts)
     for hand, model, rows in zip(hands, scene.models, start.slices()):
-        parts = (hand[name].double() for name in ("pose", "shape", "trans", "scale"))
-        posed = model(*parts)[0][0].detach().numpy()
+        pose, shape, trans, scale = (
+            hand[name].double() for name in ("pose", "shape", "trans", "scale")
+        )
+        posed = model(pose, shape, trans, scale)[0][0].detach().numpy()
         assert np.linalg.norm(posed - start.verts[rows], axis=1).mean() < 1.5 * MM
     assert "up to date" in run().stdout.splitlines()[-1]
     assert "up to date" not in run("--optim").stdout.splitlines()[-1]

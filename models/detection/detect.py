@@ -34,9 +34,9 @@ class DetectedKeypoints:
     facts: dict[str, Any] = field(default_factory=dict)
 
     @staticmethod
-    def empty(views: int) -> DetectedKeypoints:
-        """No hand in any view."""
-        shape = views, len(SIDES), KEYPOINTS
+    def empty(count: int) -> DetectedKeypoints:
+        """No hand in any of `count` views."""
+        shape = count, len(SIDES), KEYPOINTS
         return DetectedKeypoints(np.full((*shape, 2), np.nan), np.zeros(shape), np.zeros(shape))
 
 
@@ -60,11 +60,11 @@ def from_files(
 ) -> DetectedKeypoints:
     """Keypoints of another detector as they are; of several people's, those that views agree on."""
     if not one_a_side(hands):
-        known = {view: _candidates(view, found) for view, found in enumerate(hands)}
+        known = {view: _candidates(view, seen) for view, seen in enumerate(hands)}
         return named_hands(capture, _nothing, known, config, seed)
     keypoints = DetectedKeypoints.empty(len(capture))
-    for view, found in enumerate(hands):
-        for hand in found:
+    for view, seen in enumerate(hands):
+        for hand in seen:
             keypoints.xy[view, hand.side] = hand.xy
             keypoints.confidence[view, hand.side] = hand.confidence
     return keypoints
@@ -79,27 +79,26 @@ def named_hands(
 ) -> DetectedKeypoints:
     """Find two hands and tell left from right."""
     options = config["detect_hands"]
-    search = options, config["pose_optim"], known, seed
-    found = search_hands(capture.cameras, detect, *search)
+    hands = search_hands(capture.cameras, detect, options, config["pose_optim"], known, seed)
     models = {side: load_hand_model(side, "open", dtype=torch.float64) for side in SIDES}
     network = load_network(models["right"], weights_path("open"))
-    votes = [[p[hand].left for p in found.by_view if p[hand] is not None] for hand in (0, 1)]
-    sides = name_hands(network, models, found.points, votes)
-    found = found.named(sides.exchange)
-    keypoints = as_keypoints(found)
-    keypoints.lines = search_lines(found) + sides.notes(options["clear_side"])
+    votes = [[p[hand].left for p in hands.by_view if p[hand] is not None] for hand in (0, 1)]
+    sides = name_hands(network, models, hands.points, votes)
+    hands = hands.named(sides.exchange)
+    keypoints = as_keypoints(hands)
+    keypoints.lines = search_lines(hands) + sides.notes(options["clear_side"])
     keypoints.facts = {
-        "views": search_report(found),
-        "further_hands": found.others,
+        "views": search_report(hands),
+        "further_hands": hands.others,
         "side_clearness": sides.clearness,
     }
     return keypoints
 
 
-def as_keypoints(found: FoundHands) -> DetectedKeypoints:
+def as_keypoints(hands: FoundHands) -> DetectedKeypoints:
     """The found hands' keypoints as arrays."""
-    keypoints = DetectedKeypoints.empty(len(found.by_view))
-    for view, pair in enumerate(found.by_view):
+    keypoints = DetectedKeypoints.empty(len(hands.by_view))
+    for view, pair in enumerate(hands.by_view):
         for hand, one in enumerate(pair):
             if one is not None:
                 keypoints.xy[view, hand], keypoints.z[view, hand] = one.xy, one.z

@@ -12,7 +12,7 @@ WHOLE_HANDS = 2  # of two hands each is left out in turn; of one hand, its finge
 
 
 def support(
-    views: CorrectableCameras,
+    cameras: CorrectableCameras,
     points: tuple[Tensor, Tensor],
     pixels: Tensor,
     confidence: Tensor,
@@ -31,16 +31,16 @@ def support(
     can be left out.
     """
     before, after = [], []
-    for view in range(len(views.cameras)):
+    for view in range(len(pixels)):
         part = _parts(pixels[view].isfinite().all(-1) & (confidence[view] > 0))
         for left_out in part[part >= 0].unique():
             test, train = part == left_out, (part >= 0) & (part != left_out)
             if not train.any():
                 continue
-            correction = _fit(view, views, points[1][train], pixels[view][train], sigma, prior)
+            correction = _fit(view, cameras, points[1][train], pixels[view][train], sigma, prior)
             at, seen = torch.full((int(test.sum()),), view), pixels[view][test]
             for total, used, where in zip((before, after), (0 * correction, correction), points):
-                total.append((views.project(at, where[test], used)[0] - seen).norm(dim=1))
+                total.append((cameras.project(at, where[test], used)[0] - seen).norm(dim=1))
     if not before:
         return float("nan")
     return 1 - float(torch.cat(after).median() / torch.cat(before).median())
@@ -58,18 +58,18 @@ def _parts(seen: Tensor) -> Tensor:
 
 def _fit(
     view: int,
-    views: CorrectableCameras,
+    cameras: CorrectableCameras,
     points: Tensor,
     pixels: Tensor,
     sigma: float,
     prior: Tensor,
 ) -> Tensor:
     """Correction (N, 6), zero but for `view`, that brings points (n, 3) to pixels (n, 2)."""
-    correction = points.new_zeros(len(views.cameras), len(prior))
+    correction = points.new_zeros(len(cameras.cameras), len(prior))
     at = torch.full((len(points),), view)
-    per_px = 1 / (float(views.px_per_unit()[view]) * sigma)
+    per_px = 1 / (float(cameras.px_per_unit()[view]) * sigma)
     for _ in range(ROUNDS):
-        projected, _, J = views.project(at, points, correction)
+        projected, _, J = cameras.project(at, points, correction)
         r, J = (projected - pixels) * per_px, J * per_px
         weight = 1 / (1 + r.square().sum(1) / 4)
         H = torch.einsum("nci,ncj,n->ij", J, J, weight) + torch.diag(1 / prior**2)

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from models.fitting.camera_support import support
 from models.fitting.least_squares import minimise, one_thread
-from models.fitting.masks import MADE_SIZE, MaskMaker, Photo
+from models.fitting.masks import MADE_SIZE, MaskMaker
+from models.fitting.observations import Observations
 from models.fitting.problem import FitProblem, PosePrior
 from models.fitting.silhouettes import HandOutlines
 from models.fitting.stages import Weights, check_stages
@@ -24,7 +25,6 @@ from utils.cameras import Cameras, Similarity
 from utils.cameras.correction import CorrectableCameras
 from utils.errors import UserError
 from utils.keypoints import KEYPOINTS, SIDES
-from utils.keypoints.search import match_detections
 from utils.keypoints.views import MIN_JOINTS, hands_in
 from utils.photos.masks import MaskVerdict
 
@@ -49,28 +49,21 @@ class Fit:
 
 def fit_hands(
     models: Sequence[HandModel],
-    points: np.ndarray,
-    cameras: Cameras,
-    xy: np.ndarray,
-    confidence: np.ndarray,
-    masks: Sequence[np.ndarray | None],
+    observations: Observations,
     options: Mapping[str, Any],
     start: Sequence[FittedHand] | None = None,
-    photo: Photo | None = None,
 ) -> Fit:
     """Fit one or two hands to N views.
 
-    models: float64 hand models in any order; points (2, 21, 3) world units, left then right, nan
-    where not seen; xy (N, 2, 21, 2) pixels and confidence (N, 2, 21) as detected, whose names are
-    not trusted; masks (H, W) bool or None; options: the config's section `mano_optim`; start:
-    hands to begin with, one for each that points hold: poses near theirs are the likely ones, by
-    the option start_spread, and stages that bend no finger are left out; photo: view -> RGB (H, W,
-    3) in [0, 1], from which stages with `make_masks` make the masks that cannot be believed.
+    models: float64 hand models in any order; options: the config's section `mano_optim`; start:
+    hands to begin with, one for each that the observed points hold: poses near theirs are the
+    likely ones, by the option start_spread, and stages that bend no finger are left out. Where
+    there are photos, stages with `make_masks` make the masks that cannot be believed from them.
     Deterministic. Raises UserError when no hand has enough keypoints, and for stages that cannot
     run.
     """
     check_stages(options["stages"])
-    sides = hands_in(points)
+    sides = hands_in(observations.points)
     models = sorted((m for m in models if m.side in sides), key=lambda m: SIDES.index(m.side))
     if not models:
         raise UserError(
@@ -79,7 +72,7 @@ def fit_hands(
         )
     stages = options["stages"]
     with one_thread():
-        fitter = HandFitter(models, points, cameras, xy, confidence, masks, options, photo)
+        fitter = HandFitter(models, observations, options)
         if start is not None:
             fitter.begin_at(start)
             fitter.expect(start)
@@ -90,23 +83,15 @@ def fit_hands(
 
 
 def judge_hands(
-    hands: Sequence[FittedHand],
-    points: np.ndarray,
-    cameras: Cameras,
-    xy: np.ndarray,
-    confidence: np.ndarray,
-    masks: Sequence[np.ndarray | None],
-    options: Mapping[str, Any],
-    photo: Photo | None = None,
+    hands: Sequence[FittedHand], observations: Observations, options: Mapping[str, Any]
 ) -> Fit:
     """What `fit_hands` says of hands that something else found: nothing moves.
 
     Errors, verdicts on the masks, where they can be compared, and masks made anew. hands: left
-    first, one for each that points hold; the rest as for `fit_hands`.
+    first, one for each that the observed points hold; the rest as for `fit_hands`.
     """
-    models = [hand.model for hand in hands]
     with one_thread():
-        fitter = HandFitter(models, points, cameras, xy, confidence, masks, options, photo)
+        fitter = HandFitter([hand.model for hand in hands], observations, options)
         fitter.begin_at(hands)
         fitter.make_masks()
         fitter.stages.append({"name": "given", **fitter.errors()})
@@ -116,27 +101,34 @@ def judge_hands(
 class HandFitter:
     """State of a fit: the problem, the unknowns so far, and what was measured of each stage."""
 
-    def __init__(self, models, points, cameras, xy, confidence, masks, options, photo=None):
-        self.models, self.masks, self.options = models, list(masks), options
-        self.maker = MaskMaker(self.masks, photo)
-        self.given = cameras.to("cpu", torch.float64)
+    def __init__(
+        self,
+        models: Sequence[HandModel],
+        observations: Observations,
+        options: Mapping[str, Any],
+    ):
+        """As `fit_hands`; one model for each hand that is fitted, left first."""
+        self.models, self.options = models, options
+        self.masks = list(observations.masks)
+        self.maker = MaskMaker(self.masks, observations.photo)
+        self.given = observations.cameras.to("cpu", torch.float64)
         chosen = [SIDES.index(model.side) for model in models]
+        points = observations.points[chosen]
         kinematics = [HandKinematics(model) for model in models]
-        scale = natural_scale(kinematics, points[chosen])
-        centre = np.nanmean(points[chosen].reshape(-1, 3), 0)
+        scale, centre = natural_scale(kinematics, points), np.nanmean(points.reshape(-1, 3), 0)
         self.world_from_fit = Similarity(scale, torch.from_numpy(centre))
         near = (points - centre) / scale
-        pixels, weights = match_detections(points, self.given, xy, confidence)
-        views = CorrectableCameras(
-            self.given.normalised(self.world_from_fit), torch.zeros(3).double()
-        )
         self.problem = FitProblem(
-            kinematics,
-            [PosePrior(model) for model in models],
-            views,
-            *(torch.from_numpy(a) for a in (near[chosen], pixels[:, chosen], weights[:, chosen])),
+            hands=kinematics,
+            priors=[PosePrior(model) for model in models],
+            cameras=CorrectableCameras(
+                self.given.normalised(self.world_from_fit), torch.zeros(3).double()
+            ),
+            points=torch.from_numpy(near),
+            pixels=torch.from_numpy(observations.xy[:, chosen]),
+            confidence=torch.from_numpy(observations.confidence[:, chosen]),
         )
-        self.x = torch.cat([rigid_start(k, near[c]) for k, c in zip(kinematics, chosen)])
+        self.x = torch.cat([rigid_start(hand, seen) for hand, seen in zip(kinematics, near)])
         self.support = float("nan")
         self.first_hands: list[FittedHand] = []
         self.stages: list[dict[str, Any]] = []
@@ -152,18 +144,22 @@ class HandFitter:
 
     def cameras(self) -> Cameras:
         """The cameras in the fit's frame, with the corrections so far."""
-        return self.problem.views.corrected(self.problem.corrections(self.x))
+        return self.problem.cameras.corrected(self.problem.corrections(self.x))
 
     def verts(self) -> list[Tensor]:
         """Each hand's vertices (V, 3) in the fit's frame."""
-        same_frame = Similarity(1.0, torch.zeros(3))
-        parts = [self.x[self.problem.of_hand(k)] for k in range(len(self.models))]
-        return [FittedHand.of(m, x, same_frame).verts() for m, x in zip(self.models, parts)]
+        return [hand.verts() for hand in self._hands_in(Similarity(1.0, torch.zeros(3)))]
 
     def hands(self) -> list[FittedHand]:
         """The hands so far, in world coordinates."""
-        parts = [self.x[self.problem.of_hand(k)] for k in range(len(self.models))]
-        return [FittedHand.of(m, x, self.world_from_fit) for m, x in zip(self.models, parts)]
+        return self._hands_in(self.world_from_fit)
+
+    def _hands_in(self, frame_from_fit: Similarity) -> list[FittedHand]:
+        hand_slices = map(self.problem.of_hand, range(len(self.models)))
+        return [
+            FittedHand.of(model, self.x[hand_slice], frame_from_fit)
+            for model, hand_slice in zip(self.models, hand_slices)
+        ]
 
     def run(self, stage: Mapping[str, Any]) -> None:
         """One stage of the config's list: its terms, its free unknowns, its steps."""
@@ -194,7 +190,7 @@ class HandFitter:
         """Alternate between matching outlines, with less and less reach, and solving."""
         problem, options = self.problem, self.options
         outlines = self._drawing(options["mask_size"])
-        px_per_unit = problem.views.px_per_unit().numpy()
+        px_per_unit = problem.cameras.px_per_unit().numpy()
         for reach in stage["reach"]:
             problem.outlines = outlines.match(
                 self.cameras(), self.verts(), px_per_unit, reach, MATCHES
@@ -219,7 +215,7 @@ class HandFitter:
         x = minimise(problem, x, problem.free([*LAYOUT, "cameras"]), TRIAL_STEPS)
         prior = x.new_tensor([w.camera_turn_sigma] * 3 + [w.camera_shift_sigma] * 3)
         self.support = support(
-            problem.views,
+            problem.cameras,
             (self._keypoints(given), self._keypoints(x)),
             problem.pixels,
             problem.confidence,
@@ -252,7 +248,7 @@ class HandFitter:
         drawing = self._drawing(JUDGED_SIZE)
         drawn, _ = drawing.draw(self.cameras(), self.verts())
         verdicts = self.maker.explained(drawing.judge(drawn))
-        shift = problem.views.shift_px(problem.corrections(self.x))
+        shift = problem.cameras.shift_px(problem.corrections(self.x))
         metrics = {
             "stages": self.stages,
             "camera_support": self.support,
@@ -263,7 +259,13 @@ class HandFitter:
         cameras = self.given
         if problem.moves_cameras:
             cameras = self.cameras().normalised(self.world_from_fit.inverse())
-        trusted = drawing.trusted(drawn, verdicts)
-        fitted = self.hands(), self.first_hands or self.hands(), cameras, problem.moves_cameras
-        made = {view: self.masks[view] for view in self.maker.made}
-        return Fit(*fitted, verdicts, trusted, made, metrics)
+        return Fit(
+            hands=self.hands(),
+            first_hands=self.first_hands or self.hands(),
+            cameras=cameras,
+            corrected=problem.moves_cameras,
+            verdicts=verdicts,
+            trusted=drawing.trusted(drawn, verdicts),
+            made_masks={view: self.masks[view] for view in self.maker.made},
+            metrics=metrics,
+        )

@@ -70,7 +70,7 @@ def minimise(
     residuals = problem(x)
     cost = sum(r.cost() for r in residuals)
     for _ in range(steps):
-        H, g = (sum(parts) for parts in zip(*(r.normal_equations() for r in residuals)))
+        H, g = (sum(blocks) for blocks in zip(*(r.normal_equations() for r in residuals)))
         H, g = H[free][:, free], g[free]
         diagonal = H.diagonal().clamp(min=1e-9 * float(H.diagonal().max()) + 1e-30)
         while True:

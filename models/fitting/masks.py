@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
 import numpy as np
 
+from models.fitting.observations import Photo
 from models.fitting.silhouettes import Drawn, HandOutlines
 from utils.photos.masks import MaskVerdict, judge_mask
 
-Photo = Callable[[int], np.ndarray]  # view -> (H, W, 3) RGB in [0, 1]
-MADE_SIZE = 640  # likewise, at which masks are made
+MADE_SIZE = 640  # pixels of the longer side at which masks are made
 SURE = 0.035  # of the square root of the hands' area: this far inside of the fit there is hand
 REACH = 0.07  # likewise: farther outside of the fit there is none, except along a forearm
 ROUNDS = 4  # of GrabCut; it settles in three
@@ -64,8 +64,8 @@ def segment_hands(image: np.ndarray, hand: np.ndarray, ignored: np.ndarray) -> n
         return hand.copy()  # nothing to learn one of the colours from
     bgr = np.ascontiguousarray(np.round(image[..., ::-1] * 255).astype(np.uint8))
     cv2.setRNGSeed(0)
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(bgr, labels, None, *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
+    inside, outside = np.zeros((1, 65)), np.zeros((1, 65))  # GrabCut's models of the colours
+    cv2.grabCut(bgr, labels, None, outside, inside, ROUNDS, cv2.GC_INIT_WITH_MASK)
     return (labels & 1).astype(bool)  # GC_FGD and GC_PR_FGD are odd
 
 

@@ -55,15 +55,16 @@ def _silhouettes(hands: Sequence, cameras: Cameras) -> list[np.ndarray]:
     """Covered pixels (H, W) bool of every view at full size."""
     from models.hand.fitted import joined_mesh
 
-    verts, faces = (torch.from_numpy(part) for part in joined_mesh(hands))
+    verts, faces = map(torch.from_numpy, joined_mesh(hands))
     boxes = crop_boxes(cameras.project(verts).numpy(), cameras.sizes.numpy(), OVERLAY_MARGIN)
-    found = Renderer(faces, backend="cpu").rasterize(cameras.crop(torch.from_numpy(boxes)), verts)
+    crops = cameras.crop(torch.from_numpy(boxes))
+    fragments = Renderer(faces, backend="cpu").rasterize(crops, verts)
     images = []
     for view, (height, width) in enumerate(cameras.sizes.tolist()):
-        rows = slice(int(found.offsets[view]), int(found.offsets[view + 1]))
+        rows = slice(int(fragments.offsets[view]), int(fragments.offsets[view + 1]))
         image = np.zeros((height, width), bool)
-        y, x = found.y[rows].numpy() + boxes[view, 1], found.x[rows].numpy() + boxes[view, 0]
-        image[y, x] = True
+        x0, y0 = boxes[view, :2]
+        image[fragments.y[rows].numpy() + y0, fragments.x[rows].numpy() + x0] = True
         images.append(image)
     return images
 

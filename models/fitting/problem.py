@@ -51,7 +51,7 @@ class FitProblem:
 
     hands: Sequence[HandKinematics]
     priors: Sequence[PosePrior]
-    views: CorrectableCameras
+    cameras: CorrectableCameras | None  # None where 3D keypoints alone are compared: no views
     points: Tensor  # (hands, 21, 3) keypoints in 3D, nan where not seen
     pixels: Tensor  # (views, hands, 21, 2), nan where not seen
     confidence: Tensor  # (views, hands, 21)
@@ -67,7 +67,7 @@ class FitProblem:
     @property
     def size(self) -> int:
         """Number of unknowns."""
-        return self.cameras_at + self.moves_cameras * CAMERA_SIZE * len(self.views.cameras)
+        return self.cameras_at + self.moves_cameras * CAMERA_SIZE * len(self.pixels)
 
     def of_hand(self, hand: int) -> slice:
         """Where a hand's unknowns stand."""
@@ -75,8 +75,8 @@ class FitProblem:
 
     def corrections(self, x: Tensor) -> Tensor:
         """Camera corrections (views, 6) in x; zeros where x holds hands only."""
-        found = x[self.cameras_at :].reshape(-1, CAMERA_SIZE)
-        return found if len(found) else x.new_zeros(len(self.views.cameras), CAMERA_SIZE)
+        corrections = x[self.cameras_at :].reshape(-1, CAMERA_SIZE)
+        return corrections if len(corrections) else x.new_zeros(len(self.pixels), CAMERA_SIZE)
 
     def free(self, names: Sequence[str]) -> Tensor:
         """Mask (P,) of the unknowns that `names` (keys of LAYOUT, and 'cameras') move."""
@@ -90,20 +90,20 @@ class FitProblem:
     def __call__(self, x: Tensor) -> list[Residuals]:
         """All residuals at x (P,), for `models.fitting.least_squares.minimise`."""
         w = self.weights
-        parts = [self._pose_prior(k, x) for k in range(len(self.hands))]
-        parts += [self._shape_prior(x)]
+        residuals = [self._pose_prior(k, x) for k in range(len(self.hands))]
+        residuals += [self._shape_prior(x)]
         if self.moves_cameras:
-            parts += [self._camera_prior(x)]
+            residuals += [self._camera_prior(x)]
         if w.keypoints_3d > 0 or w.keypoints_2d > 0:
             for k, hand in enumerate(self.hands):
                 points, jacobian = hand.keypoints(x[self.of_hand(k)])
                 if w.keypoints_3d > 0:
-                    parts.append(self._keypoints_3d(k, points, jacobian))
+                    residuals.append(self._keypoints_3d(k, points, jacobian))
                 if w.keypoints_2d > 0:
-                    parts.append(self._keypoints_2d(k, x, points, jacobian))
+                    residuals.append(self._keypoints_2d(k, x, points, jacobian))
         if w.outlines > 0:
-            parts += [self._outline(match, x) for match in self.outlines]
-        return parts
+            residuals += [self._outline(match, x) for match in self.outlines]
+        return residuals
 
     def _keypoints_3d(self, hand: int, points: Tensor, by_hand: Tensor) -> Residuals:
         seen = self.points[hand].isfinite().all(1)
@@ -116,8 +116,10 @@ class FitProblem:
     def _keypoints_2d(self, hand: int, x: Tensor, points: Tensor, by_hand: Tensor) -> Residuals:
         seen = self.pixels[:, hand].isfinite().all(2) & (self.confidence[:, hand] > 0)
         view, keypoint = seen.nonzero(as_tuple=True)
-        pixel, by_point, by_camera = self.views.project(view, points[keypoint], self.corrections(x))
-        per_px = 1 / (self.views.px_per_unit()[view] * self.weights.keypoint_sigma)
+        pixel, by_point, by_camera = self.cameras.project(
+            view, points[keypoint], self.corrections(x)
+        )
+        per_px = 1 / (self.cameras.px_per_unit()[view] * self.weights.keypoint_sigma)
         value = (pixel - self.pixels[view, hand, keypoint]) * per_px[:, None]
         jacobian = self._camera_columns(view, by_camera)
         jacobian[..., self.of_hand(hand)] = by_point @ by_hand[keypoint]
@@ -129,8 +131,8 @@ class FitProblem:
         ids, corner = match.corners.unique(return_inverse=True)
         verts, by_hand = self.hands[match.hand].vertices(x[self.of_hand(match.hand)], ids)
         points = (match.bary[..., None] * verts[corner]).sum(1)
-        pixel, by_point, by_camera = self.views.project(match.view, points, self.corrections(x))
-        per_px = 1 / (self.views.px_per_unit()[match.view] * self.weights.outline_sigma)
+        pixel, by_point, by_camera = self.cameras.project(match.view, points, self.corrections(x))
+        per_px = 1 / (self.cameras.px_per_unit()[match.view] * self.weights.outline_sigma)
         value = ((match.normal * pixel).sum(1) - match.target) * per_px
         line = (match.normal * per_px[:, None])[:, None]  # (N, 1, 2)
         jacobian = self._camera_columns(match.view, line @ by_camera)
@@ -179,7 +181,7 @@ class FitProblem:
         w = self.weights
         sigma = x.new_tensor([w.camera_turn_sigma] * 3 + [w.camera_shift_sigma] * 3)
         rows = x.new_zeros(self.size - self.cameras_at, self.size)
-        rows[:, self.cameras_at :] = torch.diag(1 / sigma.repeat(len(self.views.cameras)))
+        rows[:, self.cameras_at :] = torch.diag(1 / sigma.repeat(len(self.pixels)))
         return _linear("camera_prior", rows, x, cauchy=1.0)
 
 

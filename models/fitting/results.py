@@ -46,7 +46,8 @@ def save_hands(
     """
     outputs = [folder / f"{scan_id}.{kind}" for kind in ("obj", "pt", "json")]
     outputs.append(folder / f"{scan_id}_masks.json")
-    save_mesh(outputs[0], *mesh)
+    verts, faces = mesh
+    save_mesh(outputs[0], verts, faces)
     save_torch(outputs[1], [hand.as_dict() for hand in hands])
     save_json(outputs[2], {**fit.metrics, **(metrics or {})})
     save_json(outputs[3], [verdict.as_dict() for verdict in fit.verdicts])

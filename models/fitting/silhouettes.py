@@ -34,6 +34,16 @@ class Drawn:
     fragment: np.ndarray  # (H, W) int, -1 where nothing is
 
 
+@dataclass(frozen=True)
+class _Lines:
+    """N fragments of one view's outline and the lines normal . pixel = target to move onto."""
+
+    fragment: np.ndarray  # (N,) index
+    normal: np.ndarray  # (N, 2) unit
+    target: np.ndarray  # (N,) pixels of the photo
+    weight: np.ndarray  # (N,)
+
+
 class HandOutlines:
     """Draws hands from all views and matches their outlines with masks (H, W) bool or None."""
 
@@ -110,11 +120,12 @@ class HandOutlines:
         fans = [forearm_fan(v, rim) for v, rim in zip(verts, self.rims)]
         first = np.cumsum([0, *(len(points) for points, _ in fans)])
         faces = torch.cat([faces + int(k) for (_, faces), k in zip(fans, first)])
-        found = Renderer(faces, backend="cpu").rasterize(small, torch.cat([p for p, _ in fans]))
+        points = torch.cat([points for points, _ in fans])
+        fragments = Renderer(faces, backend="cpu").rasterize(small, points)
         images = [np.zeros((height, width), bool) for width, height in self.sizes]
         for view, image in enumerate(images):
-            rows = slice(int(found.offsets[view]), int(found.offsets[view + 1]))
-            image[found.y[rows].numpy(), found.x[rows].numpy()] = True
+            rows = slice(int(fragments.offsets[view]), int(fragments.offsets[view + 1]))
+            image[fragments.y[rows].numpy(), fragments.x[rows].numpy()] = True
         return images
 
     def judge(self, drawn: Sequence[Drawn]) -> list[MaskVerdict]:
@@ -134,8 +145,10 @@ class HandOutlines:
 
     def trusted(self, drawn: Sequence[Drawn], verdicts: Sequence[MaskVerdict]) -> list[np.ndarray]:
         """Pixels (H, W) bool of the full images where each mask can be compared with hands."""
-        pairs = zip(drawn, verdicts)
-        return [self.enlarged(self._trusted(*pair), pair[1].view) for pair in pairs]
+        return [
+            self.enlarged(self._trusted(each, verdict), verdict.view)
+            for each, verdict in zip(drawn, verdicts)
+        ]
 
     def match(
         self,
@@ -151,41 +164,50 @@ class HandOutlines:
         view weigh together as much as the keypoints of its hands.
         """
         drawn, fragments = self.draw(cameras, verts)
-        found = []
-        for view, (each, verdict) in enumerate(zip(drawn, self.judge(drawn))):
-            if not verdict.usable:
-                continue
-            mask = self.masks[view]
-            trusted = self._trusted(each, verdict)
-            trusted |= each.side & ~mask  # a wrist that sticks out of the mask is seen to be wrong
-            full_per_small = self._full_per_small(view)
-            near = reach * px_per_unit[view] / full_per_small.mean()
-            targets = outline_targets(each.hand, mask, trusted, near, count)
-            y, x = np.divmod(targets.pixel, each.hand.shape[1])
-            goal = np.stack([x, y], 1) + targets.normal * targets.shift[:, None]
-            goal = (goal + 0.5) * full_per_small - 0.5 + self.boxes[view, :2]
-            line = (targets.normal * goal).sum(1)
-            weight = np.full(len(line), KEYPOINTS * len(self.rims) / max(len(line), 1))
-            found.append((each.fragment.ravel()[targets.pixel], targets.normal, line, weight))
-        if not found:
-            return []
-        columns = [torch.from_numpy(np.concatenate(part)) for part in zip(*found)]
-        return self._by_hand(fragments, *columns)
+        lines = [
+            self._lines(each, verdict, reach * px_per_unit[verdict.view], count)
+            for each, verdict in zip(drawn, self.judge(drawn))
+            if verdict.usable
+        ]
+        return self._by_hand(fragments, lines) if lines else []
 
-    def _full_per_small(self, view: int) -> np.ndarray:
-        """Full pixels (2,) that one pixel of the drawing spans, x and y."""
-        return (self.boxes[view, 2:] - self.boxes[view, :2]) / self.sizes[view]
+    def _lines(self, drawn: Drawn, verdict: MaskVerdict, reach_px: float, count: int) -> _Lines:
+        """The lines of one view, for points up to `reach_px` pixels of the photo away."""
+        view, mask = verdict.view, self.masks[verdict.view]
+        trusted = self._trusted(drawn, verdict)
+        trusted |= drawn.side & ~mask  # a wrist that sticks out of the mask is seen to be wrong
+        full_per_small = (self.boxes[view, 2:] - self.boxes[view, :2]) / self.sizes[view]  # x, y
+        near = reach_px / full_per_small.mean()
+        targets = outline_targets(drawn.hand, mask, trusted, near, count)
+        y, x = np.divmod(targets.pixel, drawn.hand.shape[1])
+        goal = np.stack([x, y], 1) + targets.normal * targets.shift[:, None]
+        goal = (goal + 0.5) * full_per_small - 0.5 + self.boxes[view, :2]
+        target = (targets.normal * goal).sum(1)
+        weight = np.full(len(target), KEYPOINTS * len(self.rims) / max(len(target), 1))
+        return _Lines(drawn.fragment.ravel()[targets.pixel], targets.normal, target, weight)
 
-    def _by_hand(self, fragments, rows, normal, target, weight) -> list[OutlineMatches]:
-        face = fragments.face[rows]
+    def _by_hand(self, fragments: Fragments, lines: Sequence[_Lines]) -> list[OutlineMatches]:
+        """The lines of all views, sorted by the hand that each fragment shows."""
+        index, normal, target, weight = (
+            torch.from_numpy(np.concatenate([getattr(each, name) for each in lines]))
+            for name in ("fragment", "normal", "target", "weight")
+        )
+        face = fragments.face[index]
         matches = []
         for hand, start in enumerate(self.starts):
             mine = self.hand_of_face[face] == hand
             if not mine.any():
                 continue
-            at = rows[mine]
-            corners = self.renderer.faces[face[mine]].long() - start
-            bary = fragments.bary[at].double()
-            lines = (each[mine].double() for each in (normal, target, weight))
-            matches.append(OutlineMatches(hand, fragments.view[at], corners, bary, *lines))
+            at = index[mine]
+            matches.append(
+                OutlineMatches(
+                    hand=hand,
+                    view=fragments.view[at],
+                    corners=self.renderer.faces[face[mine]].long() - start,
+                    bary=fragments.bary[at].double(),
+                    normal=normal[mine].double(),
+                    target=target[mine].double(),
+                    weight=weight[mine].double(),
+                )
+            )
         return matches

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from models.hand.kinematics import LAYOUT, SIZE, HandKinematics
@@ -36,22 +37,9 @@ def rigid_start(hand: HandKinematics, points: np.ndarray) -> Tensor:
     seen = np.isfinite(points).all(1)
     palm = np.isin(np.arange(len(points)), PALM) & seen
     rows = palm if palm.sum() >= MIN_POINTS else seen
-    R, _ = _kabsch(rest[rows], points[rows])
-    x[LAYOUT["rotation"]] = torch.from_numpy(_rotation_vector(R))
+    source, target = rest[rows], points[rows]
+    turn, _ = Rotation.align_vectors(target - target.mean(0), source - source.mean(0))
+    x[LAYOUT["rotation"]] = torch.from_numpy(turn.as_rotvec())
     moved = hand.keypoints(x)[0].numpy()
     x[LAYOUT["trans"]] = torch.from_numpy((points - moved)[rows].mean(0))
     return x
-
-
-def _kabsch(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rotation (3, 3) and offset (3,) that bring source (n, 3) closest to target (n, 3)."""
-    a, b = source.mean(0), target.mean(0)
-    U, _, Vt = np.linalg.svd((target - b).T @ (source - a))
-    R = U @ np.diag([1, 1, np.sign(np.linalg.det(U @ Vt))]) @ Vt
-    return R, b - R @ a
-
-
-def _rotation_vector(R: np.ndarray) -> np.ndarray:
-    from scipy.spatial.transform import Rotation
-
-    return Rotation.from_matrix(R).as_rotvec()

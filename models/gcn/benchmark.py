@@ -16,7 +16,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +35,7 @@ from models.hand.fitted import FittedHand
 from models.hand.kinematics import LAYOUT, HandKinematics
 from utils.cameras import Similarity
 from utils.errors import UserError
+from utils.keypoints import KEYPOINTS
 from utils.stage.config import load_config
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ FAULTS = {
     "exact": Faults(),
     "faulty": Faults(noise=3.0, same_noise=True, gross=0.1, gross_size=60.0, missing=0.2),
 }
-NO_VIEWS = SimpleNamespace(cameras=())  # of a problem that looks at 3D keypoints alone
 HARD = ("fist", "crossed")
 
 
@@ -84,16 +83,22 @@ class Fits:
         world_from_fit = Similarity(scale, torch.from_numpy(np.nanmean(points, 0)))
         near = torch.from_numpy((points - np.nanmean(points, 0)) / scale)
         problem = FitProblem(
-            [self.kinematics], [self.prior], NO_VIEWS, near[None], None, None, self.weights
+            hands=[self.kinematics],
+            priors=[self.prior],
+            cameras=None,
+            points=near[None],
+            pixels=near.new_zeros(0, 1, KEYPOINTS, 2),
+            confidence=near.new_zeros(0, 1, KEYPOINTS),
+            weights=self.weights,
         )
         place = problem.free(["trans", "rotation", "scale"])
         start = rigid_start(self.kinematics, near.numpy())
         scratch = self._run(problem, start, [(place, 10), (None, STEPS - 10)])
         hand = predict(self.network, self.model, points).hand
-        found = hand.unknowns(world_from_fit)
-        network = self._run(problem, found, [(None, STEPS)])
+        predicted = hand.unknowns(world_from_fit)
+        network = self._run(problem, predicted, [(None, STEPS)])
         problem.priors = [PosePrior(self.model, hand.pose[0, 3:], self.start_spread)]
-        optim = self._run(problem, found, [(None, STEPS)])
+        optim = self._run(problem, predicted, [(None, STEPS)])
         return tuple(
             Outcome(costs, self._error(x, world_from_fit, verts))
             for x, costs in (scratch, network, optim)
@@ -113,8 +118,8 @@ class Fits:
         return x, costs
 
     def _error(self, x: torch.Tensor, world_from_fit: Similarity, verts: np.ndarray) -> float:
-        found = FittedHand.of(self.model, x, world_from_fit).verts().numpy()
-        return 1000 * float(np.linalg.norm(found - verts, axis=1).mean())
+        fitted = FittedHand.of(self.model, x, world_from_fit).verts().numpy()
+        return 1000 * float(np.linalg.norm(fitted - verts, axis=1).mean())
 
 
 def compare_starts(
@@ -148,7 +153,8 @@ def report(outcomes: Sequence[tuple[Outcome, ...]]) -> str:
 
 def time_of(network: HandGCN, model: HandModel, runs: int = 50) -> float:
     """Median milliseconds that one hand takes, on one thread."""
-    points = model.joints_and_tips(*(torch.zeros(1, n).double() for n in (48, 10, 3, 1)))
+    pose, shape, trans, scale = (torch.zeros(1, n).double() for n in (48, 10, 3, 1))
+    points = model.joints_and_tips(pose, shape, trans, scale)
     points = points[0].detach().numpy() + model.rest_joints(torch.zeros(10).double()).numpy()[:1]
     seconds = []
     with one_thread():

@@ -72,8 +72,8 @@ def cached_hierarchy(
     path = (folder or cache_folder()) / f"hierarchy_{digest.hexdigest()[:16]}.npz"
     if path.is_file():
         with np.load(path) as file:
-            parts = range(len(file.files) // 2)
-            return [Level(file[f"ids_{k}"], file[f"faces_{k}"]) for k in parts]
+            numbers = range(len(file.files) // 2)
+            return [Level(file[f"ids_{k}"], file[f"faces_{k}"]) for k in numbers]
     levels = build_hierarchy(verts, faces, counts)
     arrays = {f"ids_{k}": level.ids for k, level in enumerate(levels)}
     arrays |= {f"faces_{k}": level.faces for k, level in enumerate(levels)}
@@ -117,7 +117,8 @@ def _lenders(verts: np.ndarray, fine: Level, coarse: Level) -> tuple[np.ndarray,
     Those at the kept vertex that is nearest along the surface, and at its neighbours.
     """
     edges = edges_of(fine.faces)
-    lengths = np.linalg.norm(np.subtract(*verts[fine.ids][edges.T]), axis=1)
+    start, end = verts[fine.ids][edges.T]
+    lengths = np.linalg.norm(start - end, axis=1)
     graph = sp.csr_matrix((lengths, tuple(edges.T)), (len(fine), len(fine)))
     kept = np.searchsorted(fine.ids, coarse.ids)
     *_, source = dijkstra(graph, False, kept, return_predecessors=True, min_only=True)

@@ -21,20 +21,27 @@ class SparseMatrix(nn.Module):
 
     def __init__(self, matrix: sp.spmatrix) -> None:
         super().__init__()
-        for name, part in (("forward", matrix.tocsr()), ("backward", matrix.T.tocsr())):
-            self.register_buffer(f"{name}_start", _ids(part.indptr[:-1]), persistent=False)
-            self.register_buffer(f"{name}_column", _ids(part.indices), persistent=False)
-            values = torch.from_numpy(part.data.astype(np.float32))
+        for name, rows in (("forward", matrix.tocsr()), ("backward", matrix.T.tocsr())):
+            self.register_buffer(f"{name}_start", _ids(rows.indptr[:-1]), persistent=False)
+            self.register_buffer(f"{name}_column", _ids(rows.indices), persistent=False)
+            values = torch.from_numpy(rows.data.astype(np.float32))
             self.register_buffer(f"{name}_value", values, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, ...) -> (M, ...)."""
-        forward = self.forward_start, self.forward_column, self.forward_value
-        backward = self.backward_start, self.backward_column, self.backward_value
+        start, column, value = self.forward_start, self.forward_column, self.forward_value
         if torch.is_grad_enabled():
-            rows = _Product.apply(x.flatten(1), *forward, *backward)
+            rows = _Product.apply(
+                x.flatten(1),
+                start,
+                column,
+                value,
+                self.backward_start,
+                self.backward_column,
+                self.backward_value,
+            )
         else:  # the same without a graph's overhead, which counts for single hands
-            rows = _weighted_rows(x.flatten(1), *forward)
+            rows = _weighted_rows(x.flatten(1), start, column, value)
         return rows.unflatten(1, x.shape[1:])
 
 
@@ -43,16 +50,30 @@ def _ids(values: np.ndarray) -> Tensor:
 
 
 class _Product(torch.autograd.Function):
-    """Sparse times dense as a weighted sum of rows: on CPUs faster than torch.sparse."""
+    """Sparse times dense as a weighted sum of rows: on CPUs faster than torch.sparse.
+
+    start, column, value are the matrix' rows, back_start and so on those of its transpose.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, *parts: Tensor) -> Tensor:
-        ctx.save_for_backward(*parts[3:])
-        return _weighted_rows(x, *parts[:3])
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        start: Tensor,
+        column: Tensor,
+        value: Tensor,
+        back_start: Tensor,
+        back_column: Tensor,
+        back_value: Tensor,
+    ) -> Tensor:
+        ctx.save_for_backward(back_start, back_column, back_value)
+        return _weighted_rows(x, start, column, value)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple:
-        return _weighted_rows(grad.contiguous(), *ctx.saved_tensors), *[None] * 6
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        start, column, value = ctx.saved_tensors
+        by_x = _weighted_rows(grad.contiguous(), start, column, value)
+        return by_x, None, None, None, None, None, None
 
 
 def _weighted_rows(x: Tensor, start: Tensor, column: Tensor, value: Tensor) -> Tensor:

@@ -37,28 +37,31 @@ class GcnLoss(nn.Module):
         self.poser = BatchPoser(model, levels[1].ids)
         self.to(model.v_template.device)
 
-    def forward(self, found: Canonical, true: Samples) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, predicted: Canonical, true: Samples) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of predictions against samples in the palm's frame, and each term by name."""
-        fine, middle = true.verts[: len(found.verts)], true.verts[:, self.ids]
-        posed, keypoints = place_like(*self.poser(found.pose, found.shape), found.middle)
-        normals, edges = self._surface(found.verts, fine)
+        fine, middle = true.verts[: len(predicted.verts)], true.verts[:, self.ids]
+        posed, keypoints = self.poser(predicted.pose, predicted.shape)
+        posed, keypoints = place_like(posed, keypoints, predicted.middle)
+        normals, edges = self._surface(predicted.verts, fine)
+        poses = predicted.pose, predicted.first_pose
+        shapes = predicted.shape, predicted.first_shape
         terms = {
-            "verts": _apart(found.verts, fine),
-            "middle": _apart(found.middle, middle),
+            "verts": _apart(predicted.verts, fine),
+            "middle": _apart(predicted.middle, middle),
             "keypoints": _apart(keypoints, true.keypoints),
             "normals": normals,
             "edges": edges,
-            "first": _apart(found.first_keypoints, true.keypoints),
-            "pose": sum(_angles(pose, true.pose) for pose in (found.pose, found.first_pose)) / 2,
-            "shape": sum(F.mse_loss(s, true.shape) for s in (found.shape, found.first_shape)) / 2,
+            "first": _apart(predicted.first_keypoints, true.keypoints),
+            "pose": sum(_angles(pose, true.pose) for pose in poses) / 2,
+            "shape": sum(F.mse_loss(shape, true.shape) for shape in shapes) / 2,
             "posed": _apart(posed, middle),
-            "consistency": _apart(posed, found.middle),
+            "consistency": _apart(posed, predicted.middle),
         }
         return sum(self.weights[name] * term for name, term in terms.items()), terms
 
-    def _surface(self, found: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
+    def _surface(self, predicted: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
         """Mean of 1 - cos between the faces' normals, and mean difference of edges' lengths, cm."""
-        sides = [self.sides(x.transpose(0, 1)).unflatten(0, (3, -1)) for x in (found, true)]
+        sides = [self.sides(x.transpose(0, 1)).unflatten(0, (3, -1)) for x in (predicted, true)]
         a, b = (torch.linalg.cross(x[0], x[1]) for x in sides)  # (F, B, 3)
         size = b.norm(dim=2)
         cosine = (a * b).sum(2) / (a.norm(dim=2) * size).clamp(min=TINY_AREA)
@@ -76,8 +79,8 @@ def _face_sides(faces: np.ndarray, count: int) -> sp.csr_matrix:
     return sp.csr_matrix((values, (np.tile(rows, 2), columns)), (len(rows), count))
 
 
-def _angles(found: Tensor, true: Tensor) -> Tensor:
-    return F.smooth_l1_loss(found, true, beta=SMALL_ANGLE)
+def _angles(predicted: Tensor, true: Tensor) -> Tensor:
+    return F.smooth_l1_loss(predicted, true, beta=SMALL_ANGLE)
 
 
 def _apart(a: Tensor, b: Tensor) -> Tensor:

@@ -28,13 +28,13 @@ def measure(
 ) -> dict[str, dict[str, float]]:
     """Errors of BATCH * `batches` unseen hands in each of CONDITIONS; `poses`: as HandSampler's."""
     poser = BatchPoser(model).to(model.v_template)
-    found = {}
+    by_condition = {}
     for name, faults in CONDITIONS.items():
         sampler = HandSampler(model, BATCH, UNSEEN, poses, faults)
         with torch.no_grad():
             each = [errors(network, poser, sampler(number)) for number in range(batches)]
-        found[name] = {key: sum(e[key] for e in each) / batches for key in each[0]}
-    return found
+        by_condition[name] = {key: sum(e[key] for e in each) / batches for key in each[0]}
+    return by_condition
 
 
 def errors(network: HandGCN, poser: BatchPoser, true: Samples) -> dict[str, float]:
@@ -46,7 +46,8 @@ def errors(network: HandGCN, poser: BatchPoser, true: Samples) -> dict[str, floa
     """
     canonical, frame = network(true.points, true.seen)
     mesh = canonical.verts
-    posed, keypoints = place_like(*poser(canonical.pose, canonical.shape), mesh)
+    posed, keypoints = poser(canonical.pose, canonical.shape)
+    posed, keypoints = place_like(posed, keypoints, mesh)
     mesh, posed, keypoints = (frame.to_world(x) for x in (mesh, posed, keypoints))
     return {
         "verts": _apart(mesh, true.verts),

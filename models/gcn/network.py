@@ -90,8 +90,8 @@ class HandGCN(nn.Module):
         coarser = k + 1 < len(levels)
         rows = upsampling(rest, levels[k], levels[k + 1]) if coarser else None
         widths = self.settings["channels"][k : k + 2]
-        shape = self.settings["blocks"], self.settings["order"]
-        return _Level(levels[k].chebyshev_operator(), rows, widths, *shape)
+        blocks, order = self.settings["blocks"], self.settings["order"]
+        return _Level(levels[k].chebyshev_operator(), rows, widths, blocks, order)
 
     def forward(self, points: Tensor, seen: Tensor) -> tuple[Canonical, PalmFrame]:
         """Keypoints (B, 21, 3) of right hands, any unit, and which were seen (B, 21) bool.
@@ -121,11 +121,17 @@ class HandGCN(nn.Module):
         verts = finest.upsample(middle[:, :fine]) + self.out[1](F.relu(finest(x[:, :fine])))
         middle, verts = middle.transpose(0, 1), verts.transpose(0, 1)
         correction = self.head(torch.cat([F.relu(code), middle[:, self.anchors].flatten(1)], 1))
-        numbers = (*(first + correction).split([POSE, SHAPE], 1), *first.split([POSE, SHAPE], 1))
-        verts, middle = (
-            UNIT * (a + b) for a, b in ((verts, self.template), (middle, self.template[ids]))
+        pose, shape = (first + correction).split([POSE, SHAPE], 1)
+        first_pose, first_shape = first.split([POSE, SHAPE], 1)
+        return Canonical(
+            verts=UNIT * (verts + self.template),
+            middle=UNIT * (middle + self.template[ids]),
+            pose=pose,
+            shape=shape,
+            first_pose=first_pose,
+            first_shape=first_shape,
+            first_keypoints=first_keypoints,
         )
-        return Canonical(verts, middle, *numbers, first_keypoints)
 
     def _encode(self, points: Tensor, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The code (B, code), the first guess (B, 58) and its keypoints (B, 21, 3)."""
@@ -133,7 +139,8 @@ class HandGCN(nn.Module):
         offsets = (points - self.rest) / UNIT * weight
         code = self.encoder(torch.cat([offsets, weight], -1).flatten(1))
         guess = self.guess(F.relu(code))
-        _, keypoints = self.poser(*guess.split([POSE, SHAPE], 1))
+        pose, shape = guess.split([POSE, SHAPE], 1)
+        _, keypoints = self.poser(pose, shape)
         scale, origin = scale_and_origin(keypoints, points, weight)
         keypoints = scale[:, None, None] * keypoints + origin[:, None]
         missed = (points - keypoints) / MISS_UNIT * weight
@@ -200,9 +207,9 @@ def mean_hand(model: HandModel) -> tuple[Tensor, Tensor]:
 
     Vertices (V, 3) and keypoints (21, 3), float32, metres.
     """
-    zeros = [torch.zeros(1, n).to(model.v_template) for n in (POSE, SHAPE, 3)]
+    pose, shape, trans = (torch.zeros(1, n).to(model.v_template) for n in (POSE, SHAPE, 3))
     with torch.no_grad():
-        verts, joints = model(*zeros, torch.ones(1).to(model.v_template))
+        verts, joints = model(pose, shape, trans, torch.ones(1).to(model.v_template))
         keypoints = model.keypoints(verts, joints)[0]
     centre = keypoints[PALM].mean(0)
     return (verts[0] - centre).float(), (keypoints - centre).float()

@@ -113,12 +113,12 @@ class PoseSampler:
     def _main_angles(self, effect: Tensor) -> dict[str, list[tuple[int, float]]]:
         """For each joint of a finger, the angle of most effect over its range, and its sign."""
         reach = effect * (self.high - self.low)
-        found = {}
+        main = {}
         for finger, own in zip(FINGER_NAMES, self.angles):
             joints = [own[k : k + 3] for k in (0, 3, 6)]
             best = [max(joint, key=lambda a: abs(float(reach[a]))) for joint in joints]
-            found[finger] = [(a, float(effect[a].sign())) for a in best]
-        return found
+            main[finger] = [(a, float(effect[a].sign())) for a in best]
+        return main
 
 
 def _between(ends: tuple[float, float], count: int, random: torch.Generator) -> Tensor:

@@ -38,6 +38,11 @@ class Prediction:
     evidence: float | None  # see `mirror_evidence`; None: the frame before decided the names
     misfits: list[float]  # of each hand, metres of the model, see `misfit`
 
+    @property
+    def fitted_hands(self) -> list[FittedHand]:
+        """The hands' parameters, left first."""
+        return [hand.hand for hand in self.hands]
+
     def metrics(self) -> dict[str, Any]:
         """What S.json holds of the prediction."""
         return {
@@ -98,10 +103,10 @@ def predict_hands(
     return Prediction(hands, observed, renamed, dropped, lent, evidence, misfits)
 
 
-def misfit(found: NetworkHand, points: np.ndarray) -> float:
+def misfit(predicted: NetworkHand, points: np.ndarray) -> float:
     """Mean distance of the network's keypoints to the seen ones (21, 3), metres of the model."""
-    apart = np.linalg.norm(found.hand.keypoints().numpy() - points, axis=1)
-    return float(np.nanmean(apart) / found.hand.scale)
+    apart = np.linalg.norm(predicted.hand.keypoints().numpy() - points, axis=1)
+    return float(np.nanmean(apart) / predicted.hand.scale)
 
 
 def mirror_evidence(network: HandGCN, models: Mapping[str, HandModel], points: np.ndarray) -> float:
@@ -138,9 +143,9 @@ def predict(network: HandGCN, model: HandModel, points: np.ndarray) -> NetworkHa
     `model` (float64) says the side; whether enough keypoints were seen is the caller's to know.
     """
     with torch.inference_mode():
-        found = _predicted(network, model, points)
-    verts, *numbers = (x.clone() for x in found)  # ordinary tensors again
-    return NetworkHand(FittedHand(model, *numbers), verts)
+        tensors = _predicted(network, model, points)
+    verts, pose, shape, trans, scale = (x.clone() for x in tensors)  # ordinary tensors again
+    return NetworkHand(FittedHand(model, pose, shape, trans, scale), verts)
 
 
 def _predicted(network: HandGCN, model: HandModel, points: np.ndarray) -> tuple[Tensor, ...]:
@@ -150,10 +155,10 @@ def _predicted(network: HandGCN, model: HandModel, points: np.ndarray) -> tuple[
     # Worlds may be large and far off; float32 is enough beside the hand itself.
     centre, size = given[seen].mean(0), given[seen].std().clamp(min=1e-12)
     near = torch.where(seen[:, None], (given - centre) / size, 0.0).float()
-    found, frame = network(near.reshape(1, KEYPOINTS, 3), seen[None])
-    verts = frame.to_world(found.verts)[0].double() * size + centre
+    canonical, frame = network(near.reshape(1, KEYPOINTS, 3), seen[None])
+    verts = frame.to_world(canonical.verts)[0].double() * size + centre
     verts = as_right(verts, model)  # the mirror is its own inverse
-    pose, shape = _world_pose(found, frame), found.shape.double()
+    pose, shape = _world_pose(canonical, frame), canonical.shape.double()
     if model.side == "left":
         pose = (pose.unflatten(1, (16, 3)) * torch.tensor(MIRROR_TURN)).flatten(1)
     posed, _ = model(pose, shape, torch.zeros(1, 3).double(), torch.ones(1).double())
@@ -166,13 +171,13 @@ def as_right(points: Tensor, model: HandModel) -> Tensor:
     return points * points.new_tensor(MIRROR) if model.side == "left" else points
 
 
-def _world_pose(found: Canonical, frame: PalmFrame) -> Tensor:
+def _world_pose(canonical: Canonical, frame: PalmFrame) -> Tensor:
     """(B, 48) with the global rotation in the world."""
     from scipy.spatial.transform import Rotation
 
-    turned = frame.rotation.double() @ rotation_matrices(found.pose[:, :3].double())
+    turned = frame.rotation.double() @ rotation_matrices(canonical.pose[:, :3].double())
     turns = torch.from_numpy(Rotation.from_matrix(turned.numpy()).as_rotvec())
-    return torch.cat([turns, found.pose[:, 3:].double()], 1)
+    return torch.cat([turns, canonical.pose[:, 3:].double()], 1)
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,8 @@ class HandSampler:
         if self.people is not None:
             chosen = self.people[torch.randint(len(self.people), (count,), generator=random)]
             pose[::2, 3:], shape[::2] = chosen[::2, :45], chosen[::2, 45:]
-        return pose, shape, *draw_faults(self.faults, count, random)
+        errors, seen = draw_faults(self.faults, count, random)
+        return pose, shape, errors, seen
 
 
 def draw_faults(faults: Faults, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:

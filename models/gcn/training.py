@@ -25,7 +25,7 @@ LAST_LR = 0.001  # of the full learning rate, at the end of the cosine
 WEIGHT_DECAY = 1e-4
 MOST_GRADIENT = 1.0  # norm
 FEW_BATCHES, MANY_BATCHES = 2, 16  # to judge by
-PARTS = ("network", "average", "optimiser")  # what changes in a step
+STATEFUL = ("network", "average", "optimiser")  # what changes in a step
 
 
 class Trainer:
@@ -94,8 +94,8 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Keep all that a later run needs to go on exactly here."""
-        parts = {name: getattr(self, name).state_dict() for name in PARTS}
-        save_torch(path, {**parts, "made_with": self._made_with(), "steps_done": self.steps_done})
+        states = {name: getattr(self, name).state_dict() for name in STATEFUL}
+        save_torch(path, {**states, "made_with": self._made_with(), "steps_done": self.steps_done})
 
     def resume(self, path: Path) -> bool:
         """Go on from what `save` kept; False where there is nothing.
@@ -110,7 +110,7 @@ class Trainer:
                 f"{path} was made with other settings or another seed; "
                 "--overwrite starts afresh, or give another --out_path"
             )
-        for name in PARTS:
+        for name in STATEFUL:
             getattr(self, name).load_state_dict(kept[name])
         self.steps_done = kept["steps_done"]
         return True

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 
+from models.fitting.observations import Observations
 from models.hand import load_hand_model
 from models.hand.fitted import FittedHand, joined_mesh
 from tests.scenes.captures import project, ring_of_cameras
 from utils.cameras import Cameras
 from utils.cameras.correction import CorrectableCameras
+from utils.keypoints.search import match_detections
 from utils.render import Renderer
+from utils.stage.config import load_config
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,24 @@ class HandScene:
     def confidence(self) -> np.ndarray:
         """1 where a keypoint is seen (N, 2, 21)."""
         return np.isfinite(self.xy[..., 0]).astype(float)
+
+    def observations(self, **changed: Any) -> Observations:
+        """What a fit is held against; `changed` fields (detections by any name) instead of these.
+
+        There are no masks and no photos but those given.
+        """
+        seen = Observations(
+            points=self.points,
+            cameras=self.cameras,
+            xy=self.xy,
+            confidence=self.confidence,
+            masks=[None] * len(self.cameras),
+        )
+        seen = replace(seen, **changed)
+        xy, confidence = match_detections(
+            seen.points, seen.cameras, seen.xy, seen.confidence, load_config().pose_optim
+        )
+        return replace(seen, xy=xy, confidence=confidence)
 
 
 def hand_scene(
@@ -65,11 +87,11 @@ def _hand(side: str, shape: torch.Tensor, rng: np.random.Generator, unit: float)
 def masks_of(hands: list[FittedHand], cameras: Cameras) -> list[np.ndarray]:
     """Exact silhouettes (H, W) bool of all hands together."""
     verts, faces = (torch.from_numpy(part) for part in joined_mesh(hands))
-    found = Renderer(faces, backend="cpu").rasterize(cameras, verts)
+    fragments = Renderer(faces, backend="cpu").rasterize(cameras, verts)
     images = [np.zeros(size, bool) for size in cameras.sizes.tolist()]
     for view, image in enumerate(images):
-        rows = found.view == view
-        image[found.y[rows], found.x[rows]] = True
+        rows = fragments.view == view
+        image[fragments.y[rows], fragments.x[rows]] = True
     return images
 
 

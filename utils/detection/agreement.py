@@ -31,14 +31,16 @@ class Agreement:
     noise: float  # pixels: robust standard deviation of a keypoint
     others: int  # further hands that views agree on, not kept
 
-    def apart(self, found: Candidate, hand: int) -> float:
+    def apart(self, candidate: Candidate, hand: int) -> float:
         """Median distance in pixels of a candidate from a hand; the view's shift aside."""
-        away = found.xy - self.projected[found.view, hand] - self.shift[found.view]
+        view = candidate.view
+        away = candidate.xy - self.projected[view, hand] - self.shift[view]
         return float(np.nanmedian(np.linalg.norm(away, axis=1)))
 
-    def least_apart(self, found: Candidate) -> float:
+    def least_apart(self, candidate: Candidate) -> float:
         """`apart` from the nearer hand; infinite where there is no hand."""
-        return float(np.nanmin([self.apart(found, hand) for hand in self._hands], initial=np.inf))
+        apart = [self.apart(candidate, hand) for hand in self._hands]
+        return float(np.nanmin(apart, initial=np.inf))
 
     @property
     def _hands(self) -> list[int]:
@@ -65,7 +67,8 @@ def agree(
     candidates: any number a view. options: the config's section `pose_optim`. Names of left and
     right play no part.
     """
-    views = HandViews.of(cameras, *as_arrays(candidates), options["fit_radius"])
+    xy, confidence = as_arrays(candidates)
+    views = HandViews.of(cameras, xy, confidence, options["fit_radius"])
     if (views.weights.sum((1, 2)) > 0).sum() < 2:
         return None
     hypotheses = pair_hypotheses(views, seed, MOST_PAIRS)
@@ -91,7 +94,8 @@ def follow(
     options: Mapping[str, Any],
 ) -> Agreement:
     """The same hands with more candidates, among which those that agree best are chosen."""
-    views = HandViews.of(cameras, *as_arrays(candidates), options["fit_radius"])
+    xy, confidence = as_arrays(candidates)
+    views = HandViews.of(cameras, xy, confidence, options["fit_radius"])
     hands = before.points
     for _ in range(2):
         moved = _shifted(views, before.shift)

@@ -38,31 +38,31 @@ class Candidate:
         return float(np.linalg.norm(np.nanmax(self.xy, 0) - np.nanmin(self.xy, 0)))
 
 
-def close_pairs(found: Sequence[Candidate]) -> np.ndarray:
+def close_pairs(candidates: Sequence[Candidate]) -> np.ndarray:
     """Which of n candidates of one view show the same hand: (n, n) bool."""
-    if not found:
+    if not candidates:
         return np.zeros((0, 0), bool)
-    xy = np.stack([one.xy for one in found])
+    xy = np.stack([one.xy for one in candidates])
     apart = np.median(np.linalg.norm(xy[:, None] - xy, axis=-1), -1)
-    size = np.array([one.size for one in found])
+    size = np.array([one.size for one in candidates])
     return apart < SAME * np.maximum(size[:, None], size)
 
 
 def merged(
-    found: Iterable[Candidate], apart: Callable[[Candidate], float] | None = None
+    candidates: Iterable[Candidate], apart: Callable[[Candidate], float] | None = None
 ) -> list[Candidate]:
     """Candidates of one view, one for all detections that agree; most supported first.
 
     The detection that most others agree with gathers them, then the next. They are represented by
     the one that is least `apart`, or by their joint-wise median.
     """
-    found = list(found)
-    close = close_pairs(found)
-    groups, free = [], np.ones(len(found), bool)
+    candidates = list(candidates)
+    close = close_pairs(candidates)
+    groups, free = [], np.ones(len(candidates), bool)
     while free.any():
         votes = np.where(free, (close & free).sum(1), 0)
         members = np.nonzero(close[votes.argmax()] & free)[0]
-        groups.append(represented([found[k] for k in members], apart))
+        groups.append(represented([candidates[k] for k in members], apart))
         free[members] = False
     return groups
 
@@ -80,16 +80,16 @@ def represented(
     chosen = replace(group[0], xy=middle, z=np.median([one.z for one in group], 0))
     if apart is not None:
         chosen = min(group, key=apart)
-    known = {"source": group[0].source, "left": left, "spread": spread, "count": len(group)}
-    return replace(chosen, **known)
+    source, count = group[0].source, len(group)
+    return replace(chosen, source=source, left=left, spread=spread, count=count)
 
 
 def as_arrays(by_view: Sequence[Sequence[Candidate]]) -> tuple[np.ndarray, np.ndarray]:
     """Keypoints (N, D, 21, 2) and confidences (N, D, 21) of N views; nan and 0 fill up."""
-    most = max(2, *(len(found) for found in by_view))
+    most = max(2, *(len(candidates) for candidates in by_view))
     xy = np.full((len(by_view), most, KEYPOINTS, 2), np.nan)
     confidence = np.zeros(xy.shape[:3])
-    for view, found in enumerate(by_view):
-        for slot, one in enumerate(found):
+    for view, candidates in enumerate(by_view):
+        for slot, one in enumerate(candidates):
             xy[view, slot], confidence[view, slot] = one.xy, one.confidence
     return xy, confidence

@@ -56,9 +56,9 @@ def answer(request: dict) -> dict:
     """The hands in one window."""
     photo = read_photo(request["image"])
     window = window_of(photo, request["matrix"], request["size"], request["gamma"])
-    found = detector(request["hands"], request["confidence"]).process(window)
+    detected = detector(request["hands"], request["confidence"]).process(window)
     hands = []
-    for marks, sides in zip(found.multi_hand_landmarks or [], found.multi_handedness or []):
+    for marks, sides in zip(detected.multi_hand_landmarks or [], detected.multi_handedness or []):
         side = sides.classification[0]
         # MediaPipe names hands as in a mirror: in a photo, its "Right" is a left hand.
         left = side.score if side.label == "Right" else 1 - side.score

@@ -41,18 +41,18 @@ def read_keypoints(path: str | Path, views: int, scan_id: str) -> list[list[OneH
     """
     path = Path(str(path).replace("{scan}", scan_id))
     if path.is_dir():
-        found = [_from_json(file) for file in _files_of(path, views, scan_id)]
+        hands = [_from_json(file) for file in _files_of(path, views, scan_id)]
     elif path.suffix == ".npy":
-        found = _from_npy(path, views)
+        hands = _from_npy(path, views)
     else:
         what = "is no .npy file" if path.is_file() else "is missing"
         raise UserError(
             f"--from {path} {what}; expected a .npy of (views, 42, 3), or a folder with a JSON "
             f"file a view ({LAYOUTS})"
         )
-    if not any(found):
+    if not any(hands):
         raise UserError(f"--from {path} holds no hand in any of {views} views; detect again")
-    return found
+    return hands
 
 
 def _files_of(folder: Path, views: int, scan_id: str) -> list[Path]:
@@ -114,11 +114,11 @@ def _from_npy(path: Path, views: int) -> list[list[OneHand]]:
         raise UserError(f"{path} is no .npy file of numbers ({error}); write it again") from error
     rows = len(SIDES) * KEYPOINTS
     if values.shape != (views, rows, 3):
-        found = " x ".join(map(str, values.shape))
-        raise UserError(f"{path} holds {found} numbers, expected {views} x {rows} x 3")
+        shape = " x ".join(map(str, values.shape))
+        raise UserError(f"{path} holds {shape} numbers, expected {views} x {rows} x 3")
     by_hand = values.reshape(views, len(SIDES), KEYPOINTS, 3)
-    found = [[_checked(side, hand) for side, hand in enumerate(view)] for view in by_hand]
-    return [[hand for hand in view if hand is not None] for view in found]
+    hands = [[_checked(side, hand) for side, hand in enumerate(view)] for view in by_hand]
+    return [[hand for hand in view if hand is not None] for view in hands]
 
 
 def _checked(side: int, values: np.ndarray) -> OneHand | None:
@@ -130,6 +130,6 @@ def _checked(side: int, values: np.ndarray) -> OneHand | None:
     return OneHand(side, xy, np.where(seen, np.clip(values[:, 2], 0, 1), 0.0))
 
 
-def one_a_side(found: Sequence[Sequence[OneHand]]) -> bool:
+def one_a_side(hands: Sequence[Sequence[OneHand]]) -> bool:
     """Whether no view has two hands of one side, as with several people."""
-    return all(len({hand.side for hand in view}) == len(view) for view in found)
+    return all(len({hand.side for hand in view}) == len(view) for view in hands)

@@ -51,10 +51,10 @@ def linked_capture(scan_dir: Path, into: Path) -> None:
 
     Raises UserError where `into` already holds other ones.
     """
-    for part in ("img", "camera"):
-        source, link = (scan_dir / part).resolve(), into / part
+    for name in ("img", "camera"):
+        source, link = (scan_dir / name).resolve(), into / name
         if not source.is_dir():
-            raise UserError(f"{scan_dir / part} is missing; a capture needs images and cameras")
+            raise UserError(f"{scan_dir / name} is missing; a capture needs images and cameras")
         if link.exists() or link.is_symlink():
             if link.resolve() != source and not _same_names(source, link):
                 raise UserError(f"--into: {link} is there and not of {scan_dir}; choose another")

@@ -18,54 +18,54 @@ from utils.keypoints.triangulation import HandKeypoints
 MASK_COLOR = (0.2, 0.9, 0.2)
 
 
-def search_lines(found: FoundHands) -> list[str]:
+def search_lines(hands: FoundHands) -> list[str]:
     """What the search found, for the terminal."""
     lines = []
     for hand, side in enumerate(SIDES):
-        seen = [pair[hand] for pair in found.by_view if pair[hand] is not None]
+        seen = [pair[hand] for pair in hands.by_view if pair[hand] is not None]
         if not seen:
             lines.append(f"{side} hand: not found by two views that agree")
             continue
         kinds = Counter("whole photos" if one.whole else "closer looks" for one in seen)
-        parts = ", ".join(f"{count} in {kind}" for kind, count in kinds.items())
-        apart = np.nanmedian(found.apart[:, hand])
+        counts = ", ".join(f"{count} in {kind}" for kind, count in kinds.items())
+        apart = np.nanmedian(hands.apart[:, hand])
         lines.append(
-            f"{side} hand: found in {len(seen)} of {len(found.by_view)} views ({parts}), median "
+            f"{side} hand: found in {len(seen)} of {len(hands.by_view)} views ({counts}), median "
             f"{apart:.1f} px from the triangulated hand, views' shifts aside"
         )
     for hand, side in enumerate(SIDES):
-        views = [str(view) for view, other in found.dropped if other == hand]
-        if views:
+        dropped = [str(view) for view, other in hands.dropped if other == hand]
+        if dropped:
             lines.append(
-                f"{side} hand: left out in views {', '.join(views)}, where it was found beside "
+                f"{side} hand: left out in views {', '.join(dropped)}, where it was found beside "
                 "where the other views see it"
             )
-    if found.others:
+    if hands.others:
         lines.append(
-            f"{found.others} more hands that views agree on: kept are the two that most agree on"
+            f"{hands.others} more hands that views agree on: kept are the two that most agree on"
         )
     return lines
 
 
-def search_report(found: FoundHands) -> list[dict[str, Any]]:
+def search_report(hands: FoundHands) -> list[dict[str, Any]]:
     """What S.json holds of the search, a dict a view."""
     return [
         {
             "view": view,
             **{
                 side: None
-                if (one := found.by_view[view][hand]) is None
+                if (one := hands.by_view[view][hand]) is None
                 else {
                     "source": one.source,
                     "detections": one.count,
                     "left": round(one.left, 3),
-                    "apart_px": round(float(found.apart[view, hand]), 2),
-                    "left_out": (view, hand) in found.dropped,
+                    "apart_px": round(float(hands.apart[view, hand]), 2),
+                    "left_out": (view, hand) in hands.dropped,
                 }
                 for hand, side in enumerate(SIDES)
             },
         }
-        for view in range(len(found.by_view))
+        for view in range(len(hands.by_view))
     ]
 
 

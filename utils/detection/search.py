@@ -88,13 +88,13 @@ class _Search:
         self.cameras, self.detect, self.options, self.seed = cameras, detect, pose_options, seed
         self.sizes = [tuple(size) for size in cameras.sizes.tolist()]
         self.given = given
-        self.found = [list(given.get(view, ())) for view in range(len(cameras))]
+        self.detections = [list(given.get(view, ())) for view in range(len(cameras))]
 
     def look(self, windows: Iterable[Window], what: str) -> None:
         """Detect in windows, except in views whose candidates are given."""
         windows = [window for window in windows if window.view not in self.given]
         for window in tqdm(windows, desc=what, leave=False, disable=not windows):
-            self.found[window.view] += self.detect(window)
+            self.detections[window.view] += self.detect(window)
 
     def candidates(self, agreement: Agreement | None = None) -> list[list[Candidate]]:
         """All that was found, by view; what agrees is one candidate.
@@ -102,7 +102,7 @@ class _Search:
         Of detections that agree with one another, the one that agrees best with the hands counts.
         """
         apart = agreement.least_apart if agreement is not None else None
-        return [[_weighed(one) for one in merged(found, apart)] for found in self.found]
+        return [[_weighed(one) for one in merged(seen, apart)] for seen in self.detections]
 
     def first_agreement(self) -> Agreement:
         """From whole photos, and from parts and turned photos of views that lack a hand."""
@@ -123,8 +123,8 @@ class _Search:
         return turned + tiles(view, size, 2) + tiles(view, size, 3)
 
     def _why_none(self) -> str:
-        seen = [view for view, found in enumerate(self.found) if found]
-        count = len(self.found)
+        seen = [view for view, hands in enumerate(self.detections) if hands]
+        count = len(self.detections)
         if not seen:
             return (
                 f"detect_hands: no hand found in any of {count} views (whole photos, parts, turned "
@@ -160,12 +160,12 @@ class _Search:
             dropped |= set(far)
             spoken_for = {(view, int(agreement.slots[view, hand])) for view, hand in far}
             candidates = [
-                [one for slot, one in enumerate(found) if (view, slot) not in spoken_for]
-                for view, found in enumerate(candidates)
+                [one for slot, one in enumerate(of_view) if (view, slot) not in spoken_for]
+                for view, of_view in enumerate(candidates)
             ]
             agreement = follow(agreement, self.cameras, candidates, self.options)
         far = agreement.too_far(candidates, most_apart)
-        by_view: list[list[Candidate | None]] = [[None, None] for _ in self.found]
+        by_view: list[list[Candidate | None]] = [[None, None] for _ in self.detections]
         apart = np.full(agreement.slots.shape, np.nan)
         for view, hand in np.argwhere(agreement.slots >= 0).tolist():
             if (view, hand) not in far:
@@ -179,21 +179,28 @@ class _Search:
         if not known.any():
             raise UserError(self._why_none())
         dropped = sorted((v, h) for v, h in dropped.union(far) if known[h] and not by_view[v][h])
-        facts = apart, dropped, agreement.others, agreement.noise
-        return FoundHands(points, by_view, agreement.projected, *facts)
+        return FoundHands(
+            points=points,
+            by_view=by_view,
+            projected=agreement.projected,
+            apart=apart,
+            dropped=dropped,
+            others=agreement.others,
+            noise=agreement.noise,
+        )
 
 
-def _weighed(found: Candidate) -> Candidate:
+def _weighed(candidate: Candidate) -> Candidate:
     """With confidences from how much the keypoints move from window to window.
 
     The measured error of MediaPipe's keypoints grows with that movement, on real and on rendered
     hands, by a factor of five between the steadiest and the least steady quarter.
     """
-    if found.count < 2:
-        movement = np.where(found.given, 0.0, UNTRIED * np.ones(len(found.spread)))
+    if candidate.count < 2:
+        movement = np.where(candidate.given, 0.0, UNTRIED * np.ones(len(candidate.spread)))
     else:
-        movement = found.spread / found.size
-    return replace(found, confidence=found.confidence / (1 + (movement / STEADY) ** 2))
+        movement = candidate.spread / candidate.size
+    return replace(candidate, confidence=candidate.confidence / (1 + (movement / STEADY) ** 2))
 
 
 def _inside(xy: np.ndarray, size: tuple[int, int]) -> float:

@@ -44,9 +44,9 @@ def tiles(view: int, size: tuple[int, int], count: int) -> list[Window]:
     """count x count parts of a photo (height, width), each overlapping its neighbours by half."""
     height, width = size
     whole = np.array([width, height], float)
-    part = whole * 2 / (count + 1)
+    extent = whole * 2 / (count + 1)
     corners = [np.array([column, row]) for row in range(count) for column in range(count)]
-    return [_part(view, (at + 1) * part / 2 - 0.5, part, name="tile") for at in corners]
+    return [_part(view, (at + 1) * extent / 2 - 0.5, extent, name="tile") for at in corners]
 
 
 def _part(
@@ -82,7 +82,7 @@ def crops(
     if np.isfinite(fingers).all() and np.linalg.norm(fingers) > 0.1 * extent:
         # Degrees, counter-clockwise as seen, that bring the fingers up.
         upright = float(np.degrees(np.arctan2(fingers[0], -fingers[1])))
-    found = []
+    windows = []
     for reach, turn, gamma in variants:
         matrix = _similarity(
             (low + high) / 2,
@@ -91,8 +91,8 @@ def crops(
             np.full(2, (CROP_PIXELS - 1) / 2),
         )
         name = ", ".join([f"crop of {reach:g} sizes", *_changes(turn, gamma)])
-        found.append(Window(view, matrix, (CROP_PIXELS, CROP_PIXELS), gamma, name))
-    return found
+        windows.append(Window(view, matrix, (CROP_PIXELS, CROP_PIXELS), gamma, name))
+    return windows
 
 
 def _changes(turn: float, gamma: float) -> list[str]:

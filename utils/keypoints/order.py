@@ -58,8 +58,8 @@ def load_keypoints(path: str | Path, hint: str = "run pose_optim.py first") -> n
     except ValueError as error:
         raise UserError(f"{path} is no table of numbers ({error}); {hint}") from error
     if points.shape != (2 * KEYPOINTS, 3):
-        found = " x ".join(map(str, points.shape))
-        raise UserError(f"{path} holds {found} numbers, expected {2 * KEYPOINTS} x 3; {hint}")
+        shape = " x ".join(map(str, points.shape))
+        raise UserError(f"{path} holds {shape} numbers, expected {2 * KEYPOINTS} x 3; {hint}")
     return points.reshape(2, KEYPOINTS, 3)
 
 

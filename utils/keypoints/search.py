@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +17,6 @@ MAX_PAIRS = 400  # hypotheses of two views each; drawn at random where there are
 LABEL_BONUS = 0.05  # of a full score, for a detection that bears the hand's name
 SAME_HAND = 0.1  # two hands whose joints are closer than this share of a hand's size are one
 FULL_MISS = 1.0  # cost of a keypoint farther away than the radius, in radii
-FIT_RADIUS, MIN_FIT = 0.25, 0.3  # as pose_optim's keys fit_radius and min_fit
 
 
 def find_hands(views: HandViews, min_fit: float, seed: int) -> np.ndarray:
@@ -144,12 +145,18 @@ def best_pairs(views: HandViews, assigned: np.ndarray, hand: int, seed: int) -> 
 
 
 def match_detections(
-    points: np.ndarray, cameras: Cameras, xy: np.ndarray, confidence: np.ndarray
+    points: np.ndarray,
+    cameras: Cameras,
+    xy: np.ndarray,
+    confidence: np.ndarray,
+    options: Mapping[str, Any],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Detections by the hand of points (2, 21, 3) they show, whatever the detector named them.
 
-    Pixels (N, 2, 21, 2), nan where not seen, and confidences (N, 2, 21).
+    xy (N, 2, 21, 2) pixels and confidence (N, 2, 21) as detected, nan where not seen. `options`
+    is the config's section `pose_optim`. Returns pixels (N, 2, 21, 2), nan where not seen or
+    where the detection shows neither hand, and confidences (N, 2, 21).
     """
-    views = HandViews.of(cameras, xy, confidence, FIT_RADIUS)
-    pixels, weights = views.chosen(assign_detections(points, views, MIN_FIT))
+    views = HandViews.of(cameras, xy, confidence, options["fit_radius"])
+    pixels, weights = views.chosen(assign_detections(points, views, options["min_fit"]))
     return np.where(weights[..., None] > 0, pixels, np.nan), weights

@@ -27,9 +27,8 @@ def test_masks_are_the_hands():
         photo[-60:, 180:200] = np.where(mask[-60:, 180:200, None], photo[-60:, 180:200], 0.5)
     given = [None, None, scene.masks[2], None, None]
     xy = scene.xy + rng.normal(size=scene.xy.shape)
-    seen = scene.points, scene.cameras, xy, scene.confidence, given
-    fit = fit_hands(scene.models, *seen, OPTIONS, photo=photos.__getitem__)
-    made = make_masks(fit, seen[-1], photos.__getitem__)
+    observations = scene.observations(xy=xy, masks=given, photo=photos.__getitem__)
+    made = make_masks(fit_hands(scene.models, observations, OPTIONS), observations)
     assert sorted(made.masks) == [0, 1, 3, 4] and not made.refused
     # The rim of a wrist seen from its open side is not told from the forearm: a few per cent.
     assert min(iou(mask, scene.masks[view]) for view, mask in made.masks.items()) > 0.93
@@ -40,8 +39,7 @@ def test_no_mask_where_the_photo_says_nothing():
     scene, rng = hand_scene(views=4), np.random.default_rng(0)
     photos = [photo_of(mask, rng) for mask in scene.masks]
     photos[1] = photo_of(np.zeros_like(scene.masks[1]), rng)
-    seen = scene.points, scene.cameras, scene.xy, scene.confidence, [None] * 4
-    fit = fit_hands(scene.models, *seen, OPTIONS, photo=photos.__getitem__)
-    made = make_masks(fit, seen[-1], photos.__getitem__)
+    observations = scene.observations(photo=photos.__getitem__)
+    made = make_masks(fit_hands(scene.models, observations, OPTIONS), observations)
     assert 1 not in made.masks or iou(made.masks[1], scene.masks[1]) > 0.8
     assert set(made.masks) | set(made.refused) == {0, 1, 2, 3}

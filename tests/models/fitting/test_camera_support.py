@@ -19,10 +19,10 @@ def gain(shifts: dict[int, float], hands: slice, seed: int, noise: float = 2.0) 
     given = true
     for view, px in shifts.items():
         given = moved(given, view, px)
-    views = CorrectableCameras(given, torch.zeros(3).double())
+    cameras = CorrectableCameras(given, torch.zeros(3).double())
     near = torch.from_numpy(points[hands])
     pixels = torch.from_numpy(pixels[:, hands])
-    return support(views, (near, near), pixels, torch.ones(pixels.shape[:3]), 0.004, PRIOR)
+    return support(cameras, (near, near), pixels, torch.ones(pixels.shape[:3]), 0.004, PRIOR)
 
 
 @pytest.mark.parametrize("hands", [slice(0, 2), slice(1, 2)])
@@ -37,8 +37,8 @@ def test_noise_is_no_reason_to_move_cameras(hands, seed):
 
 
 def test_nothing_to_leave_out_is_nan():
-    views = CorrectableCameras(ring_of_cameras(2), torch.zeros(3).double())
+    cameras = CorrectableCameras(ring_of_cameras(2), torch.zeros(3).double())
     nothing = torch.full((2, 1, 21, 2), torch.nan).double()
     points = torch.zeros(1, 21, 3).double()
-    found = support(views, (points, points), nothing, torch.ones(2, 1, 21), 0.004, PRIOR)
-    assert np.isnan(found)
+    gained = support(cameras, (points, points), nothing, torch.ones(2, 1, 21), 0.004, PRIOR)
+    assert np.isnan(gained)

@@ -27,15 +27,15 @@ def test_a_misplaced_fit_finds_the_hand(scene):
     image, hand, _ = scene
     nothing = np.zeros(SHAPE, bool)
     fit = np.roll(hand, (0, 4), (0, 1))
-    found = segment_hands(image, fit, nothing)
+    mask = segment_hands(image, fit, nothing)
     above = np.arange(SHAPE[0])[:, None] < 100  # of the forearm
-    assert iou(hand & above, fit & above) < 0.9 and iou(found & above, hand & above) > 0.95
+    assert iou(hand & above, fit & above) < 0.9 and iou(mask & above, hand & above) > 0.95
 
 
 def test_a_forearm_may_be_part_of_it(scene):
     image, hand, forearm = scene
-    found = segment_hands(image, hand, forearm)
-    assert iou(found, hand | forearm) > 0.97
+    mask = segment_hands(image, hand, forearm)
+    assert iou(mask, hand | forearm) > 0.97
 
 
 def test_it_is_deterministic_and_keeps_the_image(scene):

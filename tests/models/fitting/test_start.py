@@ -18,15 +18,10 @@ def scene():
     return hand_scene(views=4)
 
 
-def seen_in(scene, masks=None):
-    masks = masks or [None] * len(scene.cameras)
-    return scene.points, scene.cameras, scene.xy, scene.confidence, masks
-
-
 def keypoint_options(**changed):
-    found = load_config().mano_optim
-    found["stages"] = [stage for stage in found["stages"] if "outlines" not in stage]
-    return found | changed
+    settings = load_config().mano_optim
+    settings["stages"] = [stage for stage in settings["stages"] if "outlines" not in stage]
+    return settings | changed
 
 
 def bent(hand, by=0.2):
@@ -45,10 +40,10 @@ def test_a_hand_becomes_unknowns_and_comes_back(scene):
 
 def test_a_fit_from_the_truth_stays_there(scene):
     options = keypoint_options()
-    found = fit_hands(scene.models, *seen_in(scene), options, scene.hands)
+    fitted = fit_hands(scene.models, scene.observations(), options, start=scene.hands)
     # The prior about the right pose pulls no more, those of shape and scale still do.
-    assert surface_error(found.hands, scene.hands) < 1.0 * MM
-    names = [stage["name"] for stage in found.metrics["stages"]]
+    assert surface_error(fitted.hands, scene.hands) < 1.0 * MM
+    names = [stage["name"] for stage in fitted.metrics["stages"]]
     assert "place" not in names and "keypoints_3d" in names
 
 
@@ -57,8 +52,8 @@ def test_a_tighter_start_holds_the_fit_nearer(scene):
     off = []
     for spread in (0.05, 5.0):
         options = keypoint_options(start_spread=spread)
-        found = fit_hands(scene.models, *seen_in(scene), options, start)
-        pairs = zip(found.hands, start)
+        fitted = fit_hands(scene.models, scene.observations(), options, start=start)
+        pairs = zip(fitted.hands, start)
         off.append(max(float((a.pose - b.pose)[:, 3:].abs().mean()) for a, b in pairs))
     assert off[0] < 0.6 * off[1]
 
@@ -74,8 +69,9 @@ def test_the_prior_is_about_its_centre(scene):
 
 
 def test_judging_moves_nothing(scene):
-    found = judge_hands(scene.hands, *seen_in(scene, scene.masks), load_config().mano_optim)
-    for a, b in zip(found.hands, scene.hands):
+    observations = scene.observations(masks=scene.masks)
+    judged = judge_hands(scene.hands, observations, load_config().mano_optim)
+    for a, b in zip(judged.hands, scene.hands):
         assert torch.allclose(a.pose, b.pose) and torch.allclose(a.trans, b.trans)
-    assert all(verdict.believed and verdict.iou > 0.97 for verdict in found.verdicts)
-    assert found.metrics["stages"][0]["keypoint_mm"] < 1e-3 and not found.corrected
+    assert all(verdict.believed and verdict.iou > 0.97 for verdict in judged.verdicts)
+    assert judged.metrics["stages"][0]["keypoint_mm"] < 1e-3 and not judged.corrected

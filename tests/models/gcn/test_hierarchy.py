@@ -30,14 +30,15 @@ def grid():
 
 
 def test_coarse_meshes_are_closed_surfaces_on_a_subset_of_the_vertices(ball):
-    levels = build_hierarchy(*ball, COUNTS)
+    verts, faces = ball
+    levels = build_hierarchy(verts, faces, COUNTS)
     assert [len(level) for level in levels] == [642, *COUNTS]
     for fine, coarse in pairwise(levels):
         assert set(coarse.ids) < set(fine.ids)
-        mesh = trimesh.Trimesh(ball[0][coarse.ids], coarse.faces, process=False)
+        mesh = trimesh.Trimesh(verts[coarse.ids], coarse.faces, process=False)
         assert mesh.is_watertight and mesh.is_winding_consistent and mesh.euler_number == 2
     # A polyhedron of 120 vertices on a sphere has about 0.93 of its volume; folds would lose more.
-    middle = trimesh.Trimesh(ball[0][levels[1].ids], levels[1].faces, process=False)
+    middle = trimesh.Trimesh(verts[levels[1].ids], levels[1].faces, process=False)
     assert middle.volume > 0.9 * 4 / 3 * np.pi
 
 
@@ -86,7 +87,8 @@ def test_fingers_do_not_borrow_from_their_neighbours():
 
 
 def test_the_chebyshev_operator_is_symmetric_with_eigenvalues_in_minus_one_to_one(ball):
-    level = build_hierarchy(*ball, COUNTS)[1]
+    verts, faces = ball
+    level = build_hierarchy(verts, faces, COUNTS)[1]
     operator = level.chebyshev_operator().toarray()
     values, vectors = np.linalg.eigh(operator)
     assert np.allclose(operator, operator.T)
@@ -97,18 +99,20 @@ def test_the_chebyshev_operator_is_symmetric_with_eigenvalues_in_minus_one_to_on
 
 
 def test_the_hierarchy_is_computed_once(ball, tmp_path, monkeypatch):
-    first = cached_hierarchy(*ball, COUNTS, tmp_path)
+    verts, faces = ball
+    first = cached_hierarchy(verts, faces, COUNTS, tmp_path)
     assert len(list(tmp_path.glob("hierarchy_*.npz"))) == 1
     monkeypatch.setattr("models.gcn.hierarchy.build_hierarchy", None)
-    again = cached_hierarchy(*ball, COUNTS, tmp_path)
+    again = cached_hierarchy(verts, faces, COUNTS, tmp_path)
     for a, b in zip(first, again):
         assert np.array_equal(a.ids, b.ids) and np.array_equal(a.faces, b.faces)
     monkeypatch.undo()
-    cached_hierarchy(ball[0] + 0.1, ball[1], COUNTS, tmp_path)
+    cached_hierarchy(verts + 0.1, faces, COUNTS, tmp_path)
     assert len(list(tmp_path.glob("hierarchy_*.npz"))) == 2
 
 
 @pytest.mark.parametrize("counts", [[], [120, 120], [700], [120, 3]])
 def test_levels_that_cannot_be_are_named(ball, counts):
+    verts, faces = ball
     with pytest.raises(UserError, match=r"gcn.levels = .*expected falling numbers .* 642"):
-        build_hierarchy(*ball, counts)
+        build_hierarchy(verts, faces, counts)

@@ -93,7 +93,8 @@ def test_scale_and_place_are_found_in_closed_form():
 def test_the_loss_of_a_perfect_prediction_is_zero(model, levels, samples, network):
     true = in_frame(samples, network.frame(samples.points, samples.seen))
     poser = BatchPoser(model)
-    _, keypoints = place_like(*poser(true.pose, true.shape), true.verts)
+    posed, keypoints = poser(true.pose, true.shape)
+    _, keypoints = place_like(posed, keypoints, true.verts)
     perfect = Canonical(
         verts=true.verts,
         middle=true.verts[:, levels[1].ids],

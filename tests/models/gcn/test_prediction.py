@@ -33,47 +33,48 @@ def options():
 
 
 def test_both_hands_come_out_where_they_are(network, models, scene, options):
-    found = predict_hands(network, models, scene.points, None, options)
-    assert [hand.hand.side for hand in found.hands] == ["left", "right"]
+    prediction = predict_hands(network, models, scene.points, None, options)
+    assert [hand.hand.side for hand in prediction.hands] == ["left", "right"]
     true = np.concatenate([hand.verts().numpy() for hand in scene.hands])
     # The limit for clean keypoints; 1.4 on average.
-    assert np.linalg.norm(joined_verts(found.hands) - true, axis=1).mean() < 2.5 * MM
-    assert max(found.misfits) < 2.5 * MM and not found.renamed
-    assert found.metrics()["misfit_mm"] == [round(1000 * m, 2) for m in found.misfits]
+    assert np.linalg.norm(joined_verts(prediction.hands) - true, axis=1).mean() < 2.5 * MM
+    assert max(prediction.misfits) < 2.5 * MM and not prediction.renamed
+    assert prediction.metrics()["misfit_mm"] == [round(1000 * m, 2) for m in prediction.misfits]
 
 
 def test_one_hand_is_fine_and_none_is_an_error(network, models, scene, options):
     points = scene.points.copy()
     points[0] = np.nan
-    found = predict_hands(network, models, points, None, options)
-    assert [hand.hand.side for hand in found.hands] == ["right"]
+    prediction = predict_hands(network, models, points, None, options)
+    assert [hand.hand.side for hand in prediction.hands] == ["right"]
     with pytest.raises(UserError, match=r"no hand has 6 of 21 keypoints in 3D; look at"):
         predict_hands(network, models, np.full((2, 21, 3), np.nan), None, options)
 
 
 def test_exchanged_names_are_noticed_on_bent_hands(network, models, scene, options):
     swapped = scene.points[::-1].copy()
-    found = predict_hands(network, models, swapped, None, options)
-    assert found.renamed and np.array_equal(found.points, scene.points)
-    assert "left and right exchanged" in "\n".join(found.summary_lines())
+    prediction = predict_hands(network, models, swapped, None, options)
+    assert prediction.renamed and np.array_equal(prediction.points, scene.points)
+    assert "left and right exchanged" in "\n".join(prediction.summary_lines())
     alone = swapped.copy()
     alone[0] = np.nan  # a left hand that was named right
-    found = predict_hands(network, models, alone, None, options)
-    assert [hand.hand.side for hand in found.hands] == ["left"]
+    prediction = predict_hands(network, models, alone, None, options)
+    assert [hand.hand.side for hand in prediction.hands] == ["left"]
 
 
 def test_flat_hands_with_noise_tell_little_and_keep_their_names(network, models, options):
     flat = torch.cat([torch.zeros(3).double(), -models["right"].hands_mean])[None]
-    zeros = torch.zeros(1, 10).double(), torch.zeros(1, 3).double(), torch.ones(1).double()
-    right = models["right"].joints_and_tips(flat, *zeros)[0].numpy()
+    shape, trans, scale = torch.zeros(1, 10), torch.zeros(1, 3), torch.ones(1)
+    points = models["right"].joints_and_tips(flat, shape.double(), trans.double(), scale.double())
+    right = points[0].numpy()
     exact = np.stack([right * [-1, 1, 1], right])
     noisy = exact + 8 * MM * np.random.default_rng(0).normal(size=exact.shape)
     evidence = [mirror_evidence(network, models, points) for points in (exact, noisy)]
     assert evidence[0] < evidence[1] < 1.0
     for points in (noisy, noisy[::-1].copy()):
-        found = predict_hands(network, models, points, None, options)
-        assert not found.renamed
-    assert "fit either" in "\n".join(found.summary_lines())
+        prediction = predict_hands(network, models, points, None, options)
+        assert not prediction.renamed
+    assert "fit either" in "\n".join(prediction.summary_lines())
 
 
 def test_the_frame_before_fills_in_what_was_not_seen(network, models, scene, options):
