@@ -118,8 +118,11 @@ def test_turntable(trained, run_main, tmp_path):
         (("--mode", "eval"), "--mode eval needs --cameras"),
         (("--mode", "turntable"), "nothing trained yet; run neural_render.py --net_type mlp"),
         (("--frames", "0"), "--frames 0: expected at least 1"),
-        (("--set", "neural_render.preset=huge"), "preset = huge: expected small or paper"),
-        (("--set", "neural_render.inputs=[smell]"), "unknown smell"),
+        (("--set", "neural_render.preset=huge"), "preset = 'huge': expected one of small, paper"),
+        (
+            ("--set", "neural_render.inputs=[smell]"),
+            "inputs[0] = 'smell': expected one of normal, albedo",
+        ),
         (("--set", "neural_render.stepz=3"), "unknown key 'stepz'"),
     ],
 )

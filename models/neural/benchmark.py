@@ -35,7 +35,7 @@ from utils.cameras.orbit import orbit_cameras
 from utils.captures.evaluation_views import load_views
 from utils.errors import UserError
 from utils.stage.config import load_config
-from utils.stage.job import default_out_path, resolve_device, seed_everything
+from utils.stage.job import Job, default_out_path, resolve_device, seed_everything
 
 HEIGHT, WIDTH = 512, 334
 VIEWS, LONGEST = 8, 10.0  # seconds that one network is timed for
@@ -108,8 +108,18 @@ def _measure(args: argparse.Namespace) -> None:
     if args.inputs and None in (args.cameras, args.images):
         raise UserError("--inputs needs --cameras and --images; --masks are welcome")
     config = load_config()
-    out = args.out_path or default_out_path(args.data_path)
-    scan = open_scan(args.data_path, out, args.scan_id, config, resolve_device(args.device))
+    scan = open_scan(
+        Job(
+            data_path=args.data_path,
+            scan_id=args.scan_id,
+            out_path=args.out_path or default_out_path(args.data_path),
+            config=config,
+            device=resolve_device(args.device),
+            seed=0,
+            overwrite=False,
+            args=args,
+        )
+    )
     if not args.inputs:
         for net_type, preset in PRESETS:
             speed = frames_per_second(scan, net_type, preset)

@@ -1,9 +1,12 @@
+from argparse import Namespace
+
 import pytest
 
 from models.neural.benchmark import frames_per_second, input_sets, main
 from models.neural.scan import open_scan
 from tests.scenes.neural import neural_scene
 from utils.stage.config import load_config
+from utils.stage.job import Job
 
 
 def test_every_input_is_taken_away_or_added_once():
@@ -19,7 +22,8 @@ def test_every_input_is_taken_away_or_added_once():
 def test_frames_are_counted(tmp_path, monkeypatch):
     neural_scene().write(tmp_path / "data", tmp_path / "out")
     monkeypatch.setattr("models.neural.benchmark.LONGEST", 0.2)
-    scan = open_scan(tmp_path / "data", tmp_path / "out", "1", load_config(), "cpu")
+    job = Job(tmp_path / "data", "1", tmp_path / "out", load_config(), "cpu", 0, False, Namespace())
+    scan = open_scan(job)
     assert frames_per_second(scan, "mlp", "small") > 0
 
 
