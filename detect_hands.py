@@ -75,10 +75,10 @@ def detect_hands(
     capture = open_capture(job)
     views = range(len(capture))
     record = StageRecord(job, "detect_hands", [source, with_masks])
-    complete = all(path.is_file() for path in capture.files("pose"))
-    if complete and record.is_current(capture.files("image", "camera")):
-        return
     own = OwnFiles(job.out_path / "detect" / f"{job.scan_id}_files.json", job.scan_dir)
+    users = [path for path in capture.files("pose", "mask") if own.is_users(path)]
+    if record.is_current([*capture.files("image", "camera"), *users]):
+        return
     given = [v for v in views if own.is_users(capture.views[v].pose_path) and not replace_given]
     if given:
         print(f"kept the keypoints of {views_text(given)}, which are there (--overwrite: detect)")

@@ -43,7 +43,10 @@ def run_main(capsys: pytest.CaptureFixture) -> Callable[..., Done]:
 
     def run(name: str, *args: object) -> Done:
         capsys.readouterr()
-        status = import_module(name.removesuffix(".py")).main([str(a) for a in args])
+        try:
+            status = import_module(name.removesuffix(".py")).main([str(a) for a in args])
+        except SystemExit as end:  # by the parser of the command line
+            status = end.code
         return Done(status, *capsys.readouterr())
 
     return run

@@ -117,7 +117,7 @@ def test_turntable(trained, run_main, tmp_path):
         (("--mode", "render"), "--mode render needs --cameras"),
         (("--mode", "eval"), "--mode eval needs --cameras"),
         (("--mode", "turntable"), "nothing trained yet; run neural_render.py --net_type mlp"),
-        (("--frames", "0"), "--frames 0: expected at least 1"),
+        (("--frames", "0"), "--frames: 0 is no whole number from 1"),
         (("--set", "neural_render.preset=huge"), "preset = 'huge': expected one of small, paper"),
         (
             ("--set", "neural_render.inputs=[smell]"),

@@ -69,7 +69,7 @@ def test_what_cannot_be_trained_is_said(scene, run_main, tmp_path):
     done = run_main("train_renderer.py", *base, *options)
     assert "run mesh_sfs_optim.py on this scan first" in done.stderr
     done = run_main("train_renderer.py", *base, *options, "--rounds", 0)
-    assert "--rounds 0 --steps 30: expected at least 1" in done.stderr
+    assert "--rounds: 0 is no whole number from 1" in done.stderr
 
 
 def test_weights_of_another_network_are_refused(tmp_path):
