@@ -188,7 +188,7 @@ def write_report(job: Job, capture: Capture, hands: HandKeypoints, facts: dict) 
 
     folder = job.out_path / "detect"
     paths = [folder / f"{job.scan_id}.json"]
-    save_json(paths[0], {"search": facts, "triangulated": report(hands)})
+    save_json(paths[0], {"search": facts, "triangulated": report(hands, capture.names)})
     for view in range(len(capture)):
         paths.append(folder / f"overlay_{job.scan_id}" / f"{view:02d}.png")
         save_image(paths[-1], detection_overlay(capture, hands, view, capture.mask(view)))

@@ -91,7 +91,7 @@ def refine_mesh(
         )
         state = HamState.from_dict(kept["state"], device)
         reports.append(LevelReport.from_dict(kept["report"]))
-    return HamResult(state, frame, cameras, crops, verdicts, reports)
+    return HamResult(state, frame, cameras, crops, verdicts, reports, capture.names)
 
 
 def refine_one_level(

@@ -49,7 +49,7 @@ def pose_optim(job: Job) -> None:
     outputs = [folder / f"keypoints_3d_{job.scan_id}.xyz"]
     outputs.append(outputs[0].with_suffix(".json"))
     save_keypoints(outputs[0], hands.points)
-    save_json(outputs[1], report(hands))
+    save_json(outputs[1], report(hands, capture.names))
     for view in range(len(capture)):
         outputs.append(folder / f"overlay_{job.scan_id}" / f"{view:02d}.png")
         save_image(outputs[-1], pose_overlay(capture, hands, view))

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from utils import draw
+from utils.captures.capture import view_label
 
 BOTH, MISSED, EXTRA, IGNORED = (0.25, 0.65, 0.25), (0.2, 0.4, 1.0), (0.95, 0.2, 0.15), 0.45
 MISSED_NOTE = 0.02  # of the truth far away: worth a line
@@ -110,7 +111,7 @@ def _view_table(metrics: dict[str, Any], renderer: str) -> list[str]:
     rows = [[f"{renderer}, view", *(head.strip() for head in columns), ""]]
     for view in metrics["views"]:
         status = "" if view["status"] == "ok" else view["status"]
-        rows.append([str(view["view"]), *_cells(view, columns), status])
+        rows.append([view_label(view["view"], view["name"]), *_cells(view, columns), status])
     rows.append(["mean", *_cells(metrics["mean"], columns), ""])
     if "mask_believed" in metrics["mean"]:
         believed = {"mask": metrics["mean"]["mask_believed"]}

@@ -44,6 +44,7 @@ class ViewResult:
     """
 
     view: int
+    name: str
     renderings: dict[str, Rendering]
     shape: ViewShape
     region: np.ndarray
@@ -56,6 +57,7 @@ class ViewResult:
         """Plain data for JSON."""
         return {
             "view": self.view,
+            "name": self.name,
             "status": self.status,
             "region_pixels": int(self.region.sum()),
             "mask": self.masks or None,
@@ -80,20 +82,21 @@ def shape_in_view(
 
 def score_view(
     view: int,
+    name: str,
     renderings: dict[str, Rendering],
     shape: ViewShape,
     photo: np.ndarray | None,
     mask: np.ndarray | None,
     lpips: Lpips | str = "",
 ) -> ViewResult:
-    """Compare renderings (name -> image; the first is the mesh shading) with photo and mask.
+    """Compare renderings (renderer -> image; the first is the mesh shading) with photo and mask.
 
     `lpips` is the function for it, or in words why there is none.
     """
     measure = None if isinstance(lpips, str) else lpips
     main = next(iter(renderings.values()))
     region = evaluation_region(shape.covered, mask)
-    result = ViewResult(view, renderings, shape, region)
+    result = ViewResult(view, name, renderings, shape, region)
     if not shape.covered.any():
         result.status = "no hand in this view"
         return result
@@ -129,9 +132,10 @@ def judge_view(
     camera, photo = views.cameras[view], views.image(view)
     shape = shape_in_view(reconstruction, camera, forearms)
     renderings = {"mesh": reconstruction.render(camera, appearance)[0]}
-    for name, draw in renderers.items():
-        renderings[name] = Rendering(draw(camera)[0], shape.covered)
-    result = score_view(view, renderings, shape, photo, views.mask(view), lpips)
+    for renderer, draw in renderers.items():
+        renderings[renderer] = Rendering(draw(camera)[0], shape.covered)
+    name, mask = views.names[view], views.mask(view)
+    result = score_view(view, name, renderings, shape, photo, mask, lpips)
     if "mesh" in result.images:
         ideal = image_in_own_light(reconstruction, camera, photo, result.region)
         result.images["mesh"]["psnr_own_light"] = psnr(ideal, photo, result.region)

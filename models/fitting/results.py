@@ -49,7 +49,7 @@ def save_hands(
     verts, faces = mesh
     save_mesh(outputs[0], verts, faces)
     save_torch(outputs[1], [hand.as_dict() for hand in hands])
-    save_json(outputs[2], {**fit.metrics, **(metrics or {})})
+    save_json(outputs[2], {**fit.metrics, **(metrics or {}), "view_names": capture.names})
     save_json(outputs[3], [verdict.as_dict() for verdict in fit.verdicts])
     return outputs + _save_pictures(folder, scan_id, capture, fit)
 

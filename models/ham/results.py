@@ -15,6 +15,7 @@ from models.ham.state import HamState, LevelReport
 from models.hand.fitted import FittedHand, HandsMesh
 from utils.cameras import Cameras, Similarity
 from utils.cameras.correction import CorrectableCameras
+from utils.captures.capture import view_label
 from utils.draw import comparison
 from utils.io.files import atomic_path, save_json, save_torch
 from utils.io.images import save_image
@@ -88,6 +89,7 @@ def _save_parameters(path: Path, hands: HandsMesh, result: HamResult) -> Path:
             "subdivisions": result.state.subdivisions,
             "hands": hands.parameters,
             "world_from_hand_units": [result.frame.scale, *result.frame.offset.tolist()],
+            "view_names": result.view_names,
             "cameras": {"K": cameras.K, "R": cameras.R, "t": cameras.t, "sizes": cameras.sizes},
         },
     )
@@ -100,14 +102,16 @@ def _save_pictures(folder: Path, result: HamResult) -> dict[str, Any]:
     ends = render_mesh(state.verts, state.faces, state.appearance, cameras)
     starts = render_mesh(state.reference, state.faces, None, cameras)
     scores = []
-    for view, (crop, verdict) in enumerate(zip(result.crops, result.verdicts)):
+    views = zip(result.view_names, result.crops, result.verdicts)
+    for view, (name, crop, verdict) in enumerate(views):
         save_image(folder / "rerender" / f"mesh_{view:02d}.png", ends[view].image)
         numbers = _view_numbers(crop, ends[view], starts[view])
-        title = f"view {view}: PSNR {numbers['psnr']:.1f} dB, IoU {numbers['iou']:.3f}"
+        label = view_label(view, name)
+        title = f"view {label}: PSNR {numbers['psnr']:.1f} dB, IoU {numbers['iou']:.3f}"
         own, start = _window(ends[view], crop), _window(starts[view], crop)
         picture = comparison(crop.image, own.image, own.covered, start.covered, title)
         save_image(folder / "overlay" / f"{view:02d}.png", picture)
-        scores.append({"view": view, **numbers, "mask": verdict.as_dict()})
+        scores.append({"view": view, "name": name, **numbers, "mask": verdict.as_dict()})
     names = ("psnr", "iou", "iou_start")
     means = {name: _mean([score[name] for score in scores]) for name in names}
     moved = np.linalg.norm(result.verts_world() - result.reference_world(), axis=1)
@@ -158,6 +162,7 @@ class HamResult:
     crops: list[ViewCrop]
     verdicts: list[MaskVerdict]
     reports: list[LevelReport]
+    view_names: list[str]
 
     @property
     def cameras(self) -> Cameras:

@@ -62,6 +62,11 @@ class View:
         return image
 
 
+def view_label(view: int, name: str) -> str:
+    """A view's number, and its name where that says more: 3, or 3 (cam400262)."""
+    return str(view) if name.lstrip("0") in (str(view), "") else f"{view} ({name})"
+
+
 @dataclass(frozen=True)
 class Capture:
     """One scan of a multi-view capture.
@@ -86,6 +91,10 @@ class Capture:
     def names(self) -> list[str]:
         """The views' names."""
         return [view.name for view in self.views]
+
+    def label(self, view: int) -> str:
+        """A view for people: its number, and its name where that says more."""
+        return view_label(view, self.views[view].name)
 
     @property
     def image_paths(self) -> list[Path]:

@@ -23,12 +23,13 @@ AGREES = 0.15  # of the factor, between width and height: then the images were s
 class EvaluationViews:
     """Cameras (world units) with a photo and a mask each, or None where there is none.
 
-    fitted: they are the views that the reconstruction was fitted in, in their order; origin says
-    in words where the cameras came from, and size_origin where their images' size did; believed:
-    which masks the fit believed, where that is known.
+    names: what their users call them; fitted: they are the views that the reconstruction was
+    fitted in, in their order; origin says in words where the cameras came from, and size_origin
+    where their images' size did; believed: which masks the fit believed, where that is known.
     """
 
     cameras: Cameras
+    names: list[str]
     image_paths: list[Path | None]
     mask_paths: list[Path | None]
     fitted: bool
@@ -93,7 +94,9 @@ def own_views(
         f", as the pipeline corrected them (by up to {shift:.1f} px)" if shift > 0.05 else ""
     )
     cameras = Cameras(cameras.K, cameras.R, cameras.t, capture.cameras.sizes)
-    views = EvaluationViews(cameras, image_paths, mask_paths, True, origin, believed=believed)
+    views = EvaluationViews(
+        cameras, capture.names, image_paths, mask_paths, True, origin, believed=believed
+    )
     _check_sizes(views)
     return views
 
@@ -126,7 +129,10 @@ def load_views(
     stated = _stated_sizes(cameras_file, count)
     sizes, origin = _sizes(image_paths, mask_paths, stated, capture_size, K)
     cameras = Cameras.of(K, R, t, torch.tensor(sizes))
-    views = EvaluationViews(cameras, image_paths, mask_paths, False, str(cameras_file), origin)
+    names = [path.stem if path else f"{view:02d}" for view, path in enumerate(image_paths)]
+    views = EvaluationViews(
+        cameras, names, image_paths, mask_paths, False, str(cameras_file), origin
+    )
     _check_sizes(views)
     if stated is None:
         _check_middles(K, sizes, cameras_file)

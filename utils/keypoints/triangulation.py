@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,13 +115,13 @@ def _judged(
     )
 
 
-def report(hands: HandKeypoints) -> dict[str, Any]:
-    """What keypoints_3d_S.json holds: a summary, the views and each keypoint's residual."""
+def report(hands: HandKeypoints, names: Sequence[str]) -> dict[str, Any]:
+    """What keypoints_3d_S.json holds: a summary, the views (by name) and each residual."""
     return {
         "unit": "pixels; hands and joints as in the .xyz: left then right, MediaPipe's order",
         "noise": hands.noise,
         "summary": {side: _side_summary(hands, k) for k, side in enumerate(SIDES)},
-        "views": [_view_report(hands, view) for view in range(len(hands.assigned))],
+        "views": [_view_report(hands, view, name) for view, name in enumerate(names)],
         "views_per_joint": hands.inliers.sum(0),
         "residuals": hands.residuals,
         "inliers": hands.inliers,
@@ -142,14 +142,15 @@ def _side_summary(hands: HandKeypoints, k: int) -> dict[str, Any]:
     }
 
 
-def _view_report(hands: HandKeypoints, view: int) -> dict[str, Any]:
+def _view_report(hands: HandKeypoints, view: int, name: str) -> dict[str, Any]:
     residuals = hands.residuals[view][np.isfinite(hands.residuals[view])]
-    names = [SIDES[slot] if slot >= 0 else None for slot in hands.assigned[view]]
+    detected_as = [SIDES[slot] if slot >= 0 else None for slot in hands.assigned[view]]
     return {
         "view": view,
+        "name": name,
         "shows": {
-            f"{side} hand": f"detection '{name}'" if name else None
-            for side, name in zip(SIDES, names)
+            f"{side} hand": f"detection '{detection}'" if detection else None
+            for side, detection in zip(SIDES, detected_as)
         },
         "swapped": bool(hands.swapped[view]),
         "median_residual": float(np.median(residuals)) if len(residuals) else None,

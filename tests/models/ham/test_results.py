@@ -93,7 +93,7 @@ def test_parameters_load_without_pickled_code(written):
     data = torch.load(folder / "7.pt", weights_only=True)
     assert set(data) == {
         "albedo", "sh_coeff", "gain", "lobes", "verts", "faces", "subdivisions", "hands",
-        "world_from_hand_units", "cameras",
+        "world_from_hand_units", "cameras", "view_names",
     }  # fmt: skip
     count = len(result.state.verts)
     assert data["albedo"].shape == data["verts"].shape == (count, 3)

@@ -101,7 +101,7 @@ def test_report_of_a_level_without_steps():
 
 def test_results_are_in_world_units(tmp_path):
     frame = Similarity(3.0, torch.tensor([10.0, 0, 0], dtype=torch.float64))
-    result = HamResult(refined(), frame, None, [], [], [])
+    result = HamResult(refined(), frame, None, [], [], [], [])
     expected = 3 * 1.1 * VERTS.double().numpy() + [10, 0, 0]
     np.testing.assert_allclose(result.verts_world(), expected, rtol=1e-6)
     np.testing.assert_allclose(result.reference_world(), 3 * VERTS.double().numpy() + [10, 0, 0])
