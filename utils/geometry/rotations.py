@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-SMALL_ANGLE_SQUARED = 1e-6  # below, series are exact to float64's precision
+SMALL_ANGLE = 1e-3  # radians; below, the series' first term is exact to float32's precision
 
 
 def skew(r: Tensor) -> Tensor:
@@ -20,8 +20,7 @@ def rotation_matrices(rotvecs: Tensor) -> Tensor:
 
     Smooth at zero, where the derivative is exact too.
     """
-    K, sine, versine, _ = _rodrigues_terms(rotvecs)
-    return _identity(rotvecs) + sine * K + versine * (K @ K)
+    return rotation_and_jacobian(rotvecs)[0]
 
 
 def rotation_and_jacobian(rotvecs: Tensor) -> tuple[Tensor, Tensor]:
@@ -29,27 +28,15 @@ def rotation_and_jacobian(rotvecs: Tensor) -> tuple[Tensor, Tensor]:
 
     exp([r + dr]x) = exp([left dr]x) exp([r]x) to first order (Sola et al. 2018, eq. 145).
     """
-    K, sine, versine, rest = _rodrigues_terms(rotvecs)
-    identity, square = _identity(rotvecs), K @ K
-    return identity + sine * K + versine * square, identity + versine * K + rest * square
-
-
-def _rodrigues_terms(rotvecs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """[r]x (..., 3, 3); sin a / a, (1 - cos a) / a^2 and (a - sin a) / a^3 (..., 1, 1), a = |r|."""
-    squared = (rotvecs * rotvecs).sum(-1)[..., None, None]
-    small = squared < SMALL_ANGLE_SQUARED
-    safe = torch.where(small, torch.ones_like(squared), squared)
-    angle = safe.sqrt()
-    half = torch.sin(angle / 2)
-    sine = torch.where(small, 1 - squared / 6, torch.sin(angle) / angle)
-    # 2 sin^2(a/2) = 1 - cos(a) without cancellation at small angles.
-    versine = torch.where(small, 0.5 - squared / 24, 2 * half * half / safe)
-    rest = torch.where(small, 1 / 6 - squared / 120, (1 - sine) / safe)
-    return skew(rotvecs), sine, versine, rest
-
-
-def _identity(like: Tensor) -> Tensor:
-    return torch.eye(3, dtype=like.dtype, device=like.device)
+    angle = rotvecs.norm(dim=-1).clamp(min=1e-12)[..., None, None]
+    K, identity = skew(rotvecs), torch.eye(3).to(rotvecs)
+    half = (angle / 2).sin() / (angle / 2)
+    sine = angle.sin() / angle
+    versine = half * half / 2  # (1 - cos) / angle^2 without cancellation
+    rest = torch.where(
+        angle > SMALL_ANGLE, (angle - angle.sin()) / angle**3, torch.full_like(angle, 1 / 6)
+    )
+    return identity + sine * K + versine * K @ K, identity + versine * K + rest * K @ K
 
 
 def rotation_vectors(rotation: Tensor) -> Tensor:
