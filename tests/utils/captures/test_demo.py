@@ -142,8 +142,8 @@ def test_truncated_image(capture_dir, scan):
 
 
 def test_image_and_mask_of_another_size(capture_dir, scan):
-    save_image(scan / "mask" / "01.png", np.ones((60, 80), bool))
-    assert "mask/01.png is 80x60, expected 160x120" in error_of(capture_dir)
+    save_image(scan / "mask" / "01.png", np.ones((60, 90), bool))
+    assert "mask/01.png is 90x60, expected 160x120" in error_of(capture_dir)
 
 
 def test_views_may_differ_in_size(capture_dir, scan):
@@ -161,7 +161,7 @@ def test_a_mask_may_be_missing(capture_dir, scan):
 @pytest.mark.parametrize(
     "content, message",
     [
-        ({"Left": []}, "has no 'Right' list"),
+        ({"left": [0.0] * 63}, "has no 'Left' list and no 'Right' list"),
         ([1, 2], "has no 'Left' list"),
         ({"Left": [0.0] * 60, "Right": []}, "'Left' holds 60 numbers, expected 63"),
         ({"Left": [], "Right": ["x"] * 63}, "'Right' holds something other than numbers"),
