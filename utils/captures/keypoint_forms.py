@@ -28,13 +28,15 @@ class Range(Enum):
 
 
 def numbers_of(values: Any) -> np.ndarray:
-    """All numbers (n) of a list of numbers or of rows of three; nan for null, none for null alone.
+    """All numbers (n) of a list of numbers or of rows of three; nan for null, none for nulls alone.
 
     Raises ValueError, TypeError or OverflowError on anything else.
     """
+    if values is None or (isinstance(values, list) and all(value is None for value in values)):
+        return np.zeros(0)
     if isinstance(values, list) and any(isinstance(row, list) for row in values):
         values = [[None] * 3 if row is None else row for row in values]
-    numbers = np.asarray([] if values is None else values, float).ravel()
+    numbers = np.asarray(values, float).ravel()
     if np.abs(np.nan_to_num(numbers, nan=0.0)).max(initial=0.0) > LARGEST:
         raise ValueError("numbers that are no coordinates")
     return numbers

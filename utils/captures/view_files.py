@@ -14,6 +14,7 @@ PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 OTHER_SUFFIXES = (".exr", ".hdr", ".heic", ".heif", ".gif", ".dng", ".cr2", ".nef", ".arw", ".raw")
 NOT_A_VIEW = re.compile(r"mask|copy|kopie|thumb| \(\d+\)$", re.IGNORECASE)
 DIGITS = re.compile(r"\d+")
+SAME_NUMBERS = "by the numbers in their names"  # goes without saying
 SHOWN = 3  # file names in a message
 
 
@@ -139,6 +140,8 @@ def files_of_views(
     for names, rule in _rules(stems, by_stem):
         if set(by_stem) <= set(names):
             paths = [by_stem.get(name, folder / f"{name}{suffixes[0]}") for name in names]
+            if rule == SAME_NUMBERS:
+                return paths, None
             view = next(view for view, path in enumerate(paths) if path in files)
             example = f"{paths[view].name} is of {photos[view].name}"
             return paths, f"{folder.name}/ is paired with the photos {rule}: {example}"
@@ -160,7 +163,7 @@ def _rules(stems: Sequence[str], by_stem: Mapping[str, Path]) -> list[tuple[list
     if len(own) == len(by_stem):
         if len(set(keys)) == len(keys):
             by_name = [own.get(key, stem) for key, stem in zip(keys, stems)]
-            rules.append((by_name, "by the numbers in their names"))
+            rules.append((by_name, SAME_NUMBERS))
         by_view = [own.get((str(view),), f"{view:02d}") for view in range(len(stems))]
         rules.append((by_view, "by their numbers, counted from 0"))
     if len(by_stem) == len(stems):

@@ -16,10 +16,7 @@ from utils.errors import UserError
 from utils.io.stamps import file_stamps
 from utils.keypoints import KEYPOINTS, SIDES
 
-FORMULA = {
-    Range.UNIT: "u / W instead of 2u / W - 1",
-    Range.PIXELS: "pixels instead of 2u / W - 1",
-}
+FORMULAS = {Range.UNIT: "u / W", Range.PIXELS: "u"}
 
 
 @dataclass
@@ -35,7 +32,7 @@ class ViewKeypoints:
     notes: Notes
     _stamp: object = field(default=None, init=False)
     _range: Range = field(default=Range.SIGNED, init=False)
-    _left_out: np.ndarray = field(init=False)
+    _left_out: np.ndarray = field(default_factory=lambda: np.zeros(0, bool), init=False)
 
     def read(self, view: int, path: Path, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         """A view's keypoints as `Capture.keypoints`. Raises UserError as `load_hands`."""
@@ -81,7 +78,8 @@ class ViewKeypoints:
         count = len(self.paths)
         if self._range is not Range.SIGNED:
             self.notes.add(
-                f"keypoints are in {self._range.value}: read so ({FORMULA[self._range]})"
+                f"keypoints are in {self._range.value}, not in [-1, 1]: x read as "
+                f"{FORMULAS[self._range]} instead of 2u / W - 1"
             )
         if self._left_out.any():
             names = [name for name, out in zip(self.names, self._left_out) if out]
