@@ -12,6 +12,7 @@ from utils.cameras import Cameras
 from utils.captures.camera_files import load_cameras
 from utils.captures.capture import Capture
 from utils.errors import UserError
+from utils.io.decoding import decoding
 from utils.io.files import load_json
 from utils.io.images import image_size, load_image, load_mask
 
@@ -169,10 +170,10 @@ def _numbered(folder: Path, count: int) -> list[Path | None]:
 
 
 def _stated_sizes(path: Path, count: int) -> np.ndarray | None:
-    with np.load(path, allow_pickle=False) as file:
+    with decoding(path, "no .npz of cameras"), np.load(path, allow_pickle=False) as file:
         if "sizes" not in file.files:
             return None
-        sizes = np.asarray(file["sizes"])
+        sizes = np.asarray(file["sizes"], float)
     if sizes.shape != (count, 2) or not (sizes >= 1).all():
         raise UserError(f"{path}: sizes is {sizes.shape}, expected ({count}, 2): height, width")
     return sizes.astype(np.int64)

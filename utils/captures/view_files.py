@@ -26,7 +26,8 @@ def find_photos(folder: Path, num: int | None = None) -> list[Path]:
     """
     files = _visible(folder)
     photos = [path for path in files if path.suffix.lower() in PHOTO_SUFFIXES]
-    others = [path for path in files if path.suffix.lower() in OTHER_SUFFIXES]
+    stems = {path.stem for path in photos}  # a raw file beside its photo does no harm
+    others = [p for p in files if p.suffix.lower() in OTHER_SUFFIXES and p.stem not in stems]
     if others:
         raise UserError(
             f"{folder} holds {_shown(others)}, which are not read; export photos as PNG or JPEG "

@@ -33,7 +33,8 @@ def names(paths):
     ],
 )
 def test_photos_are_in_natural_order(files, ordered):
-    found = find_photos(files("img", *reversed(ordered), ".hidden.png", "notes.txt"))
+    raw = ordered[0].split(".")[0] + ".CR2"  # beside its photo
+    found = find_photos(files("img", *reversed(ordered), ".hidden.png", "notes.txt", raw))
     assert names(found) == ordered
 
 
