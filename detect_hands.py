@@ -112,7 +112,7 @@ def keypoints_from(
 
     if source is None:
         return detect_in_photos(capture, job.config, given, job.seed)
-    hands = read_keypoints(source, len(capture), job.scan_id)
+    hands = read_keypoints(source, len(capture), job.scan_id, capture.cameras, capture.notes.add)
     return from_files(capture, hands, job.config, job.seed)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from utils.detection.detector import Detector
 from utils.detection.other_detectors import OneHand, one_a_side
 from utils.detection.report import search_lines, search_report
 from utils.detection.search import Detect, FoundHands, search_hands
+from utils.io.images import save_image
 from utils.keypoints import KEYPOINTS, SIDES
 
 VOTE_OF = (1.0, 0.0)  # how likely a hand is a left one if somebody named it left, or right
@@ -51,8 +54,20 @@ def detect_in_photos(
     known = {view: _candidates(view, _given_hands(capture, view)) for view in given}
     for view in set(range(len(capture))) - set(given):
         capture.image(view)  # an unreadable photo is told here, not by the detector's death
-    with Detector(capture.image_paths, config["detect_hands"]) as detector:
-        return named_hands(capture, detector, known, config, seed)
+    with tempfile.TemporaryDirectory() as folder:
+        photos = _plain_photos(capture, Path(folder))
+        with Detector(photos, config["detect_hands"]) as detector:
+            return named_hands(capture, detector, known, config, seed)
+
+
+def _plain_photos(capture: Capture, folder: Path) -> list[Path]:
+    """The photos' files, or copies in `folder` where a file's own pixels are not the photo's."""
+    paths = list(capture.image_paths)
+    for view, seen in enumerate(capture.views):
+        if not seen.is_plain:
+            paths[view] = folder / f"{view:02d}.png"
+            save_image(paths[view], seen.image())
+    return paths
 
 
 def from_files(

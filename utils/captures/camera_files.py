@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 
@@ -11,7 +12,11 @@ import torch
 
 from utils.cameras import Cameras, Similarity
 from utils.errors import UserError
+from utils.io.decoding import decoding
 
+CAMERA_KEY = re.compile(r"(world_mat|int|ext)_\d+|scale_mat_0")
+NPY = b"\x93NUMPY"
+MOST_BYTES = 10_000  # of a matrix in the file: more is none, and might not fit into memory
 ROTATION_TOLERANCE = 1e-3  # |R R^T - I|; calibrations are written with 4 digits or more
 
 
@@ -21,52 +26,95 @@ def load_cameras(
     """Read param.npz: K (N, 3, 3) pixels, R (N, 3, 3), t (N, 3), world_from_norm or None.
 
     `world_mat_i` = K [R | t] (4, 4) is what counts, as in IDR and NeuS; int_i and ext_i are used
-    where world_mat_i is absent. Raises UserError on missing views, nan and singular matrices.
+    where world_mat_i is absent. Any other arrays are left alone. Raises UserError on missing views,
+    nan, singular matrices and arrays of another kind or shape.
     """
     path = Path(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            data = {key: np.asarray(file[key], float) for key in file.files}
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; it holds world_mat_0, world_mat_1, ...") from None
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
-        raise UserError(f"{path} is not a readable .npz ({error}); write it again") from error
-    count = sum(key.startswith("world_mat_") and key[10:].isdigit() for key in data)
+    data = _load_matrices(path)
+    count = sum(key.startswith("world_mat_") for key in data)
     count = count or sum(key.startswith("ext_") for key in data)
     if count == 0:
         raise UserError(f"{path} holds no world_mat_0, world_mat_1, ...; expected one an image")
-    if num is not None and count != num:
-        raise UserError(f"{path} holds {count} cameras for {num} images; expected one an image")
+    if num is not None:
+        check_camera_count(path, count, num)
     decomposed = [_camera(data, view, path) for view in range(count)]
     K, R, t = (np.stack(x) for x in zip(*decomposed))
     return K, R, t, _world_from_norm(data, path)
 
 
+def check_camera_count(path: Path, count: int, num: int) -> None:
+    """Raise UserError where the file's cameras are not as many as the images."""
+    if count != num:
+        raise UserError(f"{path} holds {count} cameras for {num} images; expected one an image")
+
+
+def _load_matrices(path: Path) -> dict[str, np.ndarray]:
+    """The cameras' matrices in float64."""
+    if not path.is_file():
+        raise UserError(f"{path} is missing; it holds world_mat_0, world_mat_1, ...")
+    with decoding(path, "not a readable .npz"), open(path, "rb") as stream:
+        start = stream.read(len(NPY))
+        if start == NPY:
+            raise UserError(
+                f"{path} is a single array (.npy); expected an .npz that holds world_mat_0, "
+                "world_mat_1, ...: save it with numpy.savez"
+            )
+        with zipfile.ZipFile(path) as archive:
+            claimed = {entry.filename: entry.file_size for entry in archive.infolist()}
+        with np.load(path, allow_pickle=False) as file:
+            keys = [key for key in file.files if CAMERA_KEY.fullmatch(key)]
+            large = [key for key in keys if claimed.get(f"{key}.npy", 0) > MOST_BYTES]
+            if large:
+                raise UserError(f"{path}: {large[0]} is no 4x4 matrix; calibrate the view again")
+            return {key: _real(file[key], key, path) for key in keys}
+
+
+def _real(array: np.ndarray, key: str, path: Path) -> np.ndarray:
+    if array.dtype.kind not in "fiu" or array.ndim != 2:
+        what = f"{array.dtype} numbers of shape {array.shape}"
+        raise UserError(f"{path}: {key} holds {what}; expected a 4x4 matrix of real numbers")
+    return array.astype(float)
+
+
 def _camera(data: dict, view: int, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    name = f"world_mat_{view}"
+    name, intrinsics, extrinsics = f"world_mat_{view}", f"int_{view}", f"ext_{view}"
+    if extrinsics in data:
+        _check_rotation(data[extrinsics], extrinsics, path)
     if name in data:
         world_mat = data[name]
-    elif f"int_{view}" in data and f"ext_{view}" in data:
-        world_mat = _square(data[f"int_{view}"]) @ _square(data[f"ext_{view}"])
+    elif intrinsics in data and extrinsics in data:
+        if data[intrinsics].shape not in ((3, 3), (3, 4), (4, 4)):
+            raise UserError(
+                f"{path}: {intrinsics} is {_by(data[intrinsics])}, expected K as 3x3 or 4x4"
+            )
+        world_mat = _square(data[intrinsics]) @ _square(data[extrinsics])
     else:
         raise UserError(f"{path} has no {name}; views are numbered 0, 1, ... without gaps")
     if world_mat.shape not in ((3, 4), (4, 4)) or not np.isfinite(world_mat).all():
         raise UserError(f"{path}: {name} is not a finite 4x4 matrix; calibrate the view again")
-    if f"ext_{view}" in data:
-        R = data[f"ext_{view}"][:3, :3]
-        if not np.isfinite(R).all():
-            raise UserError(f"{path}: ext_{view} holds no rotation but nan; calibrate again")
-        error, det = np.abs(R @ R.T - np.eye(3)).max(), np.linalg.det(R)
-        if not (error <= ROTATION_TOLERANCE and det > 0):
-            raise UserError(
-                f"{path}: ext_{view} holds no rotation (R R^T differs from I by {error:.2g}, "
-                f"det {det:.3g}); "
-                "expected OpenCV's cam_from_world [R | t]"
-            )
     left = world_mat[:3, :3]
     if abs(np.linalg.det(left)) <= 1e-12 * np.linalg.norm(left) ** 3:
         raise UserError(f"{path}: {name} is singular; expected K [R | t]")
     return decompose(world_mat[:3])
+
+
+def _check_rotation(ext: np.ndarray, key: str, path: Path) -> None:
+    if ext.shape not in ((3, 4), (4, 4)):
+        raise UserError(f"{path}: {key} is {_by(ext)}, expected [R | t] as 3x4 or 4x4")
+    R = ext[:3, :3]
+    if not np.isfinite(R).all():
+        raise UserError(f"{path}: {key} holds no rotation but nan; calibrate again")
+    error, det = np.abs(R @ R.T - np.eye(3)).max(), np.linalg.det(R)
+    if not (error <= ROTATION_TOLERANCE and det > 0):
+        raise UserError(
+            f"{path}: {key} holds no rotation (R R^T differs from I by {error:.2g}, "
+            f"det {det:.3g}); "
+            "expected OpenCV's cam_from_world [R | t]"
+        )
+
+
+def _by(matrix: np.ndarray) -> str:
+    return "x".join(map(str, matrix.shape))
 
 
 def _square(matrix: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ files are and how they are read.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from utils.cameras import Cameras, Similarity
 from utils.captures.camera_files import load_cameras
+from utils.captures.notes import Notes
 from utils.captures.pose_files import load_pose
 from utils.errors import UserError
 from utils.io.images import load_image, load_mask
@@ -26,7 +27,9 @@ class View:
 
     name: what its users call the view, the photo's file stem unless a layout has something better;
     size: (height, width) of the photo. mask_path and pose_path say where the mask and the detected
-    keypoints are, or would be. The readers take a path, `read_pose` the photo's size, too.
+    keypoints are, or would be. The readers take a path, `read_pose` the photo's size, too;
+    `read_mask` gives None for a mask that is not the view's. is_plain: whether the photo's file
+    decodes to the pixels that `image` gives, so that other programs can read it.
     """
 
     name: str
@@ -35,8 +38,9 @@ class View:
     mask_path: Path
     pose_path: Path
     read_image: Callable[[Path], np.ndarray] = load_image
-    read_mask: Callable[[Path], np.ndarray] = load_mask
+    read_mask: Callable[[Path], np.ndarray | None] = load_mask
     read_pose: Callable[[Path, tuple[int, int]], tuple[np.ndarray, np.ndarray]] = load_pose
+    is_plain: bool = True
 
     def image(self) -> np.ndarray:
         """RGB (H, W, 3) float32 in [0, 1]. Raises UserError when truncated or of another size."""
@@ -44,9 +48,8 @@ class View:
 
     def mask(self) -> np.ndarray | None:
         """Mask (H, W) bool, or None where the capture has none for this view."""
-        if not self.mask_path.is_file():
-            return None
-        return self._checked_size(self.read_mask(self.mask_path), self.mask_path)
+        mask = self.read_mask(self.mask_path) if self.mask_path.is_file() else None
+        return None if mask is None else self._checked_size(mask, self.mask_path)
 
     def keypoints(self) -> tuple[np.ndarray, np.ndarray]:
         """Detected keypoints: pixels (2, 21, 2) and confidences (2, 21), as `Capture.keypoints`."""
@@ -73,7 +76,8 @@ class Capture:
 
     name: what messages call it, such as demo_data/1; cameras: one a view, world units;
     world_from_norm: a frame that the calibration suggests, if any; camera_files: what the cameras
-    were read from; cameras_corrected: whether a stage of this suite has corrected them.
+    were read from; cameras_corrected: whether a stage of this suite has corrected them; notes: what
+    its reader had to interpret, in words.
     """
 
     name: str
@@ -83,6 +87,7 @@ class Capture:
     world_from_norm: Similarity | None
     camera_files: Sequence[Path]
     cameras_corrected: bool = False
+    notes: Notes = field(default_factory=Notes)
 
     def __len__(self) -> int:
         return len(self.views)

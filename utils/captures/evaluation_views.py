@@ -12,6 +12,7 @@ from utils.cameras import Cameras
 from utils.captures.camera_files import load_cameras
 from utils.captures.capture import Capture
 from utils.errors import UserError
+from utils.io.decoding import decoding
 from utils.io.files import load_json
 from utils.io.images import image_size, load_image, load_mask
 
@@ -25,7 +26,8 @@ class EvaluationViews:
 
     names: what their users call them; fitted: they are the views that the reconstruction was
     fitted in, in their order; origin says in words where the cameras came from, and size_origin
-    where their images' size did; believed: which masks the fit believed, where that is known.
+    where their images' size did; believed: which masks the fit believed, where that is known; own:
+    the capture whose photos and masks are read as it reads them.
     """
 
     cameras: Cameras
@@ -36,6 +38,7 @@ class EvaluationViews:
     origin: str
     size_origin: str = "the photos"
     believed: list[bool] | None = None
+    own: Capture | None = None
 
     def __len__(self) -> int:
         return len(self.cameras)
@@ -43,11 +46,15 @@ class EvaluationViews:
     def image(self, view: int) -> np.ndarray | None:
         """RGB (H, W, 3) float32 in [0, 1]."""
         path = self.image_paths[view]
+        if self.own is not None and path == self.own.image_paths[view]:
+            return self.own.image(view)
         return None if path is None else load_image(path)
 
     def mask(self, view: int) -> np.ndarray | None:
         """Mask (H, W) bool."""
         path = self.mask_paths[view]
+        if self.own is not None and path == self.own.views[view].mask_path:
+            return self.own.mask(view)
         return None if path is None else load_mask(path)
 
     def masks(self) -> list[np.ndarray | None]:
@@ -95,7 +102,14 @@ def own_views(
     )
     cameras = Cameras(cameras.K, cameras.R, cameras.t, capture.cameras.sizes)
     views = EvaluationViews(
-        cameras, capture.names, image_paths, mask_paths, True, origin, believed=believed
+        cameras,
+        capture.names,
+        image_paths,
+        mask_paths,
+        True,
+        origin,
+        believed=believed,
+        own=capture,
     )
     _check_sizes(views)
     return views
@@ -156,10 +170,10 @@ def _numbered(folder: Path, count: int) -> list[Path | None]:
 
 
 def _stated_sizes(path: Path, count: int) -> np.ndarray | None:
-    with np.load(path, allow_pickle=False) as file:
+    with decoding(path, "no .npz of cameras"), np.load(path, allow_pickle=False) as file:
         if "sizes" not in file.files:
             return None
-        sizes = np.asarray(file["sizes"])
+        sizes = np.asarray(file["sizes"], float)
     if sizes.shape != (count, 2) or not (sizes >= 1).all():
         raise UserError(f"{path}: sizes is {sizes.shape}, expected ({count}, 2): height, width")
     return sizes.astype(np.int64)
@@ -194,9 +208,10 @@ def _factors(K: np.ndarray, size: tuple[int, int]) -> tuple[float, float]:
 
 
 def _check_sizes(views: EvaluationViews) -> None:
+    own = set() if views.own is None else set(views.own.files("image", "mask"))  # it checks its own
     for paths in (views.image_paths, views.mask_paths):
         for path, size in zip(paths, views.cameras.sizes.tolist()):
-            if path is not None and image_size(path) != tuple(size):
+            if path is not None and path not in own and image_size(path) != tuple(size):
                 height, width = image_size(path)
                 raise UserError(
                     f"{path} is {width}x{height}, expected {size[1]}x{size[0]} as the view's "

@@ -6,12 +6,15 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from utils.captures.camera_files import save_cameras
-from utils.captures.capture import Capture
+from utils.captures.capture import Capture, View
 from utils.captures.open import load_capture
 from utils.errors import UserError
 from utils.io.files import link_or_copy, load_json, save_json
 from utils.io.fingerprint import fingerprint
+from utils.io.images import load_mask, save_image
 
 LEAST_LEFT = 2  # views: fewer say nothing of depth
 
@@ -22,10 +25,11 @@ def hold_out(
     """Write the capture D/S without the views `held` as destination/S; returns `destination`.
 
     The views left out go to S/held (param.npz, img, mask), as `make_demo.py` lays them out; photos
-    and masks are links to the capture's own. Of the held-out masks, those are left out that
-    mano_optim.py did not believe when it saw all views, and those that it made replace the given
-    ones, if its results are in the folder `fitted` (O/mano_out). Raises UserError on views that
-    the capture does not have, and where fewer than two would be left.
+    and masks are links to the capture's own, or copies where its reader mends them. Of the held-out
+    masks, those are left out that mano_optim.py did not believe when it saw all views, and those
+    that it made replace the given ones, if its results are in the folder `fitted` (O/mano_out).
+    Raises UserError on views that the capture does not have, and where fewer than two would be
+    left.
     """
     capture = load_capture(data_path, scan_id)
     unknown = sorted(set(held) - set(range(len(capture))))
@@ -64,7 +68,7 @@ def _judged_masks(capture: Capture, scan_id: str, fitted: Path) -> list[Path | N
     found = load_json(verdicts) if verdicts.is_file() else []
     if len(found) != len(capture):
         return list(given)
-    made = [fitted / f"mask_{scan_id}" / path.name for path in given]
+    made = [fitted / f"mask_{scan_id}" / f"{view:02d}.png" for view in range(len(given))]
     return [
         (made[view] if made[view].is_file() else given[view]) if verdict["believed"] else None
         for view, verdict in enumerate(found)
@@ -75,10 +79,26 @@ def _write_views(
     folder: Path, capture: Capture, views: Sequence[int], masks: Sequence[Path | None]
 ) -> None:
     for number, (view, mask) in enumerate(zip(views, masks)):
-        _link(capture.image_paths[view], folder / "img" / f"{number:02d}.png")
-        _link(capture.views[view].pose_path, folder / "pose" / f"{number:02d}.json")
-        if mask is not None:
-            _link(mask, folder / "mask" / f"{number:02d}.png")
+        own = capture.views[view]
+        photo_path, mask_path = (folder / part / f"{number:02d}.png" for part in ("img", "mask"))
+        if own.is_plain:
+            _link(own.image_path, photo_path)
+        else:
+            save_image(photo_path, own.image())
+        _link(own.pose_path, folder / "pose" / f"{number:02d}.json")
+        if mask == own.mask_path and mask.is_file():
+            _copy_mask(own, mask_path)
+        elif mask is not None:
+            _link(mask, mask_path)
+
+
+def _copy_mask(view: View, target: Path) -> None:
+    """The view's own mask as the capture's reader sees it: none where it is not believed."""
+    mask = view.mask()
+    if mask is not None and np.array_equal(mask, load_mask(view.mask_path)):
+        _link(view.mask_path, target)
+    elif mask is not None:
+        save_image(target, mask)
 
 
 def _link(source: Path, target: Path) -> None:

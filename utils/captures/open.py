@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -46,12 +47,19 @@ READERS = {"demo": Reader(demo.read, demo.scans)}  # by `data_type`
 def open_capture(job: CaptureJob, corrected: bool = False) -> Capture:
     """The capture that a job names.
 
-    corrected: in the cameras O/cameras/param_S.npz where a stage has corrected them. Raises
-    UserError as `load_capture`.
+    corrected: in the cameras O/cameras/param_S.npz where a stage has corrected them. Prints what
+    the reader had to interpret, once a process, now or when it is found out. Raises UserError as
+    `load_capture`.
     """
     capture = load_capture(job.data_path, job.scan_id, job.config)
+    capture.notes.tell(partial(_print_once, capture.name))
     path = job.out_path / "cameras" / f"param_{job.scan_id}.npz"
     return capture.with_corrected_cameras(path) if corrected and path.is_file() else capture
+
+
+@cache
+def _print_once(capture: str, note: str) -> None:
+    print(f"note: {note}")
 
 
 def load_capture(

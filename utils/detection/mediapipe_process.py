@@ -23,8 +23,9 @@ PHOTOS_KEPT = 4  # requests come sorted by photo
 
 @functools.lru_cache(PHOTOS_KEPT)
 def read_photo(path: str) -> np.ndarray:
-    """RGB (H, W, 3) uint8."""
-    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    """RGB (H, W, 3) uint8 as stored: the cameras belong to these pixels, whatever EXIF says."""
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    image = cv2.imdecode(np.fromfile(path, np.uint8), flags)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import struct
+import io
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,41 +10,110 @@ import cv2
 import numpy as np
 
 from utils.errors import UserError
+from utils.io.decoding import decoding
 from utils.io.files import atomic_path, existing_file
+from utils.io.image_headers import ImageHeader, read_header
+from utils.io.mask_values import MaskForm, mask_of
 
 VIDEO_SUFFIXES = (".mp4", ".gif")
+MOST_PIXELS = 500_000_000  # of an image: a header that claims more is not believed
+TURN_BACK = {6: 8, 8: 6}  # EXIF orientations that are not their own inverse
+READ_AGAIN = "copy it again, or export it as an 8-bit PNG"
 
 
-def load_image(path: str | Path) -> np.ndarray:
-    """RGB (H, W, 3) float32 in [0, 1], sRGB-encoded as on disk (8 or 16 bit)."""
-    image = _decode(Path(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    scale = np.float32(np.iinfo(image.dtype).max)
-    return np.ascontiguousarray(image[..., ::-1]) / scale
+def load_image(path: str | Path, orientation: int = 1, white: float | None = None) -> np.ndarray:
+    """RGB (H, W, 3) float32 in [0, 1], sRGB-encoded as on disk (8 or 16 bit, or float).
+
+    The pixels are those stored, whatever EXIF says; `orientation` (1 to 8, as EXIF counts) turns
+    them. white: the stored value that means 1, where it is not the largest that the type holds.
+    Raises UserError for floats outside [0, 1]: nobody knows how they were meant to be shown.
+    """
+    path = Path(path)
+    image = oriented(stored_pixels(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH), orientation)
+    image = np.ascontiguousarray(image[..., ::-1])
+    if image.dtype.kind == "f":
+        if not (image.min() >= 0 and image.max() <= 1):
+            raise UserError(
+                f"{path} holds floats from {image.min():.3g} to {image.max():.3g}, expected [0, 1] "
+                "encoded as sRGB; export it with 8 or 16 bits"
+            )
+        return image.astype(np.float32)
+    return image / np.float32(white or np.iinfo(image.dtype).max)
+
+
+def image_header(path: str | Path) -> ImageHeader:
+    """An image's header; files of kinds that no header is known of are decoded for it.
+
+    Raises UserError on files that are missing, no image, or claim more than MOST_PIXELS.
+    """
+    path = Path(path)
+    with decoding(path, "not a readable image", READ_AGAIN), existing_file(path).open("rb") as file:
+        header = read_header(file)
+    if header is None:
+        pixels = stored_pixels(path, cv2.IMREAD_UNCHANGED)
+        return ImageHeader(*pixels.shape[:2], bits=8 * pixels.itemsize, format="other")
+    _check_claim(path, header)
+    return header
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """(height, width) from a PNG's header, or by decoding any other image."""
-    header = path.open("rb").read(24)
-    if header[:8] == b"\x89PNG\r\n\x1a\n" and len(header) == 24:
-        width, height = struct.unpack(">II", header[16:24])
-        return height, width
-    return load_image(path).shape[:2]
+    """(height, width) as stored; raises UserError as `image_header`."""
+    header = image_header(path)
+    return header.height, header.width
 
 
-def load_mask(path: str | Path) -> np.ndarray:
-    """Mask (H, W) bool; grey values of at least half are True."""
-    return _decode(Path(path), cv2.IMREAD_GRAYSCALE) > 127
+def stored_pixels(path: Path, flags: int) -> np.ndarray:
+    """An image file's pixels as OpenCV decodes them, not turned by any EXIF orientation.
 
-
-def _decode(path: Path, flags: int) -> np.ndarray:
-    """Decode an image file; a truncated one is an error, not a half-grey picture."""
-    data = existing_file(path).read_bytes()
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    Raises UserError where it cannot be decoded; a truncated file is an error, not a half-grey
+    picture.
+    """
+    with decoding(path, "not a readable image", READ_AGAIN):
+        data = existing_file(path).read_bytes()
+        header = read_header(io.BytesIO(data))
+        if header is not None:
+            _check_claim(path, header)
+        image = None
+        if data:
+            flags |= cv2.IMREAD_IGNORE_ORIENTATION
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     png_cut = data[:8] == b"\x89PNG\r\n\x1a\n" and b"IEND" not in data[-16:]
     jpeg_cut = data[:3] == b"\xff\xd8\xff" and b"\xff\xd9" not in data[-64:]
     if image is None or png_cut or jpeg_cut:
         state = "truncated" if png_cut or jpeg_cut else "not a readable image"
-        raise UserError(f"{path} is {state} ({len(data)} bytes); copy it again")
+        raise UserError(f"{path} is {state} ({len(data)} bytes); {READ_AGAIN}")
+    if header is not None and header.format == "tiff":  # OpenCV always turns these
+        return oriented(image, TURN_BACK.get(header.orientation, header.orientation))
+    return image
+
+
+def _check_claim(path: Path, header: ImageHeader) -> None:
+    if header.height * header.width > MOST_PIXELS:
+        raise UserError(
+            f"{path} claims {header.width}x{header.height} pixels, more than "
+            f"{MOST_PIXELS // 1_000_000} million; {READ_AGAIN}"
+        )
+
+
+def load_mask(path: str | Path, orientation: int = 1) -> np.ndarray:
+    """Mask (H, W) bool; white, opaque or labelled pixels are True (`mask_values.mask_of`)."""
+    return load_mask_and_form(path, orientation)[0]
+
+
+def load_mask_and_form(path: str | Path, orientation: int = 1) -> tuple[np.ndarray, MaskForm]:
+    """Mask (H, W) bool and how the file holds it, turned as `load_image` does."""
+    mask, form = mask_of(stored_pixels(Path(path), cv2.IMREAD_UNCHANGED))
+    return np.ascontiguousarray(oriented(mask, orientation)), form
+
+
+def oriented(image: np.ndarray, orientation: int) -> np.ndarray:
+    """The image (H, W, ...) as EXIF's orientation (1 to 8) wants it shown."""
+    if orientation in (5, 6, 7, 8):
+        image = image.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
     return image
 
 

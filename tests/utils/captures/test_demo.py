@@ -1,6 +1,7 @@
 """The demo layout: what is read, and what is said about every way in which it can be broken."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -142,8 +143,8 @@ def test_truncated_image(capture_dir, scan):
 
 
 def test_image_and_mask_of_another_size(capture_dir, scan):
-    save_image(scan / "mask" / "01.png", np.ones((60, 80), bool))
-    assert "mask/01.png is 80x60, expected 160x120" in error_of(capture_dir)
+    save_image(scan / "mask" / "01.png", np.ones((60, 90), bool))
+    assert "mask/01.png is 90x60, expected 160x120" in error_of(capture_dir)
 
 
 def test_views_may_differ_in_size(capture_dir, scan):
@@ -161,7 +162,7 @@ def test_a_mask_may_be_missing(capture_dir, scan):
 @pytest.mark.parametrize(
     "content, message",
     [
-        ({"Left": []}, "has no 'Right' list"),
+        ({"left": [0.0] * 63}, "has no 'Left' list and no 'Right' list"),
         ([1, 2], "has no 'Left' list"),
         ({"Left": [0.0] * 60, "Right": []}, "'Left' holds 60 numbers, expected 63"),
         ({"Left": [], "Right": ["x"] * 63}, "'Right' holds something other than numbers"),
@@ -226,3 +227,64 @@ def test_camera_file_with_code_in_it(capture_dir, scan):
     data["world_mat_0"] = np.array([{"an": "object"}], object)
     np.savez(scan / "camera" / "param.npz", **data)
     assert "param.npz is not a readable .npz" in error_of(capture_dir)
+
+
+def test_other_arrays_in_the_camera_file_are_left_alone(capture_dir, scan):
+    before = load_capture(capture_dir, "1").cameras
+    others = {"names": np.array(["a", None], object), "world_mat_inv_0": np.zeros(3)}
+    np.savez(
+        scan / "camera" / "param.npz",
+        **np.load(scan / "camera" / "param.npz"),
+        **others,
+        distortion=np.array([1 + 2j]),
+    )
+    torch.testing.assert_close(load_capture(capture_dir, "1").cameras.R, before.R)
+
+
+@pytest.mark.parametrize(
+    "array, message",
+    [
+        (np.eye(4) + 1j, "world_mat_3 holds complex128 numbers"),
+        (np.zeros((4, 4), [("x", float)]), "world_mat_3 holds .* numbers of shape"),
+        (np.zeros(16), r"world_mat_3 holds float64 numbers of shape \(16,\); expected a 4x4"),
+        (np.eye(3), "world_mat_3 is not a finite 4x4 matrix"),
+        (np.zeros((2000, 2000)), "world_mat_3 is no 4x4 matrix"),
+        (np.array("text"), "world_mat_3 holds <U4 numbers"),
+    ],
+)
+def test_matrices_of_other_kinds(capture_dir, scan, array, message):
+    change_cameras(scan, world_mat_3=array)
+    assert re.search(f"param.npz: {message}", error_of(capture_dir))
+
+
+@pytest.mark.parametrize(
+    "key, array, message",
+    [
+        ("ext_2", np.eye(3), "ext_2 is 3x3, expected [R | t] as 3x4 or 4x4"),
+        ("int_2", np.eye(2), "int_2 is 2x2, expected K as 3x3 or 4x4"),
+        ("int_2", np.diag([100.0, 0, 1]), "world_mat_2 is singular"),
+    ],
+)
+def test_intrinsics_and_extrinsics_of_other_shapes(capture_dir, scan, key, array, message):
+    change_cameras(scan, **{f"world_mat_{view}": None for view in range(5)}, **{key: array})
+    assert message in error_of(capture_dir)
+
+
+def test_a_single_array_for_the_cameras(capture_dir, scan):
+    with open(scan / "camera" / "param.npz", "wb") as file:
+        np.save(file, np.eye(4))
+    assert "param.npz is a single array (.npy); expected an .npz" in error_of(capture_dir)
+
+
+def test_spoilt_zlib_streams(capture_dir, scan):
+    path = scan / "camera" / "param.npz"
+    np.savez_compressed(path, **np.load(path))
+    data = bytearray(path.read_bytes())
+    data[120:140] = bytes(20)
+    path.write_bytes(bytes(data))
+    assert "param.npz is not a readable .npz" in error_of(capture_dir)
+
+
+def test_a_photo_is_missing_of_as_many_as_there_are_cameras(capture_dir, scan):
+    (scan / "img" / "01.png").unlink()
+    assert "01.png is missing; 4 images found for the 5 cameras of" in error_of(capture_dir)

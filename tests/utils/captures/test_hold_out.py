@@ -1,5 +1,6 @@
 import json
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -7,7 +8,7 @@ import torch
 from models.evaluation.ablation import Scan
 from models.evaluation.ablation_cli import held_out
 from utils.captures import load_capture
-from utils.captures.evaluation_views import load_views
+from utils.captures.evaluation_views import load_views, own_views
 from utils.captures.hold_out import hold_out
 from utils.errors import UserError
 from utils.io.images import load_mask, save_image
@@ -26,6 +27,30 @@ def scan(capture_dir):
 
 def width(path):
     return int(load_mask(path).any(0).sum())
+
+
+def test_what_the_reader_mends_is_written_mended(capture_dir, tmp_path):
+    capture = load_capture(capture_dir, "1")
+    masks = [capture.mask(view) for view in range(5)]
+    photos = [capture.image(view) for view in range(5)]
+    for view, own in enumerate(capture.views):
+        save_image(own.mask_path, ~masks[view])
+        deep = np.round(photos[view][..., ::-1] * 255).astype(np.uint16)
+        cv2.imwrite(str(own.image_path), deep)
+    out = hold_out(capture_dir, "1", [1, 3], tmp_path / "out", tmp_path / "none")
+    held = load_views(out / "1/held/param.npz", out / "1/held/img", out / "1/held/mask")
+    for number, view in enumerate((1, 3)):
+        np.testing.assert_array_equal(held.mask(number), masks[view])
+        np.testing.assert_allclose(held.image(number), photos[view], atol=1e-6)
+
+
+def test_own_views_are_read_as_the_capture_reads_them(capture_dir):
+    capture = load_capture(capture_dir, "1")
+    expected = capture.mask(2)
+    for view, own in enumerate(capture.views):
+        save_image(own.mask_path, ~capture.mask(view)[::2, ::2])
+    views = own_views(load_capture(capture_dir, "1"), capture.cameras)
+    assert (views.mask(2) == expected).mean() > 0.97  # but for edges of a pixel
 
 
 def test_the_views_are_shared_between_fit_and_judgement(scan, tmp_path):

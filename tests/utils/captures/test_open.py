@@ -1,5 +1,8 @@
 """A capture is opened by the reader of its layout."""
 
+import time
+
+import numpy as np
 import pytest
 
 from tests.scenes.captures import ring_of_cameras
@@ -7,6 +10,8 @@ from tests.utils.stage.test_job import job_of
 from utils.captures import list_scans, load_capture, open_capture
 from utils.captures.camera_files import save_cameras
 from utils.errors import UserError
+from utils.io.files import link_or_copy
+from utils.io.images import load_mask, save_image
 
 
 def test_an_unknown_layout_names_those_that_exist(capture_dir):
@@ -19,6 +24,38 @@ def test_scans_are_listed_as_people_count(tmp_path):
         (tmp_path / name / "img").mkdir(parents=True)
     (tmp_path / "notes").mkdir()
     assert list_scans(tmp_path) == ["take_1", "take_2", "take_10"]
+
+
+def test_notes_are_printed_once_whenever_they_are_found(capture_dir, capsys):
+    scan = capture_dir / "1"
+    for view in range(4, -1, -1):
+        (scan / "img" / f"{view:02d}.png").rename(scan / "img" / f"{view + 1}.png")
+    for path in (scan / "mask").iterdir():
+        save_image(path, load_mask(path).astype(np.uint8))
+    job = job_of(capture_dir)
+    for corrected in (False, True):
+        capture = open_capture(job, corrected)
+        for view in range(5):
+            capture.mask(view)
+    names, masks, poses, values = capsys.readouterr().out.splitlines()
+    assert names == (
+        "note: 5 photos, in the order of their names: 1.png is camera 0, ..., 5.png is camera 4"
+    )
+    assert masks.startswith("note: mask/ is paired") and poses.startswith("note: pose/ is paired")
+    assert values.startswith("note: masks of all views are of small values")
+    assert capture.names == ["1", "2", "3", "4", "5"] and len(capture.notes) == 4
+
+
+def test_a_hundred_views_open_within_a_second(capture_dir, tmp_path):
+    cameras = ring_of_cameras(100, size=(120, 160))
+    source, scan = capture_dir / "1", tmp_path / "many" / "1"
+    for view in range(100):
+        for part, suffix in (("img", "png"), ("mask", "png"), ("pose", "json")):
+            link_or_copy(source / part / f"00.{suffix}", scan / part / f"{view:02d}.{suffix}")
+    save_cameras(scan / "camera" / "param.npz", cameras, None)
+    start = time.perf_counter()
+    assert len(load_capture(tmp_path / "many", "1")) == 100
+    assert time.perf_counter() - start < 1
 
 
 def test_corrected_cameras_are_a_field_of_the_capture(capture_dir, tmp_path):

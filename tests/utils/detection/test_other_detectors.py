@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pytest
 
+from tests.scenes.captures import project, ring_of_cameras, two_hands
 from utils.detection.other_detectors import one_a_side, read_keypoints
 from utils.errors import UserError
 
 RNG = np.random.default_rng(0)
 LEFT, RIGHT = RNG.uniform(10, 300, (2, 21, 2))
+SPAN = np.array([799, 599])  # OpenPose divides by the size less one
 
 
 def values(xy, confidence=0.9):
@@ -49,6 +51,59 @@ def test_openpose(tmp_path):
     data["people"][0]["hand_right_keypoints_2d"] = [0] * 63  # how OpenPose says: not seen
     write(tmp_path / "b_keypoints.json", data)
     check(read_keypoints(tmp_path, 2, "1"))
+
+
+def test_folders_without_padding_are_in_natural_order(tmp_path):
+    for view in range(12):
+        write(tmp_path / f"cam{view}" / "000001.json", openpose((LEFT + view, RIGHT)))
+    found = read_keypoints(tmp_path, 12, "1")
+    for view in range(12):
+        np.testing.assert_allclose(found[view][0].xy, LEFT + view)
+
+
+def test_nulls_mean_not_seen(tmp_path):
+    data = openpose((LEFT, RIGHT))
+    (person,) = data["people"]
+    person["hand_right_keypoints_2d"] = None
+    person["hand_left_keypoints_2d"][12:15] = [None] * 3
+    write(tmp_path / "0.json", data)
+    rows = [*values(LEFT).tolist()[:20], None]
+    write(tmp_path / "1.json", {"annots": [{"handl2d": rows}]})
+    (first,), (second,) = read_keypoints(tmp_path, 2, "1")
+    assert np.nonzero(first.confidence == 0)[0].tolist() == [4] and np.isnan(first.xy[4]).all()
+    assert np.nonzero(second.confidence == 0)[0].tolist() == [20]
+
+
+@pytest.mark.parametrize(
+    "scaled, said",
+    [
+        (lambda xy: xy, []),
+        (lambda xy: xy / SPAN, ["are in [0, 1] of the photo, not in pixels: read so"]),
+        (lambda xy: 2 * xy / SPAN - 1, ["are in [-1, 1] of the photo, not in pixels: read so"]),
+    ],
+)
+def test_scales_of_openpose_are_told_apart(tmp_path, scaled, said):
+    cameras = ring_of_cameras(4)
+    exact = project(cameras, two_hands(np.random.default_rng(0)))
+    for view, hands in enumerate(exact):
+        write(tmp_path / f"{view}.json", openpose([scaled(xy) for xy in hands]))
+    notes = []
+    found = read_keypoints(tmp_path, 4, "1", cameras, notes.append)
+    for view, hands in enumerate(found):
+        for hand in hands:
+            np.testing.assert_allclose(hand.xy, exact[view, hand.side], atol=1e-9)
+    assert len(notes) == len(said) and all(text in note for text, note in zip(said, notes))
+
+
+def test_a_view_in_another_scale_is_left_out(tmp_path):
+    cameras = ring_of_cameras(4)
+    exact = project(cameras, two_hands(np.random.default_rng(0)))
+    for view, hands in enumerate(exact):
+        write(tmp_path / f"{view}.json", openpose(hands / (SPAN if view == 2 else 1)))
+    notes = []
+    found = read_keypoints(tmp_path, 4, "1", cameras, notes.append)
+    assert [len(hands) for hands in found] == [2, 2, 0, 2]
+    assert notes == [f"keypoints of {tmp_path} are in another range in views 2: left out"]
 
 
 def test_easymocap_a_folder_a_view(tmp_path):

@@ -74,6 +74,14 @@ def test_foreign_image(tmp_path, content):
         load_mask(tmp_path / "a.png")
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
+def test_files_without_read_permission(tmp_path):
+    save_image(tmp_path / "a.png", np.zeros((4, 5)))
+    (tmp_path / "a.png").chmod(0)
+    with pytest.raises(UserError, match=r"a.png cannot be read: permission denied; allow"):
+        load_image(tmp_path / "a.png")
+
+
 def test_missing_files(tmp_path):
     for load in (load_image, load_json, load_torch, load_mesh):
         with pytest.raises(UserError, match=r"nothing\.x is missing"):
