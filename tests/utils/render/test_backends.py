@@ -24,7 +24,8 @@ def hand_scene(views: int = 3) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
 
 def id_maps(fragments: Fragments) -> torch.Tensor:
     ids = torch.full((len(fragments.sizes), *fragments.sizes.amax(0).tolist()), -1)
-    ids[fragments.view, fragments.y, fragments.x] = fragments.face.long()
+    pixel = fragments.view.cpu(), fragments.y.cpu(), fragments.x.cpu()
+    ids[pixel] = fragments.face.cpu().long()
     return ids
 
 
