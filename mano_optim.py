@@ -34,6 +34,7 @@ def mano_optim(job: Job) -> None:
     from models.fitting.fit import fit_hands
     from models.fitting.observations import Observations
     from models.fitting.results import save_fit, summary_lines
+    from models.fitting.verdict import judge_fit
     from models.hand import load_hand_model
     from utils.captures import open_capture
     from utils.keypoints.order import load_keypoints
@@ -47,6 +48,7 @@ def mano_optim(job: Job) -> None:
     if record.is_current([points_path, *capture.files("camera", "pose", "image", "mask")]):
         return
 
+    record.recall("pose_optim")
     sides = hands_in(points)
     models = [load_hand_model(side, config.hand_model, dtype=torch.float64) for side in sides]
     start = time.perf_counter()
@@ -54,10 +56,13 @@ def mano_optim(job: Job) -> None:
     fit = fit_hands(models, observations, config.mano_optim)
     seconds = time.perf_counter() - start
 
+    verdict = judge_fit(fit.metrics, float(capture.cameras.sizes.max()))
+    verdict.enforce(job.force)
     outputs = save_fit(job.out_path, job.scan_id, capture, fit)
     print(*summary_lines(fit), sep="\n")
     print(f"fitted in {seconds:.1f} s; results and overlays: {job.out_path / 'mano_out'}")
-    record.finish(outputs, seconds_fit=round(seconds, 2))
+    record.finish(outputs, seconds_fit=round(seconds, 2), verdict=verdict.as_dict())
+    print(verdict.line())
 
 
 if __name__ == "__main__":

@@ -37,9 +37,11 @@ def mesh_sfs_optim(job: Job) -> None:
     """Run the stage on one scan."""
     from models.ham.results import save_results
     from models.ham.state import check_hands
+    from models.ham.verdict import judge_refinement
     from models.hand.fitted import load_hands
     from utils.captures import open_capture
     from utils.geometry.mesh import mesh_name
+    from utils.io.files import load_json
     from utils.stage.progress import Progress
 
     config = job.config
@@ -49,16 +51,22 @@ def mesh_sfs_optim(job: Job) -> None:
     inputs = [*hands.files(), *capture.files("camera", "image", "mask")]
     if record.is_current(inputs):
         return
+    record.recall("pose_optim", "mano_optim")
     check_hands(hands)
     folder = job.out_path / config.out_mesh_dire / job.scan_id
     mesh = mesh_name(hands.verts, hands.faces)
     made_with = {**record.made_with, "mesh": mesh, "inputs": record.contents()}
     progress = Progress(folder / ".progress.pt", made_with, config, afresh=job.overwrite)
     result = refine_mesh(capture, hands, config, job.device, progress)
+    faces = len(result.state.faces)
+    judge_refinement(result.reports, faces).enforce(job.force)
     outputs = save_results(folder, job.scan_id, hands, result, config)
-    record.finish(outputs)
+    fitted = load_json(folder / "metrics.json")["fitted_views"]
+    verdict = judge_refinement(result.reports, faces, fitted["psnr"])
+    record.finish(outputs, verdict=verdict.as_dict())
     progress.forget()
     print(f"look at {folder / 'overlay'} and {folder / f'{job.scan_id}.ply'}")
+    print(verdict.line())
 
 
 def refine_mesh(

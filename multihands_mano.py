@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from models.gcn.prediction import Prediction
     from models.hand import HandModel
     from utils.captures import Capture
+    from utils.verdict import Verdict
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -78,8 +79,10 @@ def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
         rewrite_keypoints(job, record, points_path, prediction.points)
     print(*prediction.summary_lines(), sep="\n")
     print(f"predicted in {seconds:.2f} s; results and overlays: {job.out_path / 'gcn_out'}")
-    record.finish(write_results(job, capture, prediction), seconds_network=round(seconds, 4))
+    outputs, verdict = write_results(job, capture, prediction)
+    record.finish(outputs, seconds_network=round(seconds, 4), verdict=verdict.as_dict())
     frames_done.add(job.scan_id)
+    print(verdict.line())
 
 
 def rewrite_keypoints(job: Job, record: StageRecord, path: Path, points: np.ndarray) -> None:
@@ -150,46 +153,53 @@ def keypoints_of(path: Path | None, models: Mapping[str, HandModel]) -> np.ndarr
     return points
 
 
-def write_results(job: Job, capture: Capture, prediction: Prediction) -> list[Path]:
-    """Write gcn_out and, with --optim, mano_out; returns the paths."""
+def write_results(job: Job, capture: Capture, prediction: Prediction) -> tuple[list[Path], Verdict]:
+    """Write gcn_out and, with --optim, mano_out; returns the paths and the last one's verdict."""
     from models.fitting.observations import Observations
 
     observations = Observations.of(capture, prediction.points, job.config.pose_optim)
-    outputs = write_prediction(job, capture, prediction, observations)
+    outputs, verdict = write_prediction(job, capture, prediction, observations)
     if job.args.optim:
-        outputs += optimise(job, capture, prediction, observations)
-    return outputs
+        fitted, verdict = optimise(job, capture, prediction, observations)
+        outputs += fitted
+    return outputs, verdict
 
 
 def write_prediction(
     job: Job, capture: Capture, prediction: Prediction, observations: Observations
-) -> list[Path]:
-    """Write gcn_out; returns the paths."""
+) -> tuple[list[Path], Verdict]:
+    """Write gcn_out; returns the paths and the verdict on the network's hands."""
     from models.fitting.fit import judge_hands
     from models.fitting.results import save_hands
+    from models.fitting.verdict import judge_fit
     from models.gcn.prediction import joined_verts
     from models.hand.fitted import joined_mesh
 
     hands = prediction.fitted_hands
     fit = judge_hands(hands, observations, job.config.mano_optim)
+    verdict = judge_fit(fit.metrics, float(capture.cameras.sizes.max()))
+    verdict.enforce(job.force or job.args.optim)  # a fit may mend what the network missed
     mesh = joined_verts(prediction.hands), joined_mesh(hands)[1]
-    folder = job.out_path / "gcn_out"
-    return save_hands(folder, job.scan_id, capture, fit, mesh, hands, prediction.metrics())
+    folder, metrics = job.out_path / "gcn_out", prediction.metrics()
+    return save_hands(folder, job.scan_id, capture, fit, mesh, hands, metrics), verdict
 
 
 def optimise(
     job: Job, capture: Capture, prediction: Prediction, observations: Observations
-) -> list[Path]:
-    """mano_optim.py's fit from the network's hands; writes mano_out and returns the paths."""
+) -> tuple[list[Path], Verdict]:
+    """mano_optim.py's fit from the network's hands; writes mano_out; returns paths and verdict."""
     from models.fitting.fit import fit_hands
     from models.fitting.results import save_fit, summary_lines
+    from models.fitting.verdict import judge_fit
 
     hands = prediction.fitted_hands
     models = [hand.model for hand in hands]
     fit = fit_hands(models, observations, job.config.mano_optim, start=hands)
+    verdict = judge_fit(fit.metrics, float(capture.cameras.sizes.max()))
+    verdict.enforce(job.force)
     outputs = save_fit(job.out_path, job.scan_id, capture, fit)
     print(*summary_lines(fit), sep="\n")
-    return outputs
+    return outputs, verdict
 
 
 if __name__ == "__main__":

@@ -76,6 +76,7 @@ def train(job: Job) -> None:
     from models.neural.pretraining import load_pretrained
     from models.neural.results import save_refined_mesh, save_training_pictures, summary
     from models.neural.scan import open_scan
+    from models.neural.verdict import judge_renderer
     from utils.geometry.mesh import mesh_name
     from utils.io.files import save_json
     from utils.stage.progress import Progress
@@ -85,6 +86,7 @@ def train(job: Job) -> None:
     record = StageRecord(job, f"neural_render_{net_type}")
     if record.is_current(scan.inputs):
         return
+    record.recall("pose_optim", "mano_optim", "mesh_sfs_optim")
     reconstruction, own = scan.reconstruction, config.neural_render
     shape = net_shape(net_type, own.preset, own.inputs)
     pretrained = load_pretrained(own.pretrained, net_type, shape)
@@ -100,9 +102,11 @@ def train(job: Job) -> None:
     outputs += save_training_pictures(folder, fit.hands, reconstruction, scan.crops)
     outputs.append(folder / "neural_metrics.json")
     save_json(outputs[-1], {"net_type": net_type, **fit.report})
-    record.finish(outputs)
+    verdict = judge_renderer(fit.report)
+    record.finish(outputs, verdict=verdict.as_dict())
     progress.forget()
     print(f"look at {folder / 'neural'}")
+    print(verdict.line())
 
 
 def render(job: Job) -> None:

@@ -28,6 +28,7 @@ from utils.keypoints import KEYPOINTS, SIDES
 from utils.keypoints.views import MIN_JOINTS, hands_in
 from utils.photos.masks import MaskVerdict
 
+NOISE_FLOOR = 0.0015  # metres of the model: no detector is better, nor is any hand model
 TRIAL_STEPS = 15  # of the fit that tells whether cameras should move
 MATCHES = 100  # outline points a view and direction
 JUDGED_SIZE = 512  # pixels of the longer side at which masks are judged in the end
@@ -242,6 +243,17 @@ class HandFitter:
             "keypoint_px": round(float(pixels.nanmedian()), 3),
         }
 
+    def fit_over_noise(self) -> float:
+        """How far the hands miss the detections, over how far the views' 3D keypoints miss them.
+
+        Medians in pixels; views that agree to less than NOISE_FLOOR count as if they did so.
+        """
+        problem = self.problem
+        given = problem.cameras.cameras.project(problem.points.flatten(0, 1))
+        noise = (given.unflatten(1, problem.points.shape[:2]) - problem.pixels).norm(dim=3)
+        floor = NOISE_FLOOR * float(problem.cameras.px_per_unit().median())
+        return self.errors()["keypoint_px"] / max(float(noise.nanmedian()), floor)
+
     def result(self) -> Fit:
         """Hands and cameras in world coordinates, the masks' final verdicts, all metrics."""
         problem = self.problem
@@ -251,6 +263,7 @@ class HandFitter:
         shift = problem.cameras.shift_px(problem.corrections(self.x))
         metrics = {
             "stages": self.stages,
+            "fit_over_noise": round(self.fit_over_noise(), 3),
             "camera_support": self.support,
             "cameras_corrected": problem.moves_cameras,
             "camera_shift_px": [round(s, 2) for s in shift.tolist()],

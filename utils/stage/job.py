@@ -15,8 +15,9 @@ from utils.errors import UserError
 from utils.io.files import save_text
 from utils.stage.arguments import add_seed
 from utils.stage.config import DEFAULT_CONFIG, Config, load_config
-from utils.stage.process import FAULT, INTERRUPTED, OK, USER_ERROR
+from utils.stage.process import FAILED_RESULT, FAULT, INTERRUPTED, OK, USER_ERROR
 from utils.stage.scans import add_scan_options, chosen_scans
+from utils.verdict import FailedVerdictError
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class Job:
     def scan_dir(self) -> Path:
         """The folder of the scan's inputs, D/S."""
         return self.data_path / self.scan_id
+
+    @property
+    def force(self) -> bool:
+        """Whether results are to be written even where the verdict is failed."""
+        return bool(getattr(self.args, "force", False))
 
     def nested(self) -> Job:
         """The job for another stage that this one runs, which reads the config on its own."""
@@ -86,6 +92,11 @@ def stage_parser(
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: %(default)s")
     add_seed(parser)
     add("--overwrite", action="store_true", help="run even if the results are up to date")
+    add(
+        "--force",
+        action="store_true",
+        help="write results even where the verdict is failed",
+    )
     add("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
@@ -121,7 +132,8 @@ def run_stage(
 
     A scan that fails, whatever the reason, does not stop a batch; the failed ones are listed at the
     end. Status 0: all scans ran; 2: errors that the user can mend; 1: at least one that is a fault
-    of the suite, whose traceback is kept in O/runs/S_STAGE.log; 130: interrupted.
+    of the suite, whose traceback is kept in O/runs/S_STAGE.log; 3: results whose verdict is
+    failed, which were not written; 130: interrupted.
     """
     args = parser.parse_args(argv)
     try:
@@ -185,7 +197,7 @@ def _report(error: UserError, debug: bool) -> int:
     if debug:
         traceback.print_exc()
     print(f"error: {error}", file=sys.stderr)
-    return USER_ERROR
+    return FAILED_RESULT if isinstance(error, FailedVerdictError) else USER_ERROR
 
 
 def _report_fault(error: Exception, job: Job, stage: str) -> int:

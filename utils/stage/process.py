@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn, TextIO
 
-OK, FAULT, USER_ERROR, INTERRUPTED = 0, 1, 2, 130  # exit statuses
+OK, FAULT, USER_ERROR, FAILED_RESULT, INTERRUPTED = 0, 1, 2, 3, 130  # exit statuses
 
 
 def start(main: Callable[[], int]) -> NoReturn:

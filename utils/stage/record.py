@@ -55,6 +55,15 @@ class StageRecord:
         _remove(self.path)
         return False
 
+    def recall(self, *stages: str) -> None:
+        """Say the verdicts of stages before this one that are not good."""
+        for stage in stages:
+            path = self.path.with_name(f"{self.job.scan_id}_{stage}.json")
+            verdict = _load(path).get("verdict")
+            if isinstance(verdict, dict) and verdict.get("level") not in (None, "good"):
+                reasons = "; ".join(map(str, verdict.get("reasons") or ()))
+                print(f"note: {stage}'s verdict is {verdict['level']}: {reasons}")
+
     def finish(self, outputs: Iterable[Path], **facts: Any) -> None:
         """Write the record of the finished run."""
         peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
