@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,18 +11,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.appearance.light import LOBES
 from models.appearance.model import Appearance
 from models.appearance.shading import Rendering, capped, render_mesh
 from models.hand import load_hand_model
-from models.hand.fitted import FittedHand
+from models.hand.fitted import FittedHand, checked_hands
 from models.hand.forearm import wrist_faces
 from utils.cameras import Cameras, Similarity
 from utils.errors import UserError
+from utils.io.checks import FileCheck, described
 from utils.io.files import load_torch
 from utils.keypoints import SIDES
 from utils.render import Renderer
 
 KEYS = ("albedo", "sh_coeff", "gain", "lobes", "verts", "faces", "subdivisions", "hands", "cameras")
+KEYS += ("world_from_hand_units",)
+AGAIN = "run mesh_sfs_optim.py on this scan again"
+LARGEST_PHOTO = 1 << 16  # pixels of a side
+ROTATION_TOLERANCE = 1e-3  # |R R^T - I|
+MOST_SUBDIVISIONS = 6  # of a hand of 778 vertices: three million
 
 
 @dataclass(frozen=True)
@@ -107,23 +115,64 @@ def load_reconstruction(folder: Path, scan_id: str) -> Reconstruction:
     data = load_torch(path, "run mesh_sfs_optim.py on this scan first")
     missing = set(KEYS) - set(data) if isinstance(data, dict) else set(KEYS)
     if missing:
-        raise UserError(
-            f"{path} has no {', '.join(sorted(missing))}; run mesh_sfs_optim.py on this scan again"
-        )
-    scale, *offset = data["world_from_hand_units"]
-    frame = Similarity(scale, torch.tensor(offset, dtype=torch.float64))
-    cameras = Cameras(**data["cameras"]).to(dtype=torch.float64).normalised(frame.inverse())
+        raise UserError(f"{path} has no {', '.join(sorted(missing))}; {AGAIN}")
+    check = FileCheck(path, AGAIN)
+    frame, cameras = _checked_cameras(check, data)
     reconstruction = Reconstruction(
-        verts=data["verts"].double().numpy(),
-        faces=data["faces"].numpy(),
-        appearance=Appearance(data["albedo"], data["sh_coeff"], data["gain"], data["lobes"]),
+        **_checked_mesh(check, data),
+        appearance=_checked_appearance(check, data),
         cameras=cameras,
         frame=frame,
-        hands=data["hands"],
-        subdivisions=data["subdivisions"],
+        hands=checked_hands(check, _one_or_two(check, data["hands"])),
+        subdivisions=check.whole(data["subdivisions"], "subdivisions", 0, MOST_SUBDIVISIONS),
     )
     if len(reconstruction.wrist_faces()) != len(reconstruction.faces):
-        raise UserError(
-            f"{path} is not a mesh of the hand models that it names; run mesh_sfs_optim.py again"
-        )
+        raise UserError(f"{path} is not a mesh of the hand models that it names; {AGAIN}")
     return reconstruction
+
+
+def _one_or_two(check: FileCheck, hands: Any) -> list[Any]:
+    if not isinstance(hands, list) or len(hands) not in (1, 2):
+        raise check.error(f"hands is {described(hands)}, expected a list of one or two")
+    return hands
+
+
+def _checked_mesh(check: FileCheck, data: dict[str, Any]) -> dict[str, np.ndarray]:
+    verts = check.tensor(data["verts"], "verts", ("V", 3)).double()
+    faces = check.tensor(data["faces"], "faces", ("F", 3), "int", least=0, most=len(verts) - 1)
+    return {"verts": verts.numpy(), "faces": faces.long().numpy()}
+
+
+def _checked_appearance(check: FileCheck, data: dict[str, Any]) -> Appearance:
+    sh_coeff = check.tensor(data["sh_coeff"], "sh_coeff", ("views", "harmonics")).float()
+    if math.isqrt(sh_coeff.shape[1]) ** 2 != sh_coeff.shape[1]:
+        raise check.error(f"sh_coeff has {sh_coeff.shape[1]} harmonics, expected a square number")
+    lobes = data["lobes"]
+    return Appearance(
+        albedo=check.tensor(data["albedo"], "albedo", ("V", 3)).float(),
+        sh_coeff=sh_coeff,
+        gain=check.tensor(data["gain"], "gain", ("views", 3)).float(),
+        lobes=None if lobes is None else check.tensor(lobes, "lobes", (LOBES, 3)).float(),
+    )
+
+
+def _checked_cameras(check: FileCheck, data: dict[str, Any]) -> tuple[Similarity, Cameras]:
+    """world_from_hand_units, and the cameras in world units."""
+    scale, *offset = check.numbers(data["world_from_hand_units"], "world_from_hand_units", 4)
+    if scale <= 0:
+        raise check.error(f"world_from_hand_units is {scale:.6g} times as large, expected above 0")
+    frame = Similarity(scale, torch.tensor(offset, dtype=torch.float64))
+    kept = check.mapping(data["cameras"], "cameras", ("K", "R", "t", "sizes"))
+    cameras = Cameras(
+        K=check.tensor(kept["K"], "cameras, K", ("views", 3, 3)),
+        R=check.tensor(kept["R"], "cameras, R", ("views", 3, 3)),
+        t=check.tensor(kept["t"], "cameras, t", ("views", 3)),
+        sizes=check.tensor(
+            kept["sizes"], "cameras, sizes", ("views", 2), "int", least=1, most=LARGEST_PHOTO
+        ).long(),
+    )
+    cameras = cameras.to(dtype=torch.float64)
+    identity = torch.eye(3, dtype=torch.float64)
+    if (cameras.R @ cameras.R.transpose(1, 2) - identity).abs().max() > ROTATION_TOLERANCE:
+        raise check.error("cameras, R holds something else than rotations")
+    return frame, cameras.normalised(frame.inverse())

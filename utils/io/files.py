@@ -188,10 +188,10 @@ def load_torch(path: str | Path, hint: str = "") -> Any:
 
     path = existing_file(Path(path), hint)
     verdict = "not a file of plain tensors as this suite writes them"
-    with reading(path, verdict, hint or "run the stage that makes it again"):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
+    remedy = hint or "run the stage that makes it again"
+    with reading(path, verdict, remedy), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def natural_order(name: str) -> list[tuple[bool, int, str]]:
