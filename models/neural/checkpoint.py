@@ -13,7 +13,7 @@ from models.appearance.light import LOBES
 from models.appearance.model import Appearance
 from models.ham.reconstruction import Reconstruction
 from models.neural.exposure import Exposure
-from models.neural.inputs import NetShape, checked_shape
+from models.neural.inputs import checked_shape
 from models.neural.mesh import NeuralMesh
 from models.neural.renderer import NET_TYPES, NeuralRenderer
 from models.neural.training import Trained
@@ -88,7 +88,9 @@ def load_checkpoint(
         raise UserError(f"{path} is no checkpoint of neural_render.py; {check.remedy}")
     _check_belongs(check, data, net_type, reconstruction)
     model = NeuralRenderer(net_type, checked_shape(check, data["shape"]), len(reconstruction.verts))
-    model.load_state_dict(check.tensors(data["model"], "model", model.state_dict()))
+    model.load_state_dict(
+        check.tensors(data["model"], "model (does not fit its own network)", model.state_dict())
+    )
     offset = check.mapping(data["exposure"], "exposure", ("offset",))["offset"]
     exposure = Exposure(len(check.tensor(offset, "exposure, offset", ("photos", 3))))
     exposure.load_state_dict(check.tensors(data["exposure"], "exposure", exposure.state_dict()))
