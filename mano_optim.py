@@ -34,7 +34,7 @@ def mano_optim(job: Job) -> None:
     from models.fitting.fit import fit_hands
     from models.fitting.observations import Observations
     from models.fitting.results import save_fit, summary_lines
-    from models.hand import load_hand_model
+    from models.hand import load_hand_models
     from utils.captures import open_capture
     from utils.keypoints.order import load_keypoints
     from utils.keypoints.views import hands_in
@@ -48,7 +48,7 @@ def mano_optim(job: Job) -> None:
         return
 
     sides = hands_in(points)
-    models = [load_hand_model(side, config.hand_model, dtype=torch.float64) for side in sides]
+    models = list(load_hand_models(sides, config.hand_model, torch.float64).values())
     start = time.perf_counter()
     observations = Observations.of(capture, points, config.pose_optim)
     fit = fit_hands(models, observations, config.mano_optim)

@@ -14,12 +14,13 @@ from torch import Tensor
 from models.appearance.light import LOBES
 from models.appearance.model import Appearance
 from models.appearance.shading import Rendering, capped, render_mesh
-from models.hand import load_hand_model
+from models.hand import HandModel, load_hand_model
 from models.hand.fitted import FittedHand, checked_hands
 from models.hand.forearm import wrist_faces
+from models.hand.model import announce
 from utils.cameras import Cameras, Similarity
 from utils.errors import UserError
-from utils.io.checks import FileCheck, described
+from utils.io.checks import FileCheck
 from utils.io.files import load_torch
 from utils.keypoints import SIDES
 from utils.render import Renderer
@@ -80,10 +81,13 @@ class Reconstruction:
             hands=[self.hands[k]],
         )
 
+    def models(self) -> list[HandModel]:
+        """The hands' models, in their order."""
+        return [load_hand_model(hand["type"], hand["hand_model"]) for hand in self.hands]
+
     def wrist_faces(self) -> np.ndarray:
         """Faces (F,) bool at the open wrists, as the stages leave them out."""
-        models = [load_hand_model(hand["type"], hand["hand_model"]) for hand in self.hands]
-        coarse = torch.cat([wrist_faces(model).cpu() for model in models]).numpy()
+        coarse = torch.cat([wrist_faces(model).cpu() for model in self.models()]).numpy()
         return np.repeat(coarse, 4**self.subdivisions)
 
     def covered_and_wrist(self, camera: Cameras) -> tuple[np.ndarray, np.ndarray]:
@@ -110,7 +114,10 @@ class Reconstruction:
 
 
 def load_reconstruction(folder: Path, scan_id: str) -> Reconstruction:
-    """Read `folder`/S.pt. Raises UserError where it is missing, foreign or inconsistent."""
+    """Read `folder`/S.pt and say which hand model it is of.
+
+    Raises UserError where it is missing, foreign or inconsistent.
+    """
     path = folder / f"{scan_id}.pt"
     data = load_torch(path, "run mesh_sfs_optim.py on this scan first")
     missing = set(KEYS) - set(data) if isinstance(data, dict) else set(KEYS)
@@ -123,18 +130,13 @@ def load_reconstruction(folder: Path, scan_id: str) -> Reconstruction:
         appearance=_checked_appearance(check, data),
         cameras=cameras,
         frame=frame,
-        hands=checked_hands(check, _one_or_two(check, data["hands"])),
+        hands=checked_hands(check, data["hands"]),
         subdivisions=check.whole(data["subdivisions"], "subdivisions", 0, MOST_SUBDIVISIONS),
     )
     if len(reconstruction.wrist_faces()) != len(reconstruction.faces):
         raise UserError(f"{path} is not a mesh of the hand models that it names; {AGAIN}")
+    announce(reconstruction.models())
     return reconstruction
-
-
-def _one_or_two(check: FileCheck, hands: Any) -> list[Any]:
-    if not isinstance(hands, list) or len(hands) not in (1, 2):
-        raise check.error(f"hands is {described(hands)}, expected a list of one or two")
-    return hands
 
 
 def _checked_mesh(check: FileCheck, data: dict[str, Any]) -> dict[str, np.ndarray]:

@@ -19,7 +19,7 @@ from models.hand.kinematics import LAYOUT, SIZE
 from models.hand.model import HandModel, load_hand_model
 from utils.cameras import Similarity
 from utils.errors import UserError
-from utils.io.checks import FileCheck
+from utils.io.checks import FileCheck, described
 from utils.io.files import load_torch
 from utils.io.meshes import load_mesh
 from utils.keypoints import SIDES
@@ -191,11 +191,13 @@ def load_hands(folder: Path, scan_id: str) -> HandsMesh:
     return hands
 
 
-def checked_hands(check: FileCheck, hands: list[Any]) -> list[dict[str, Any]]:
+def checked_hands(check: FileCheck, hands: Any) -> list[dict[str, Any]]:
     """One or two hands as a file holds them, left first; raises UserError on anything else.
 
     Numbers come as in `SHAPES`, other entries as they are.
     """
+    if not isinstance(hands, list) or len(hands) not in (1, 2):
+        raise check.error(f"the hands are {described(hands)}, expected a list of one or two")
     checked = []
     for number, hand in enumerate(hands, 1):
         name = f"hand {number}"

@@ -32,7 +32,7 @@ def trusted_views(
     """
     scan_id = capture.scan_id
     verdicts = _load_verdicts(folder / f"{scan_id}_masks.json", len(capture))
-    px = cameras.project(torch.from_numpy(verts).to(cameras.K)).numpy()
+    px = cameras.project_visible(torch.from_numpy(verts).to(cameras.K)).numpy()
     crops = []
     for view, box in enumerate(crop_boxes(px, cameras.sizes.numpy(), MARGIN).tolist()):
         window = np.s_[box[1] : box[3], box[0] : box[2]]
