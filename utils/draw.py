@@ -149,9 +149,15 @@ def titled(panels: Sequence[np.ndarray], title: str) -> np.ndarray:
 
 
 def _scaled(image: np.ndarray, width: int) -> np.ndarray:
+    """The image at `width` pixels; a strip at the height that cells have at most, beside black."""
     height = max(round(image.shape[0] * width / image.shape[1]), 1)
     if height > TALLEST * width:
-        height, width = TALLEST * width, max(round(TALLEST * width**2 / height), 1)
+        strip = _resized(image, max(round(TALLEST * width**2 / height), 1), TALLEST * width)
+        return np.pad(strip, ((0, 0), (0, width - strip.shape[1]), (0, 0)))
+    return _resized(image, width, height)
+
+
+def _resized(image: np.ndarray, width: int, height: int) -> np.ndarray:
     shrinks = width < image.shape[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(image, (width, height), interpolation=method)
