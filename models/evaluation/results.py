@@ -84,7 +84,7 @@ def title_of(result: ViewResult) -> str:
 
 
 def _save_error(folder: Path, reconstruction: Reconstruction, evaluation: Evaluation) -> list[Path]:
-    if evaluation.surface is None:
+    if evaluation.surface is None or evaluation.surface.error is None:
         return []
     error = evaluation.surface.error
     colors, limit = error_colors(error)

@@ -15,7 +15,7 @@ from models.appearance.light import LOBES
 from models.appearance.model import Appearance
 from models.appearance.shading import Rendering, capped, render_mesh
 from models.hand import HandModel, load_hand_model
-from models.hand.fitted import FittedHand, checked_hands
+from models.hand.fitted import FittedHand, check_near, checked_hands, hand_slices
 from models.hand.forearm import wrist_faces
 from models.hand.model import announce
 from utils.cameras import Cameras, Similarity
@@ -28,6 +28,7 @@ from utils.render import Renderer
 KEYS = ("albedo", "sh_coeff", "gain", "lobes", "verts", "faces", "subdivisions", "hands", "cameras")
 KEYS += ("world_from_hand_units",)
 AGAIN = "run mesh_sfs_optim.py on this scan again"
+BOUNDS = {"least": -1e6, "most": 1e6}  # of colours and light, whose unit is about 1
 LARGEST_PHOTO = 1 << 16  # pixels of a side
 ROTATION_TOLERANCE = 1e-3  # |R R^T - I|
 MOST_SUBDIVISIONS = 6  # of a hand of 778 vertices: three million
@@ -135,6 +136,8 @@ def load_reconstruction(folder: Path, scan_id: str) -> Reconstruction:
     )
     if len(reconstruction.wrist_faces()) != len(reconstruction.faces):
         raise UserError(f"{path} is not a mesh of the hand models that it names; {AGAIN}")
+    verts, hands = reconstruction.verts, reconstruction.hands
+    check_near(check, verts, hand_slices(len(verts), len(hands)))
     announce(reconstruction.models())
     return reconstruction
 
@@ -146,15 +149,15 @@ def _checked_mesh(check: FileCheck, data: dict[str, Any]) -> dict[str, np.ndarra
 
 
 def _checked_appearance(check: FileCheck, data: dict[str, Any]) -> Appearance:
-    sh_coeff = check.tensor(data["sh_coeff"], "sh_coeff", ("views", "harmonics")).float()
+    sh_coeff = check.tensor(data["sh_coeff"], "sh_coeff", ("views", "harmonics"), **BOUNDS).float()
     if math.isqrt(sh_coeff.shape[1]) ** 2 != sh_coeff.shape[1]:
         raise check.error(f"sh_coeff has {sh_coeff.shape[1]} harmonics, expected a square number")
     lobes = data["lobes"]
     return Appearance(
-        albedo=check.tensor(data["albedo"], "albedo", ("V", 3)).float(),
+        albedo=check.tensor(data["albedo"], "albedo", ("V", 3), **BOUNDS).float(),
         sh_coeff=sh_coeff,
-        gain=check.tensor(data["gain"], "gain", ("views", 3)).float(),
-        lobes=None if lobes is None else check.tensor(lobes, "lobes", (LOBES, 3)).float(),
+        gain=check.tensor(data["gain"], "gain", ("views", 3), **BOUNDS).float(),
+        lobes=None if lobes is None else check.tensor(lobes, "lobes", (LOBES, 3), **BOUNDS).float(),
     )
 
 

@@ -25,6 +25,8 @@ from utils.io.meshes import load_mesh
 from utils.keypoints import SIDES
 
 SHAPES = {"pose": (1, 48), "shape": (1, 10), "trans": (1, 3), "scale": (1,)}  # in S.pt, of a hand
+# What none of them is beyond: radians, standard deviations, world units.
+LARGEST = {"pose": 100, "shape": 100, "trans": 1e15, "scale": 1e15}
 NAMES = tuple(SHAPES)
 KEYS = ("type", *NAMES, "hand_model")
 FAR_OFF = 10  # median distances from a hand's middle: no vertex of a hand is that far
@@ -179,16 +181,19 @@ def load_hands(folder: Path, scan_id: str) -> HandsMesh:
             f"{len(parameters)} hands cannot share; {hint}"
         )
     hands = HandsMesh(verts, faces, parameters, folder, scan_id)
-    for hand_slice in hands.slices():
+    check_near(FileCheck(mesh_path, remedy), verts, hands.slices())
+    return hands
+
+
+def check_near(check: FileCheck, verts: np.ndarray, slices: Sequence[slice]) -> None:
+    """Raise UserError where a vertex of verts (V, 3) lies far off its hand."""
+    for hand_slice in slices:
         offsets = verts[hand_slice] - np.median(verts[hand_slice], axis=0)
         distances = np.linalg.norm(offsets, axis=1)
         farthest = int(distances.argmax())
-        if distances[farthest] > FAR_OFF * np.median(distances):
-            raise UserError(
-                f"{mesh_path}: vertex {hand_slice.start + farthest + 1} lies far off its hand, at "
-                f"{verts[hand_slice][farthest].tolist()}; {remedy}"
-            )
-    return hands
+        if not distances[farthest] <= FAR_OFF * np.median(distances):
+            number, place = hand_slice.start + farthest, verts[hand_slice][farthest]
+            raise check.error(f"vertex {number + 1} lies far off its hand, at {place.tolist()}")
 
 
 def checked_hands(check: FileCheck, hands: Any) -> list[dict[str, Any]]:
@@ -205,12 +210,11 @@ def checked_hands(check: FileCheck, hands: Any) -> list[dict[str, Any]]:
         check.choice(hand["type"], f"{name}, type", SIDES)
         check.choice(hand["hand_model"], f"{name}, hand_model", [k for k in KINDS if k != "auto"])
         check.choice(hand.get("flat_hand_mean", False), f"{name}, flat_hand_mean", (False,))
-        tensors = {
-            key: check.tensor(
-                hand[key], f"{name}, {key}", shape, above=0 if key == "scale" else None
-            )
-            for key, shape in SHAPES.items()
-        }
+        tensors = {}
+        for key, shape in SHAPES.items():
+            above = 0 if key == "scale" else -LARGEST[key]
+            value = check.tensor(hand[key], f"{name}, {key}", shape, above=above, most=LARGEST[key])
+            tensors[key] = value
         checked.append({**hand, **tensors})
     sides = [hand["type"] for hand in checked]
     if sides not in (["left"], ["right"], ["left", "right"]):

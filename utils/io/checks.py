@@ -154,6 +154,8 @@ def _expected(kind: str, shape: Shape) -> str:
 
 def described(value: Any) -> str:
     """A value in a few words for a message, whatever it is and however large."""
+    if isinstance(value, Tensor) and value.is_nested:
+        return "a tensor of tensors"
     if isinstance(value, Tensor):
         words = [str(value.dtype).removeprefix("torch.")]
         words += ["sparse"] * (value.layout != torch.strided)
