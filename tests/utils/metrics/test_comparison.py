@@ -140,9 +140,9 @@ def test_a_cloud_is_compared_one_way():
 
 
 def test_clouds_of_another_unit_or_place_are_refused():
-    with pytest.raises(UserError, match="1000 times as large .* divide it by 1000"):
+    with pytest.raises(UserError, match=r"1000 times as large .* divide it by 1000"):
         compare_points(VERTS, FACES, 1000 * VERTS, 1000.0)
-    with pytest.raises(UserError, match="lies .* world units from the reconstruction"):
+    with pytest.raises(UserError, match=r"lies .* world units from the reconstruction"):
         compare_points(VERTS, FACES, VERTS + 1, 1000.0)
 
 
