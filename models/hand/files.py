@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from utils.errors import UserError
-from utils.io.files import reading
+from utils.io.decoding import decoding
 from utils.io.safe_pickle import load_pickle
 from utils.keypoints import SIDES
 from utils.paths import ROOT
@@ -131,7 +131,7 @@ def _read_open(path: Path, side: str) -> HandData:
 
 
 def _npz_arrays(path: Path, remedy: str) -> dict[str, np.ndarray]:
-    with reading(path, "no npz archive of a hand model", remedy), np.load(path) as file:
+    with decoding(path, "no npz archive of a hand model", remedy), np.load(path) as file:
         return {name: file[name] for name in file.files}
 
 
@@ -176,7 +176,7 @@ def left_shapedirs_wrong(left: HandData, right_shapedirs: np.ndarray | None) -> 
 
 def _checked(path: Path, side: str, kind: str, arrays: dict) -> HandData:
     """Turn a file's arrays into HandData; UserError names what is missing or misshapen."""
-    with reading(path, "no MANO hand model", "download it again from its official source"):
+    with decoding(path, "no MANO hand model", "download it again from its official source"):
         return _checked_arrays(path, side, kind, arrays)
 
 

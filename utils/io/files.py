@@ -19,36 +19,11 @@ from typing import Any
 import numpy as np
 
 from utils.errors import UserError
+from utils.io.decoding import decoding
 
 # A file that is being written: its name, the machine's mark, the process, and a random number.
 BEING_WRITTEN = re.compile(r"\..*\.(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{8}(\..*)?")
 LONG_AGO = 7 * 24 * 3600  # seconds after which a writer on another machine counts as gone
-
-
-@contextmanager
-def reading(path: str | Path, verdict: str, remedy: str) -> Iterator[None]:
-    """Turns whatever goes wrong while a file is read into a UserError.
-
-    verdict: what the file then is, such as 'no mesh'; remedy: what to do. For decoders, which
-    raise nearly anything on damaged files.
-    """
-    try:
-        yield
-    except UserError:
-        raise
-    except (PermissionError, FileNotFoundError, IsADirectoryError) as error:
-        raise UserError(
-            f"cannot read {path}: {error.strerror}; make it a file that you may read"
-        ) from error
-    except Exception as error:
-        raise UserError(f"{path} is {verdict} ({_reason(error)}); {remedy}") from error
-
-
-def _reason(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    if isinstance(error, ImportError) or not lines:  # a guess at another format asks for more
-        return "unreadable" if lines else type(error).__name__
-    return lines[0][:200]
 
 
 @contextmanager
@@ -167,7 +142,7 @@ def _plain(data: Any) -> Any:
 def load_json(path: str | Path, remedy: str = "write it again") -> Any:
     """Read JSON, with or without a byte order mark. Raises UserError when missing or not JSON."""
     path = existing_file(Path(path))
-    with reading(path, "not valid JSON", remedy):
+    with decoding(path, "not valid JSON", remedy):
         return json.loads(path.read_text(encoding="utf-8-sig"))
 
 
@@ -189,7 +164,7 @@ def load_torch(path: str | Path, hint: str = "") -> Any:
     path = existing_file(Path(path), hint)
     verdict = "not a file of plain tensors as this suite writes them"
     remedy = hint or "run the stage that makes it again"
-    with reading(path, verdict, remedy), warnings.catch_warnings():
+    with decoding(path, verdict, remedy), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return torch.load(path, map_location="cpu", weights_only=True)
 

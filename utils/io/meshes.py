@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import UserError
-from utils.io.files import atomic_path, existing_file, reading
+from utils.io.decoding import decoding
+from utils.io.files import atomic_path, existing_file
 from utils.io.images import to_bytes
 
 LEAST_DIGITS, ALL_DIGITS = 9, 17  # of an .obj's coordinates; with 17, a float64 is exact
@@ -82,7 +83,7 @@ def load_mesh(path: str | Path, hint: str = "", remedy: str = "") -> tuple[np.nd
 
     path = existing_file(Path(path), hint)
     remedy = remedy or hint or "write it again"
-    with reading(path, "not a readable mesh", remedy):
+    with decoding(path, "not a readable mesh", remedy):
         mesh = trimesh.load(path, process=False, maintain_order=True, force="mesh")
         verts, faces = np.asarray(mesh.vertices, float), np.asarray(mesh.faces, np.int64)
     return check_mesh(path, verts, faces, remedy)

@@ -17,7 +17,7 @@ import scipy.sparse as sp
 
 from utils.errors import UserError
 from utils.io.bounded_pickle import MOST_STEPS, BoundedUnpickler, names_only
-from utils.io.files import reading
+from utils.io.decoding import decoding
 
 AGAIN = "download the file again from its official source"
 SPARSE_FORMATS = ("csc", "csr", "coo")
@@ -229,7 +229,7 @@ def load_pickle(path: str | Path) -> Any:
     what is wrong if it is no complete pickle, or one that grows beyond what a hand model is.
     """
     path = Path(path)
-    with reading(path, "no complete pickle of a hand model", AGAIN):
+    with decoding(path, "no complete pickle of a hand model", AGAIN):
         data = path.read_bytes() if path.stat().st_size <= MOST_BYTES else b""
         if not data:
             raise pickle.UnpicklingError(f"{path.stat().st_size} bytes")

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from utils.errors import UserError
-from utils.io.files import existing_file, reading
+from utils.io.decoding import decoding
+from utils.io.files import existing_file
 from utils.io.meshes import LARGEST, check_mesh
 
 TABLES = (".xyz", ".txt", ".pts", ".asc", ".csv")  # points as text, a row each
@@ -44,7 +45,7 @@ def load_scan(path: str | Path) -> Scan:
     the file is missing, is no surface, or where a mesh holds numbers that are not finite.
     """
     path = existing_file(Path(path), REMEDY)
-    with reading(path, "no readable surface", REMEDY):
+    with decoding(path, "no readable surface", REMEDY):
         verts, faces = _table(path) if path.suffix.lower() in TABLES else _surface(path)
     if len(faces) == 0:
         return _cloud(path, verts)

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import UserError
-from utils.io.files import atomic_path, existing_file, reading
+from utils.io.decoding import decoding
+from utils.io.files import atomic_path, existing_file
 
 SIDES = ("left", "right")  # 42 rows: left then right
 KEYPOINTS = 21  # wrist, then thumb, index, middle, ring, pinky, each from root to tip
@@ -56,7 +57,7 @@ def load_keypoints(path: str | Path, hint: str = "run pose_optim.py first") -> n
     UserError where the file is missing, is not 42 rows of three numbers, or holds no hands.
     """
     path = existing_file(Path(path), hint)
-    with reading(path, "no table of numbers", hint), warnings.catch_warnings():
+    with decoding(path, "no table of numbers", hint), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of an empty file: its shape tells
         points = np.loadtxt(path, ndmin=2)
     if points.shape != (2 * KEYPOINTS, 3):

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import textwrap
 import time
-import zlib
 
 import cv2
 import numpy as np
@@ -19,7 +18,6 @@ from utils.io.files import (
     atomic_path,
     load_json,
     load_torch,
-    reading,
     remove_abandoned,
     save_json,
     save_text,
@@ -121,26 +119,6 @@ def test_json_that_python_cannot_hold(tmp_path, content):
     (tmp_path / "a.json").write_bytes(content)
     with pytest.raises(UserError, match=r"a\.json is not valid JSON .*; detect again"):
         load_json(tmp_path / "a.json", "detect again")
-
-
-@pytest.mark.parametrize(
-    "error", [RecursionError(), MemoryError("big"), zlib.error("x"), OSError(), KeyError("a")]
-)
-def test_whatever_a_decoder_raises_names_file_and_remedy(error):
-    message = r"a\.b is no mesh \(.+\); write it again"
-    with pytest.raises(UserError, match=message), reading("a.b", "no mesh", "write it again"):
-        raise error
-
-
-def test_a_file_that_may_not_be_read_is_said_to_be_so():
-    message = r"cannot read a\.b: Permission denied"
-    with pytest.raises(UserError, match=message), reading("a.b", "no mesh", "write it again"):
-        raise PermissionError(13, "Permission denied")
-
-
-def test_an_interruption_stays_one():
-    with pytest.raises(KeyboardInterrupt), reading("a.b", "no mesh", "write it again"):
-        raise KeyboardInterrupt
 
 
 def test_torch_round_trip(tmp_path):
