@@ -68,6 +68,7 @@ def detect_hands(
     job: Job, source: str | None = None, with_masks: bool = True, replace_given: bool = False
 ) -> None:
     """Run the stage on one scan; `replace_given`: detect again where there are pose files."""
+    from models.hand.files import model_files
     from utils.captures import open_capture
     from utils.detection.own_files import OwnFiles
     from utils.detection.report import views_text
@@ -77,7 +78,8 @@ def detect_hands(
     record = StageRecord(job, "detect_hands", [source, with_masks])
     own = OwnFiles(job.out_path / "detect" / f"{job.scan_id}_files.json", job.scan_dir)
     users = [path for path in capture.files("pose", "mask") if own.is_users(path)]
-    if record.is_current([*capture.files("image", "camera"), *users]):
+    models = model_files(job.config.hand_model)
+    if record.is_current([*capture.files("image", "camera"), *users, *models]):
         return
     given = [v for v in views if own.is_users(capture.views[v].pose_path) and not replace_given]
     if given:
@@ -151,7 +153,7 @@ def write_masks(job: Job, capture: Capture, own: OwnFiles, hands: HandKeypoints)
     from models.detection.masks import make_masks
     from models.fitting.fit import fit_hands
     from models.fitting.observations import Observations
-    from models.hand import load_hand_model
+    from models.hand import load_hand_models
     from utils.detection.report import views_text
     from utils.io.images import save_image
     from utils.keypoints.views import hands_in
@@ -162,10 +164,8 @@ def write_masks(job: Job, capture: Capture, own: OwnFiles, hands: HandKeypoints)
     if not lacking:
         print("masks: all views have one; they stay")
         return []
-    models = [
-        load_hand_model(side, config.hand_model, dtype=torch.float64)
-        for side in hands_in(hands.points)
-    ]
+    sides = hands_in(hands.points)
+    models = list(load_hand_models(sides, config.hand_model, torch.float64).values())
     observations = Observations.of(capture, hands.points, config.pose_optim, masks)
     made = make_masks(fit_hands(models, observations, config.mano_optim), observations)
     for view, mask in made.masks.items():
@@ -183,15 +183,15 @@ def write_report(job: Job, capture: Capture, hands: HandKeypoints, facts: dict) 
     """Write S.json and the overlays; returns their paths."""
     from utils.detection.report import detection_overlay
     from utils.io.files import save_json
-    from utils.io.images import save_image
     from utils.keypoints.triangulation import report
+    from utils.pictures import save_picture
 
     folder = job.out_path / "detect"
     paths = [folder / f"{job.scan_id}.json"]
     save_json(paths[0], {"search": facts, "triangulated": report(hands, capture.names)})
     for view in range(len(capture)):
-        paths.append(folder / f"overlay_{job.scan_id}" / f"{view:02d}.png")
-        save_image(paths[-1], detection_overlay(capture, hands, view, capture.mask(view)))
+        path, mask = folder / f"overlay_{job.scan_id}" / f"{view:02d}.png", capture.mask(view)
+        paths += save_picture(path, partial(detection_overlay, capture, hands, view, mask))
     return paths
 
 

@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--gt_mesh",
         type=Path,
         metavar="F.ply",
-        help="the true surface, world units (final_S.obj is judged beside S.obj)",
+        help="the true surface, world units: a mesh or a cloud of points (final_S.obj is judged "
+        "beside S.obj)",
     )
     add("--gt_keypoints", type=Path, metavar="F.xyz", help="42 true keypoints, left hand first")
     add(

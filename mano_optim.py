@@ -35,7 +35,8 @@ def mano_optim(job: Job) -> None:
     from models.fitting.observations import Observations
     from models.fitting.results import save_fit, summary_lines
     from models.fitting.verdict import judge_fit
-    from models.hand import load_hand_model
+    from models.hand import load_hand_models
+    from models.hand.files import model_files
     from utils.captures import open_capture
     from utils.keypoints.order import load_keypoints
     from utils.keypoints.views import hands_in
@@ -45,12 +46,13 @@ def mano_optim(job: Job) -> None:
     points_path = job.out_path / "keypoints3d" / f"keypoints_3d_{job.scan_id}.xyz"
     points = load_keypoints(points_path)
     record = StageRecord(job, "mano_optim")
-    if record.is_current([points_path, *capture.files("camera", "pose", "image", "mask")]):
+    inputs = [points_path, *model_files(config.hand_model)]
+    if record.is_current([*inputs, *capture.files("camera", "pose", "image", "mask")]):
         return
 
     record.recall("pose_optim")
     sides = hands_in(points)
-    models = [load_hand_model(side, config.hand_model, dtype=torch.float64) for side in sides]
+    models = list(load_hand_models(sides, config.hand_model, torch.float64).values())
     start = time.perf_counter()
     observations = Observations.of(capture, points, config.pose_optim)
     fit = fit_hands(models, observations, config.mano_optim)

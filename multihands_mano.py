@@ -47,11 +47,15 @@ def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
 
     `frames_done` are the scans that this run has dealt with; this one is added to them.
     """
+    import torch  # here and below, so that --help need not wait for it
+
     from models.gcn.prediction import predict_hands
     from models.gcn.weights import load_network, weights_path
+    from models.hand import load_hand_models
+    from models.hand.files import model_files
     from pose_optim import pose_optim
     from utils.captures import open_capture
-    from utils.keypoints.order import load_keypoints
+    from utils.keypoints.order import SIDES, load_keypoints
 
     config = job.config
     frames_done = set() if frames_done is None else frames_done
@@ -59,13 +63,13 @@ def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
     detect_missing(job, capture)
     pose_optim(job.nested())
     points_path = job.out_path / "keypoints3d" / f"keypoints_3d_{job.scan_id}.xyz"
-    models = hand_models(config.hand_model)
+    models = load_hand_models(SIDES, config.hand_model, torch.float64)
     chosen = config.multihands.weights
     weights = weights_path(models["right"].kind) if chosen == "auto" else Path(chosen)
     before = hands_before(job, frames_done)
     record = StageRecord(job, "multihands_mano", {"optim": job.args.optim})
-    inputs = [points_path, weights, *([before] if before else [])]
-    inputs += capture.files("camera", "image", "mask")
+    inputs = [points_path, weights, *([before] if before else []), *model_files(config.hand_model)]
+    inputs += capture.files("camera", "image", "mask", "pose")
     if record.is_current(inputs):
         frames_done.add(job.scan_id)
         return
@@ -92,22 +96,6 @@ def rewrite_keypoints(job: Job, record: StageRecord, path: Path, points: np.ndar
     save_keypoints(path, points)
     record.renew(path)  # this stage read it; and pose_optim.py need not write it again
     StageRecord(job.nested(), "pose_optim").renew(path)
-
-
-def hand_models(kind: str) -> dict[str, HandModel]:
-    """The models of both sides; raises UserError where they are of different kinds."""
-    import torch  # here and below, so that --help need not wait for it
-
-    from models.hand import load_hand_model
-    from utils.keypoints import SIDES
-
-    models = {side: load_hand_model(side, kind, dtype=torch.float64) for side in SIDES}
-    if len({model.kind for model in models.values()}) > 1:
-        raise UserError(
-            "hand_model = auto: mano/ holds the official file of one side only; put both there, or "
-            "--set hand_model=open"
-        )
-    return models
 
 
 def detect_missing(job: Job, capture: Capture) -> None:
@@ -140,14 +128,16 @@ def hands_before(job: Job, frames_done: set[str]) -> Path | None:
 
 def keypoints_of(path: Path | None, models: Mapping[str, HandModel]) -> np.ndarray | None:
     """All keypoints (2, 21, 3) of the hands in a frame's S.pt; nan: a hand that was not there."""
-    from models.hand.fitted import FittedHand
+    from models.hand.fitted import FittedHand, checked_hands
+    from utils.io.checks import FileCheck
     from utils.io.files import load_torch
     from utils.keypoints import KEYPOINTS, SIDES
 
     if path is None:
         return None
     points = np.full((len(SIDES), KEYPOINTS, 3), np.nan)
-    for hand in load_torch(path):
+    check = FileCheck(path, "run multihands_mano.py on that scan again")
+    for hand in checked_hands(check, load_torch(path)):
         own = FittedHand.of_dict(hand, models[hand["type"]])
         points[SIDES.index(hand["type"])] = own.keypoints()
     return points

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from utils.stage import Job, StageRecord, run_stage, stage_parser, start
 
@@ -30,9 +31,9 @@ def pose_optim(job: Job) -> None:
     from utils.captures import open_capture  # here, so that --help need not wait for torch
     from utils.captures.keypoint_overlay import pose_overlay
     from utils.io.files import save_json
-    from utils.io.images import save_image
     from utils.keypoints.order import save_keypoints
     from utils.keypoints.triangulation import report, summary_lines, triangulate_hands
+    from utils.pictures import save_picture
 
     config = job.config
     capture = open_capture(job)
@@ -51,8 +52,8 @@ def pose_optim(job: Job) -> None:
     save_keypoints(outputs[0], hands.points)
     save_json(outputs[1], report(hands, capture.names))
     for view in range(len(capture)):
-        outputs.append(folder / f"overlay_{job.scan_id}" / f"{view:02d}.png")
-        save_image(outputs[-1], pose_overlay(capture, hands, view))
+        path = folder / f"overlay_{job.scan_id}" / f"{view:02d}.png"
+        outputs += save_picture(path, partial(pose_overlay, capture, hands, view))
     print(*summary_lines(hands), sep="\n")
     print(f"triangulated in {seconds:.2f} s; results and overlays: {folder}")
     record.finish(outputs, seconds_triangulation=round(seconds, 3))

@@ -211,15 +211,9 @@ def test_weights_that_do_not_fit(run, tmp_path):
     assert done.returncode == 2 and "holds no weights of the graph network" in done.stderr
 
 
-def test_one_official_file_alone_is_refused(run, monkeypatch):
-    from models.hand import model as hand_model
-
-    def mixed(side, kind="auto", mano_dir=None, dtype=None):
-        model = hand_model.HandModel(hand_model.load_hand_data(side, "open"), dtype)
-        model.kind = "mano" if side == "right" else "open"
-        return model
-
-    monkeypatch.setattr("models.hand.load_hand_model", mixed)
+def test_one_official_file_alone_is_refused(run, monkeypatch, tmp_path):
+    (tmp_path / "MANO_RIGHT.pkl").write_bytes(b"never read")
+    monkeypatch.setattr("models.hand.files.MODEL_DIR", tmp_path)
     done = run()
     assert done.returncode == 2 and "official file of one side only" in done.stderr
 

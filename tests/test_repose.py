@@ -94,8 +94,9 @@ def test_the_script_draws_by_mesh_and_by_network(scene, folders, run_main, tmp_p
 )
 def test_files_that_hold_no_poses(tmp_path, data, message):
     save_torch(tmp_path / "poses.pt", data)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=message) as error:
         load_poses(tmp_path / "poses.pt")
+    assert "mano_out/S.pt" in str(error.value) and "delete" not in str(error.value)
 
 
 def test_the_other_hand_is_refused(folders, run_main, tmp_path):

@@ -19,6 +19,7 @@ LEFT, RIGHT = (1.0, 0.55, 0.1), (0.1, 0.75, 1.0)  # the colours of the hands in 
 GOOD, BAD = (0.3, 0.9, 0.3), (1.0, 0.1, 0.1)
 SUBPIXEL_BITS = 4  # OpenCV draws at 1/16 pixel
 STRIP = 28  # pixels, height of the title above a comparison
+TALLEST = 3  # times its width: no cell of a sheet is higher
 AMPLIFIED = 4  # differences of images are drawn so many times as large
 
 
@@ -98,6 +99,8 @@ def contact_sheet(
 ) -> np.ndarray:
     """Lay images out in rows, each scaled to `width` pixels, with labels in their corners.
 
+    Narrow strips are scaled to TALLEST times the width as their height.
+
     Cells are as high as the highest image; the rest of a cell is black. Columns default to a
     sheet about as wide as high.
     """
@@ -146,7 +149,15 @@ def titled(panels: Sequence[np.ndarray], title: str) -> np.ndarray:
 
 
 def _scaled(image: np.ndarray, width: int) -> np.ndarray:
+    """The image at `width` pixels; a strip at the height that cells have at most, beside black."""
     height = max(round(image.shape[0] * width / image.shape[1]), 1)
+    if height > TALLEST * width:
+        strip = _resized(image, max(round(TALLEST * width**2 / height), 1), TALLEST * width)
+        return np.pad(strip, ((0, 0), (0, width - strip.shape[1]), (0, 0)))
+    return _resized(image, width, height)
+
+
+def _resized(image: np.ndarray, width: int, height: int) -> np.ndarray:
     shrinks = width < image.shape[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(image, (width, height), interpolation=method)

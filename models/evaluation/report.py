@@ -131,7 +131,7 @@ def _truth_table(truth: dict[str, Any]) -> list[str]:
         rows = [["surface, mm", "mesh to truth", "truth to mesh", "Chamfer", "90 %", "99 %"]]
         rows[0] += ["normals, deg", "F 0.5 mm", "F 1 mm", "F 2 mm", "left out"]
         rows += [_surface_row(name, scores) for name, scores in truth["surface"].items()]
-        lines += [*_aligned(rows), *_surface_notes(truth["surface"]["all"])]
+        lines += [*_aligned(rows), *truth["notes"], *_surface_notes(truth["surface"]["all"])]
     if "keypoints" in truth:
         rows = [["keypoints, mm", "mean", "median", "largest", "count"]]
         for name, scores in truth["keypoints"].items():
@@ -153,8 +153,12 @@ def _surface_notes(scores: dict[str, Any]) -> list[str]:
 
 def _surface_row(name: str, scores: dict[str, Any]) -> list[str]:
     forth, back = scores["to_truth"], scores["from_truth"]
-    if forth is None or back is None:
+    if back is None:
         return [name, "-"]
+    if forth is None:  # a cloud of points: one way
+        quantiles = [f"{back[key]:.3f}" for key in ("p90_mm", "p99_mm")]
+        left_out = f"{100 * back['left_out']:.1f} %"
+        return [name, "-", f"{back['mean_mm']:.3f}", "-", *quantiles, *"----", left_out]
     numbers = [forth["mean_mm"], back["mean_mm"], scores["chamfer_mm"]]
     numbers += [forth["p90_mm"], forth["p99_mm"]]
     row = [name, *(f"{x:.3f}" for x in numbers), f"{scores['normal_deg']:.2f}"]

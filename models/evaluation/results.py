@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from utils.captures.evaluation_views import EvaluationViews
 from utils.io.files import check_folder_name, save_json, save_text
 from utils.io.images import save_image
 from utils.io.meshes import save_mesh
+from utils.pictures import save_picture
 
 
 def save_evaluation(
@@ -25,14 +27,12 @@ def save_evaluation(
     outputs, sheet = [], []
     for result in evaluation.views:
         outputs += _save_renderings(folder, result)
-        picture = _comparison(result, views)
-        if picture is not None:
-            sheet.append(picture)
-            outputs.append(folder / f"compare_{result.view:02d}.png")
-            save_image(outputs[-1], picture)
+        seen = views.image(result.view), views.mask(result.view)
+        if any(each is not None for each in seen):
+            path = folder / f"compare_{result.view:02d}.png"
+            outputs += save_picture(path, partial(_comparison, result, *seen, sheet))
     if sheet:
-        outputs.append(folder / "sheet.png")
-        save_image(outputs[-1], draw.contact_sheet(sheet, width=960))
+        outputs += save_picture(folder / "sheet.png", lambda: draw.contact_sheet(sheet, width=960))
     outputs += _save_error(folder, reconstruction, evaluation)
     table = table_text(evaluation.metrics)
     print(table, end="")
@@ -52,17 +52,22 @@ def _save_renderings(folder: Path, result: ViewResult) -> list[Path]:
     return paths
 
 
-def _comparison(result: ViewResult, views: EvaluationViews) -> np.ndarray | None:
-    photo, mask = views.image(result.view), views.mask(result.view)
-    if photo is None and mask is None:
-        return None
+def _comparison(
+    result: ViewResult,
+    photo: np.ndarray | None,
+    mask: np.ndarray | None,
+    sheet: list[np.ndarray],
+) -> np.ndarray:
+    """The view's picture, which the sheet gets, too."""
     if photo is None:
         photo = np.zeros((*result.shape.covered.shape, 3), np.float32)
     image = result.renderings["mesh"].image
     if result.alignment is not None:
         image = result.alignment.apply(image)
     shape = result.shape
-    return view_comparison(photo, image, shape.covered, mask, shape.ignored, title_of(result))
+    covered, title = shape.covered, title_of(result)
+    sheet.append(view_comparison(photo, image, covered, mask, shape.ignored, title))
+    return sheet[-1]
 
 
 def title_of(result: ViewResult) -> str:
@@ -79,14 +84,14 @@ def title_of(result: ViewResult) -> str:
 
 
 def _save_error(folder: Path, reconstruction: Reconstruction, evaluation: Evaluation) -> list[Path]:
-    if evaluation.surface is None:
+    if evaluation.surface is None or evaluation.surface.error is None:
         return []
     error = evaluation.surface.error
     colors, limit = error_colors(error)
     paths = [folder / "error.ply", folder / "error.png"]
     save_mesh(paths[0], reconstruction.verts, reconstruction.faces, colors)
-    error_picture(paths[1], reconstruction, colors, limit)
-    return paths
+    drawn = save_picture(paths[1], lambda: error_picture(paths[1], reconstruction, colors, limit))
+    return [paths[0], *drawn]
 
 
 def result_name(name: str | None, cameras: Path | None) -> str:

@@ -11,9 +11,15 @@ import numpy as np
 
 from models.ham.reconstruction import Reconstruction
 from utils.errors import UserError
-from utils.io.meshes import load_mesh
+from utils.io.scans import Scan, load_scan
 from utils.keypoints.order import load_keypoints
-from utils.metrics.comparison import Comparison, check_place, check_size, compare_surfaces
+from utils.metrics.comparison import (
+    Comparison,
+    check_place,
+    check_size,
+    compare_points,
+    compare_surfaces,
+)
 from utils.metrics.keypoints import keypoint_scores, present, world_unit
 
 TRUE_KEYPOINTS = "set of true keypoints"  # in messages
@@ -21,9 +27,9 @@ TRUE_KEYPOINTS = "set of true keypoints"  # in messages
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known of the scene: mesh (V, 3), (F, 3) and keypoints (2, 21, 3), world units."""
+    """What is known of the scene: its surface and keypoints (2, 21, 3), world units."""
 
-    mesh: tuple[np.ndarray, np.ndarray] | None = None
+    mesh: Scan | None = None
     keypoints: np.ndarray | None = None
 
 
@@ -34,7 +40,7 @@ def open_truth(mesh: Path | None, keypoints: Path | None) -> Truth | None:
     points = None
     if keypoints is not None:
         points = present(load_keypoints(keypoints, "give the true keypoints, 42 rows x y z"))
-    return Truth(load_mesh(mesh) if mesh is not None else None, points)
+    return Truth(load_scan(mesh) if mesh is not None else None, points)
 
 
 def score_truth(
@@ -56,10 +62,14 @@ def score_truth(
     if truth.mesh is not None:
 
         def compare(verts: np.ndarray) -> Comparison:
-            faces, sides = reconstruction.faces, reconstruction.sides
-            return compare_surfaces(verts, faces, truth.mesh, unit.mm, sides, samples, seed)
+            faces, sides, scan = reconstruction.faces, reconstruction.sides, truth.mesh
+            if scan.is_cloud:
+                return compare_points(verts, faces, scan.verts, unit.mm, sides, samples, seed)
+            true = scan.verts, scan.faces
+            return compare_surfaces(verts, faces, true, unit.mm, sides, samples, seed)
 
         surface = compare(reconstruction.verts)
+        scores["notes"] = list(truth.mesh.notes)
         scores["surface"] = {"all": surface.scores, **surface.hands}
         for name, verts in meshes.items():
             scores["surface"][f"{name}'s mesh"] = compare(verts).scores

@@ -13,11 +13,16 @@ from torch import Tensor
 from models.ham.reconstruction import Reconstruction
 from models.hand.fitted import FittedHand, hand_slices
 from utils.errors import UserError
+from utils.io.checks import FileCheck, described
 from utils.io.files import load_torch
 from utils.keypoints import SIDES
 
 Hands = list[dict[str, Any]]  # one dict a hand, as in mano_out/S.pt
 POSE_SIZE = 48  # axis-angle: 3 global and 45
+FORMS = (
+    "read are .pt files of a list of hands as mano_out/S.pt is, and of a list of such lists, one a "
+    "frame"
+)
 
 
 def load_poses(path: Path) -> list[Hands]:
@@ -26,28 +31,37 @@ def load_poses(path: Path) -> list[Hands]:
     A hand needs `type` and `pose` (48 numbers); `trans` (3) is optional. Raises UserError on
     anything else.
     """
-    data = load_torch(path, "give hand parameters as mano_out/S.pt holds them")
+    data = load_torch(path, FORMS)
     single = isinstance(data, list) and data and all(isinstance(x, dict) for x in data)
     frames = [data] if single else data
     if not isinstance(frames, list) or not frames:
-        raise UserError(f"{path} holds no list of hands, as mano_out/S.pt is, nor a list of those")
+        raise UserError(f"{path} holds no list of hands, but {described(data)}; {FORMS}")
+    checked = []
     for number, hands in enumerate(frames):
-        if not isinstance(hands, list) or not all(_is_hand(hand) for hand in hands) or not hands:
+        try:
+            checked.append(_checked_hands(FileCheck(path, FORMS), hands))
+        except UserError as error:
             raise UserError(
                 f"{path}, frame {number}: expected a list of dicts with 'type' (left or right) and "
-                f"a finite 'pose' of {POSE_SIZE} numbers"
-            )
-    return frames
+                f"a finite 'pose' of {POSE_SIZE} numbers, found: {error}"
+            ) from error
+    return checked
 
 
-def _is_hand(hand: Any) -> bool:
-    if not isinstance(hand, dict) or hand.get("type") not in SIDES:
-        return False
-    pose, trans = hand.get("pose"), hand.get("trans", torch.zeros(3))
-    if not all(isinstance(x, Tensor) for x in (pose, trans)):
-        return False
-    sizes = pose.numel() == POSE_SIZE and trans.numel() == 3
-    return sizes and bool(pose.isfinite().all() and trans.isfinite().all())
+def _checked_hands(check: FileCheck, hands: Any) -> Hands:
+    if not isinstance(hands, list) or not hands:
+        raise check.error(f"the frame is {described(hands)}")
+    checked = []
+    for number, hand in enumerate(hands, 1):
+        name = f"hand {number}"
+        check.mapping(hand, name, ("type", "pose"))
+        check.choice(hand["type"], f"{name}, type", SIDES)
+        check.choice(hand.get("flat_hand_mean", False), f"{name}, flat_hand_mean", (False, True))
+        tensors = {"pose": check.tensor(hand["pose"], f"{name}, pose", (POSE_SIZE,))}
+        if "trans" in hand:
+            tensors["trans"] = check.tensor(hand["trans"], f"{name}, trans", (3,))
+        checked.append({**hand, **tensors})
+    return checked
 
 
 def repose(

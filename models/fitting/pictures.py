@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,16 +26,24 @@ CELL_WIDTH = 480  # pixels
 GIVEN, USED, UNUSED = (1.0, 0.8, 0.2), (0.2, 1.0, 0.2), 0.4
 
 
-def fit_overlays(capture: Capture, fit: Fit) -> Iterator[np.ndarray]:
+class FitOverlays:
     """For each view RGB (H, W, 3) uint8: the photo with mask, start and end of the fit.
 
     Outlines: the mask green, the keypoint fit in the given cameras yellow, the final fit red.
     Bold skeletons are the fitted hands', left orange and right blue.
     """
-    start = _silhouettes(fit.first_hands, capture.cameras)
-    end = _silhouettes(fit.hands, fit.cameras)
-    keypoints = [fit.cameras.project(hand.keypoints()).numpy() for hand in fit.hands]
-    for view in range(len(capture)):
+
+    def __init__(self, capture: Capture, fit: Fit) -> None:
+        self.capture, self.fit = capture, fit
+
+    @cached_property
+    def _outlined(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        start = _silhouettes(self.fit.first_hands, self.capture.cameras)
+        return start, _silhouettes(self.fit.hands, self.fit.cameras)
+
+    def of_view(self, view: int) -> np.ndarray:
+        """One view's overlay."""
+        capture, fit, (start, end) = self.capture, self.fit, self._outlined
         image = np.round(capture.image(view) * 255).astype(np.uint8)
         unit = max(round(image.shape[1] / 800), 1)
         mask = capture.mask(view)
@@ -42,13 +51,14 @@ def fit_overlays(capture: Capture, fit: Fit) -> Iterator[np.ndarray]:
             image = draw.mask_outline(image, mask, MASK_COLOR, unit)
         image = draw.mask_outline(image, start[view], START_COLOR, 1)
         image = draw.mask_outline(image, end[view], END_COLOR, unit)
-        for hand, points in zip(fit.hands, keypoints):
+        for hand in fit.hands:
             color = draw.LEFT if hand.side == "left" else draw.RIGHT
-            image = draw.keypoint_skeleton(image, points[view], color, unit)
+            points = fit.cameras[view].project_visible(hand.keypoints())[0].numpy()
+            image = draw.keypoint_skeleton(image, points, color, unit)
         verdict = fit.verdicts[view]
         shift = fit.metrics["camera_shift_px"][view]
         text = f"view {view}, mask: {verdict.reason}, IoU {verdict.iou:.3f}"
-        yield draw.caption(image, text + f", camera moved {shift:.1f} px" * fit.corrected)
+        return draw.caption(image, text + f", camera moved {shift:.1f} px" * fit.corrected)
 
 
 def _silhouettes(hands: Sequence, cameras: Cameras) -> list[np.ndarray]:
@@ -56,7 +66,8 @@ def _silhouettes(hands: Sequence, cameras: Cameras) -> list[np.ndarray]:
     from models.hand.fitted import joined_mesh
 
     verts, faces = map(torch.from_numpy, joined_mesh(hands))
-    boxes = crop_boxes(cameras.project(verts).numpy(), cameras.sizes.numpy(), OVERLAY_MARGIN)
+    px = cameras.project_visible(verts).numpy()
+    boxes = crop_boxes(px, cameras.sizes.numpy(), OVERLAY_MARGIN)
     crops = cameras.crop(torch.from_numpy(boxes))
     fragments = Renderer(faces, backend="cpu").rasterize(crops, verts)
     images = []
@@ -74,7 +85,8 @@ def mask_sheet(capture: Capture, fit: Fit) -> np.ndarray:
 
     Pixels where the mask is not compared with the hands are dark.
     """
-    keypoints = np.concatenate([fit.cameras.project(h.keypoints()).numpy() for h in fit.hands], 1)
+    points = torch.cat([hand.keypoints() for hand in fit.hands])
+    keypoints = fit.cameras.project_visible(points).numpy()
     boxes = crop_boxes(keypoints, capture.cameras.sizes.numpy(), SHEET_MARGIN)
     cells = []
     for view, (x0, y0, x1, y1) in enumerate(boxes.tolist()):

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from models.fitting.fit import Fit
-from models.fitting.pictures import fit_overlays, mask_sheet
+from models.fitting.pictures import FitOverlays, mask_sheet
 from models.hand.fitted import FittedHand, joined_mesh
 from utils.captures import Capture
 from utils.captures.camera_files import save_cameras
 from utils.io.files import save_json, save_torch
 from utils.io.images import save_image
 from utils.io.meshes import save_mesh
+from utils.pictures import save_picture
 
 
 def save_fit(out_path: Path, scan_id: str, capture: Capture, fit: Fit) -> list[Path]:
@@ -59,14 +61,14 @@ def _save_pictures(folder: Path, scan_id: str, capture: Capture, fit: Fit) -> li
     made = folder / f"mask_{scan_id}"
     for stale in made.glob("*.png"):
         stale.unlink()
-    outputs = [folder / f"masks_{scan_id}.png"]
-    save_image(outputs[0], mask_sheet(capture, fit))
+    outputs = save_picture(folder / f"masks_{scan_id}.png", lambda: mask_sheet(capture, fit))
     for view, mask in fit.made_masks.items():
         outputs.append(made / f"{view:02d}.png")
         save_image(outputs[-1], mask)
-    for view, overlay in enumerate(fit_overlays(capture, fit)):
-        outputs.append(folder / f"overlay_{scan_id}" / f"{view:02d}.png")
-        save_image(outputs[-1], overlay)
+    overlays = FitOverlays(capture, fit)
+    for view in range(len(capture)):
+        path = folder / f"overlay_{scan_id}" / f"{view:02d}.png"
+        outputs += save_picture(path, partial(overlays.of_view, view))
         outputs.append(folder / f"trust_{scan_id}" / f"{view:02d}.png")
         save_image(outputs[-1], fit.trusted[view])
     return outputs

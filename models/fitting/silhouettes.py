@@ -64,7 +64,7 @@ class HandOutlines:
         self.wrist_face = torch.cat([wrist_faces(model).cpu() for model in models])
         self.rim_face = torch.cat([rim_faces(model).cpu() for model in models])
         self.rims = [open_edges(model.faces.cpu()) for model in models]
-        px = cameras.project(torch.cat(list(verts))).numpy()
+        px = cameras.project_visible(torch.cat(list(verts))).numpy()
         self.full_sizes = cameras.sizes.numpy()  # height, width
         self.boxes = crop_boxes(px, self.full_sizes, MARGIN)
         extent = np.maximum(self.boxes[:, 2:] - self.boxes[:, :2], 1)

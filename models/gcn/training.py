@@ -18,6 +18,8 @@ from models.gcn.network import Canonical, HandGCN
 from models.gcn.samples import Faults, HandSampler, Samples, in_frame
 from models.hand import HandModel
 from utils.errors import UserError
+from utils.io.checks import FileCheck
+from utils.io.decoding import decoding
 from utils.io.files import load_torch, save_torch
 
 WARM_UP = 0.02  # of all steps, until the learning rate is full
@@ -104,15 +106,19 @@ class Trainer:
         """
         if not path.is_file():
             return False
-        kept = load_torch(path)
-        if kept.get("made_with") != self._made_with():
+        check = FileCheck(path, "--overwrite starts afresh")
+        kept = check.mapping(
+            load_torch(path, check.remedy), "the file", (*STATEFUL, "made_with", "steps_done")
+        )
+        if kept["made_with"] != self._made_with():
             raise UserError(
                 f"{path} was made with other settings or another seed; "
                 "--overwrite starts afresh, or give another --out_path"
             )
-        for name in STATEFUL:
-            getattr(self, name).load_state_dict(kept[name])
-        self.steps_done = kept["steps_done"]
+        with decoding(path, "no training that was interrupted", check.remedy):
+            for name in STATEFUL:
+                getattr(self, name).load_state_dict(kept[name])
+        self.steps_done = check.whole(kept["steps_done"], "steps_done", 0, self.settings["steps"])
         return True
 
     def _made_with(self) -> dict[str, Any]:

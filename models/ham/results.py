@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from utils.metrics.image import psnr
 from utils.metrics.masks import iou
 from utils.photos.crops import ViewCrop
 from utils.photos.masks import MaskVerdict
+from utils.pictures import save_picture
 from utils.stage.config import Config
 
 
@@ -40,7 +42,8 @@ def save_results(
     outputs.append(_save_parameters(folder / f"{scan_id}.pt", hands, result))
     numbers = _save_pictures(folder, result)
     starts = np.cumsum([0] + [report.steps for report in result.reports])[:-1]
-    save_loss_curve(folder / "losses.png", result.state.history, starts.tolist())
+    curve = folder / "losses.png"
+    save_picture(curve, lambda: save_loss_curve(curve, result.state.history, starts.tolist()))
     save_json(folder / "metrics.json", {"levels": [asdict(r) for r in result.reports], **numbers})
     save_json(folder / "config.json", config.plain())
     return [*outputs, folder / "metrics.json"]
@@ -109,8 +112,8 @@ def _save_pictures(folder: Path, result: HamResult) -> dict[str, Any]:
         label = view_label(view, name)
         title = f"view {label}: PSNR {numbers['psnr']:.1f} dB, IoU {numbers['iou']:.3f}"
         own, start = _window(ends[view], crop), _window(starts[view], crop)
-        picture = comparison(crop.image, own.image, own.covered, start.covered, title)
-        save_image(folder / "overlay" / f"{view:02d}.png", picture)
+        seen = crop.image, own.image, own.covered, start.covered
+        save_picture(folder / "overlay" / f"{view:02d}.png", partial(comparison, *seen, title))
         scores.append({"view": view, "name": name, **numbers, "mask": verdict.as_dict()})
     names = ("psnr", "iou", "iou_start")
     means = {name: _mean([score[name] for score in scores]) for name in names}

@@ -13,6 +13,7 @@ from models.appearance.model import Appearance
 from models.ham.mending import Soundness, mend
 from models.hand import load_hand_model
 from models.hand.fitted import HandsMesh
+from models.hand.model import announce
 from utils.cameras import Similarity
 from utils.cameras.correction import SIZE as CORRECTION_SIZE
 from utils.errors import UserError
@@ -113,7 +114,7 @@ def start_state(
 
 
 def check_hands(hands: HandsMesh) -> None:
-    """Raise UserError where the mesh is not that of the hand models named in the parameters."""
+    """Say which hand models the parameters name; UserError where the mesh is not theirs."""
     models = [load_hand_model(hand["type"], hand["hand_model"]) for hand in hands.parameters]
     first = np.cumsum([0] + [len(model.v_template) for model in models])
     faces = [model.faces.numpy() + k for k, model in zip(first, models)]
@@ -124,6 +125,7 @@ def check_hands(hands: HandsMesh) -> None:
             f"{mesh} ({len(hands.verts)} vertices) is not the mesh of the {names} hand of "
             f"{parameters} ({first[-1]} vertices); run the stage that wrote them again"
         )
+    announce(models)
 
 
 @dataclass(frozen=True)

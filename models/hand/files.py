@@ -1,8 +1,7 @@
 """Files of hand models: the shipped open hand and the official MANO pickles, read alike."""
 
 import logging
-import zipfile
-import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +9,17 @@ import numpy as np
 import scipy.sparse as sp
 
 from utils.errors import UserError
+from utils.io.decoding import decoding
 from utils.io.safe_pickle import load_pickle
 from utils.keypoints import SIDES
 from utils.paths import ROOT
 
 KINDS = ("auto", "open", "mano")
 MODEL_DIR = ROOT / "mano"
+# Where below the folder, and under which names, official files are looked for: as released, and as
+# others unpack and convert them.
+MANO_FOLDERS = ("", "models", "mano_v1_2/models")
+MANO_NAMES = ("MANO_{SIDE}.pkl", "mano_{side}.pkl", "MANO_{SIDE}.npz", "mano_{side}.npz")
 # Fingertip vertices of MANO's 778-vertex mesh, thumb to little finger, as manopth and the
 # InterHand2.6M code choose them (right and left meshes differ at the middle finger). smplx's own
 # table (744, 320, 443, 554, 671) picks neighbours of these, some millimetres away.
@@ -40,6 +44,7 @@ class HandData:
 
     kind: str
     side: str
+    path: Path
     v_template: np.ndarray  # (V, 3) metres
     f: np.ndarray  # (F, 3)
     shapedirs: np.ndarray  # (V, 3, 10)
@@ -56,9 +61,46 @@ class HandData:
     face_uv: np.ndarray | None = None
 
 
+def mano_candidates(side: str, mano_dir: str | Path | None = None) -> list[Path]:
+    """Where the official file of a side may be, in the order in which it is looked for."""
+    folder = Path(mano_dir or MODEL_DIR)
+    names = [name.format(side=side, SIDE=side.upper()) for name in MANO_NAMES]
+    return [folder / below / name for below in MANO_FOLDERS for name in names]
+
+
 def mano_path(side: str, mano_dir: str | Path | None = None) -> Path:
-    """Where the official file of a side is looked for."""
-    return Path(mano_dir or MODEL_DIR) / f"MANO_{side.upper()}.pkl"
+    """The official file of a side, or where it should be put where there is none."""
+    candidates = mano_candidates(side, mano_dir)
+    return next((path for path in candidates if path.is_file()), candidates[0])
+
+
+def open_path(side: str) -> Path:
+    """The shipped file of a side."""
+    return MODEL_DIR / f"open_hand_{side}.npz"
+
+
+def model_files(kind: str, mano_dir: str | Path | None = None) -> list[Path]:
+    """All files that decide which model a stage uses, absent ones included, for its record."""
+    official = [path for side in SIDES for path in mano_candidates(side, mano_dir)]
+    shipped = [open_path(side) for side in SIDES]
+    return {"open": shipped, "mano": official}.get(kind, official + shipped)
+
+
+def check_one_kind(
+    kind: str, sides: Iterable[str] = SIDES, mano_dir: str | Path | None = None
+) -> None:
+    """Raise UserError where `sides` would be hands of different models.
+
+    With 'auto', the official file of one side may be there, and that of the other not.
+    """
+    paths = {side: mano_path(side, mano_dir) for side in sides}
+    absent = [path for path in paths.values() if not path.is_file()]
+    if kind == "auto" and 0 < len(absent) < len(paths):
+        found = next(path for path in paths.values() if path.is_file())
+        raise UserError(
+            f"hand_model = auto: {found} is the official file of one side only; put {absent[0]} "
+            "there, too, or --set hand_model=open"
+        )
 
 
 def load_hand_data(side: str, kind: str = "auto", mano_dir: str | Path | None = None) -> HandData:
@@ -78,26 +120,24 @@ def load_hand_data(side: str, kind: str = "auto", mano_dir: str | Path | None = 
             "and put it there, or set hand_model = open"
         )
     if kind == "mano" or (kind == "auto" and official.is_file()):
-        log.info("%s hand: %s", side, official)
-        return _read_mano(official, side)
-    log.info("%s hand: the open model", side)
-    return _read_open(MODEL_DIR / f"open_hand_{side}.npz", side)
+        return _read_mano(official, side, mano_dir)
+    return _read_open(open_path(side), side)
 
 
 def _read_open(path: Path, side: str) -> HandData:
     if not path.is_file():
         raise UserError(f"{path} is missing; restore it with: python -m mano.build_open_hand")
-    try:
-        with np.load(path) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{path}: is no npz archive ({error}); restore it from git") from error
-    return _checked(path, side, "open", arrays)
+    return _checked(path, side, "open", _npz_arrays(path, "restore it from git"))
 
 
-def _read_mano(path: Path, side: str) -> HandData:
+def _npz_arrays(path: Path, remedy: str) -> dict[str, np.ndarray]:
+    with decoding(path, "no npz archive of a hand model", remedy), np.load(path) as file:
+        return {name: file[name] for name in file.files}
+
+
+def _read_mano(path: Path, side: str, mano_dir: str | Path | None) -> HandData:
     data = _mano_arrays(path, side)
-    right = path.with_name("MANO_RIGHT.pkl")
+    right = mano_path("right", mano_dir)
     if side == "left":
         other = _mano_arrays(right, "right").shapedirs if right.is_file() else None
         if left_shapedirs_wrong(data, other):
@@ -108,7 +148,10 @@ def _read_mano(path: Path, side: str) -> HandData:
 
 def _mano_arrays(path: Path, side: str) -> HandData:
     """An official file's arrays, as they are."""
-    arrays = load_pickle(path)
+    if path.suffix == ".npz":
+        arrays = _npz_arrays(path, "save its arrays as plain ones (J_regressor.toarray())")
+    else:
+        arrays = load_pickle(path)
     if not isinstance(arrays, dict):
         raise UserError(f"{path}: holds a {type(arrays).__name__}, expected a MANO dictionary")
     shape = np.shape(arrays.get("v_template"))
@@ -133,6 +176,11 @@ def left_shapedirs_wrong(left: HandData, right_shapedirs: np.ndarray | None) -> 
 
 def _checked(path: Path, side: str, kind: str, arrays: dict) -> HandData:
     """Turn a file's arrays into HandData; UserError names what is missing or misshapen."""
+    with decoding(path, "no MANO hand model", "download it again from its official source"):
+        return _checked_arrays(path, side, kind, arrays)
+
+
+def _checked_arrays(path: Path, side: str, kind: str, arrays: dict) -> HandData:
     verts = np.shape(arrays.get("v_template"))
     if len(verts) != 2 or np.shape(arrays.get("f"))[1:] != (3,):
         raise UserError(f"{path}: is no MANO hand model: v_template or f is missing")
@@ -151,7 +199,8 @@ def _checked(path: Path, side: str, kind: str, arrays: dict) -> HandData:
     values = {}
     for name, shape in shapes.items():
         entry = arrays.get(name)
-        value = entry.toarray() if sp.issparse(entry) else np.asarray(entry)
+        small = sp.issparse(entry) and entry.shape == shape  # else it may be of any size
+        value = entry.toarray() if small else np.asarray(entry)
         if value.shape != shape or value.dtype.kind not in "fiu":
             held = f"{value.shape} of {value.dtype}" if name in arrays else "nothing"
             raise UserError(f"{path}: {name} is {held}, expected numbers of shape {shape}")
@@ -165,7 +214,7 @@ def _checked(path: Path, side: str, kind: str, arrays: dict) -> HandData:
         if name in arrays:
             dtype = np.float64 if name == "uv" else np.int64
             values[name] = np.asarray(arrays[name], dtype)
-    return HandData(kind=kind, side=side, **values)
+    return HandData(kind=kind, side=side, path=path, **values)
 
 
 def _pose_statistics(arrays: dict, values: dict) -> tuple[np.ndarray, np.ndarray]:

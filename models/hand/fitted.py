@@ -14,15 +14,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.hand.files import KINDS
 from models.hand.kinematics import LAYOUT, SIZE
 from models.hand.model import HandModel, load_hand_model
 from utils.cameras import Similarity
 from utils.errors import UserError
+from utils.io.checks import FileCheck, described
 from utils.io.files import load_torch
 from utils.io.meshes import load_mesh
+from utils.keypoints import SIDES
 
-NAMES = ("pose", "shape", "trans", "scale")  # the tensors that S.pt holds of a hand
+SHAPES = {"pose": (1, 48), "shape": (1, 10), "trans": (1, 3), "scale": (1,)}  # in S.pt, of a hand
+# What none of them is beyond: radians, standard deviations, world units.
+LARGEST = {"pose": 100, "shape": 100, "trans": 1e15, "scale": 1e15}
+NAMES = tuple(SHAPES)
 KEYS = ("type", *NAMES, "hand_model")
+FAR_OFF = 10  # median distances from a hand's middle: no vertex of a hand is that far
 
 
 @dataclass(frozen=True)
@@ -96,8 +103,12 @@ class FittedHand:
         return finer.carry(self.model.weights), finer.carry(offsets)
 
     def as_dict(self) -> dict[str, Any]:
-        """What S.pt holds of a hand: plain values and float32 tensors."""
+        """What S.pt holds of a hand: plain values, and tensors in float32.
+
+        The place is float64: worlds may lie millions of units from their origin.
+        """
         tensors = {name: getattr(self, name).float() for name in NAMES}
+        tensors["trans"] = self.trans.double()
         return {
             "type": self.side,
             **tensors,
@@ -153,7 +164,7 @@ def load_hands(folder: Path, scan_id: str) -> HandsMesh:
     do not belong together.
     """
     stage = {"gcn_out": "multihands_mano.py"}.get(folder.name, "mano_optim.py")
-    hint = f"run {stage} on this scan first"
+    hint, remedy = f"run {stage} on this scan first", f"run {stage} on this scan again"
     parameters_path, mesh_path = folder / f"{scan_id}.pt", folder / f"{scan_id}.obj"
     parameters = load_torch(parameters_path, hint)
     complete = isinstance(parameters, list) and len(parameters) in (1, 2)
@@ -162,10 +173,50 @@ def load_hands(folder: Path, scan_id: str) -> HandsMesh:
             f"{parameters_path} holds no hand parameters; expected a list of one or two dicts with "
             f"{', '.join(KEYS)}; {hint}"
         )
-    verts, faces = load_mesh(mesh_path, hint)
-    if len(verts) == 0 or len(verts) % len(parameters):
+    parameters = checked_hands(FileCheck(parameters_path, remedy), parameters)
+    verts, faces = load_mesh(mesh_path, hint, remedy)
+    if len(verts) % len(parameters):
         raise UserError(
             f"{mesh_path} has {len(verts)} vertices, which {parameters_path}'s "
             f"{len(parameters)} hands cannot share; {hint}"
         )
-    return HandsMesh(verts, faces, parameters, folder, scan_id)
+    hands = HandsMesh(verts, faces, parameters, folder, scan_id)
+    check_near(FileCheck(mesh_path, remedy), verts, hands.slices())
+    return hands
+
+
+def check_near(check: FileCheck, verts: np.ndarray, slices: Sequence[slice]) -> None:
+    """Raise UserError where a vertex of verts (V, 3) lies far off its hand."""
+    for hand_slice in slices:
+        offsets = verts[hand_slice] - np.median(verts[hand_slice], axis=0)
+        distances = np.linalg.norm(offsets, axis=1)
+        farthest = int(distances.argmax())
+        if not distances[farthest] <= FAR_OFF * np.median(distances):
+            number, place = hand_slice.start + farthest, verts[hand_slice][farthest]
+            raise check.error(f"vertex {number + 1} lies far off its hand, at {place.tolist()}")
+
+
+def checked_hands(check: FileCheck, hands: Any) -> list[dict[str, Any]]:
+    """One or two hands as a file holds them, left first; raises UserError on anything else.
+
+    Numbers come as in `SHAPES`, other entries as they are.
+    """
+    if not isinstance(hands, list) or len(hands) not in (1, 2):
+        raise check.error(f"the hands are {described(hands)}, expected a list of one or two")
+    checked = []
+    for number, hand in enumerate(hands, 1):
+        name = f"hand {number}"
+        check.mapping(hand, name, KEYS)
+        check.choice(hand["type"], f"{name}, type", SIDES)
+        check.choice(hand["hand_model"], f"{name}, hand_model", [k for k in KINDS if k != "auto"])
+        check.choice(hand.get("flat_hand_mean", False), f"{name}, flat_hand_mean", (False,))
+        tensors = {}
+        for key, shape in SHAPES.items():
+            above = 0 if key == "scale" else -LARGEST[key]
+            value = check.tensor(hand[key], f"{name}, {key}", shape, above=above, most=LARGEST[key])
+            tensors[key] = value
+        checked.append({**hand, **tensors})
+    sides = [hand["type"] for hand in checked]
+    if sides not in (["left"], ["right"], ["left", "right"]):
+        raise check.error(f"its hands are {' and '.join(sides)}, expected left, right, or both so")
+    return checked

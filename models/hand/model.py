@@ -7,13 +7,14 @@ so scale is world units per metre. The wrist joint is the global rotation's cent
 
 import contextlib
 import io
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.hand.files import HandData, load_hand_data
+from models.hand.files import HandData, check_one_kind, load_hand_data
 from models.hand.skinning import KinematicTree, pose_joints, rest_to_posed, skin, unskin
 from utils.geometry.rotations import rotation_matrices
 from utils.geometry.subdivision import Subdivision, subdivide
@@ -38,8 +39,30 @@ def load_hand_model(
     return HandModel(load_hand_data(side, kind, mano_dir), dtype)
 
 
+def load_hand_models(
+    sides: Iterable[str], kind: str = "auto", dtype: torch.dtype = torch.float32
+) -> dict[str, "HandModel"]:
+    """The models of several sides, all of one kind, and a line that says which.
+
+    Raises UserError where 'auto' would mix kinds, and as `load_hand_model`.
+    """
+    sides = list(sides)
+    check_one_kind(kind, sides)
+    models = {side: load_hand_model(side, kind, dtype=dtype) for side in sides}
+    announce(models.values())
+    return models
+
+
+def announce(models: Iterable["HandModel"]) -> None:
+    """Print which hand model is used, and from which files."""
+    models = list(models)
+    kinds = {"open": "the open hand", "mano": "MANO"}
+    names = " and ".join(dict.fromkeys(kinds[model.kind] for model in models))
+    print(f"hand model: {names} ({', '.join(model.path.name for model in models)})")
+
+
 class HandModel(nn.Module):
-    """One side's hand; `kind` ('open' or 'mano') and `side` say which.
+    """One side's hand; `kind` ('open' or 'mano') and `side` say which, `path` the file.
 
     Buffers: tips (5,) vertices, thumb to little finger; uv (T, 2) and face_uv (F, 3) or None;
     hands_components (45, 45), hands_std (45,), pose_precision (45, 45) and pose_limits (2, 45),
@@ -48,7 +71,7 @@ class HandModel(nn.Module):
 
     def __init__(self, data: HandData, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        self.kind, self.side = data.kind, data.side
+        self.kind, self.side, self.path = data.kind, data.side, data.path
         self.layer = _smplx_layer(data, dtype)
 
         def keep(name: str, value: np.ndarray | None) -> None:

@@ -6,17 +6,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
+from models.appearance.light import LOBES
 from models.appearance.model import Appearance
 from models.ham.reconstruction import Reconstruction
 from models.neural.exposure import Exposure
-from models.neural.inputs import NetShape
+from models.neural.inputs import checked_shape
 from models.neural.mesh import NeuralMesh
-from models.neural.renderer import NeuralRenderer
+from models.neural.renderer import NET_TYPES, NeuralRenderer
 from models.neural.training import Trained
 from utils.errors import UserError
 from utils.geometry.mesh import mesh_name
+from utils.io.checks import FileCheck, Shape, described
 from utils.io.files import load_torch, save_torch
 
 FORMAT = 1
@@ -80,48 +83,69 @@ def load_checkpoint(
     network type, hand model or mesh than the reconstruction's.
     """
     data = load_torch(path, f"nothing trained yet; run neural_render.py --net_type {net_type}")
+    check = FileCheck(path, f"train again: neural_render.py --net_type {net_type} --overwrite")
     if not isinstance(data, dict) or KEYS - set(data) or data["format"] != FORMAT:
-        raise UserError(f"{path} is no checkpoint of neural_render.py; delete it and train again")
-    _check_belongs(path, data, net_type, reconstruction)
-    shape = NetShape(**{**data["shape"], "inputs": tuple(data["shape"]["inputs"])})
-    model = NeuralRenderer(net_type, shape, len(reconstruction.verts))
-    exposure = Exposure(len(data["exposure"]["offset"]))
-    try:
-        model.load_state_dict(data["model"])
-        exposure.load_state_dict(data["exposure"])
-    except RuntimeError as error:
-        raise UserError(f"{path} does not fit its own network; train again") from error
-    surface = {name: value.to(device) for name, value in data["surface"].items()}
+        raise UserError(f"{path} is no checkpoint of neural_render.py; {check.remedy}")
+    _check_belongs(check, data, net_type, reconstruction)
+    model = NeuralRenderer(net_type, checked_shape(check, data["shape"]), len(reconstruction.verts))
+    model.load_state_dict(
+        check.tensors(data["model"], "model (does not fit its own network)", model.state_dict())
+    )
+    offset = check.mapping(data["exposure"], "exposure", ("offset",))["offset"]
+    exposure = Exposure(len(check.tensor(offset, "exposure, offset", ("photos", 3))))
+    exposure.load_state_dict(check.tensors(data["exposure"], "exposure", exposure.state_dict()))
+    mesh = _checked_mesh(check, data["surface"], reconstruction.faces, device)
+    return TrainedHands(Trained(model.to(device), exposure.to(device)), mesh)
+
+
+def _checked_mesh(check: FileCheck, kept: Any, faces: np.ndarray, device: str) -> NeuralMesh:
+    """The mesh that is drawn and how it looks, from a checkpoint's `surface`."""
+    shapes: dict[str, Shape] = {
+        "verts": ("V", 3),
+        "albedo": ("V", 3),
+        "sh_coeff": ("views", "harmonics"),
+        "gain": ("views", 3),
+    }
+    check.mapping(kept, "surface", shapes)
+    optional = {"lobes": (LOBES, 3), "cap_albedo": ("caps", 3)}
+    shapes |= {name: shape for name, shape in optional.items() if name in kept}
+    surface = {
+        name: check.tensor(kept[name], f"surface, {name}", shape).to(device)
+        for name, shape in shapes.items()
+    }
+    if len(surface["verts"]) <= faces.max():
+        raise check.error(f"surface has {len(surface['verts'])} vertices, the mesh has more")
     appearance = Appearance(
         albedo=surface["albedo"],
         sh_coeff=surface["sh_coeff"],
         gain=surface["gain"],
         lobes=surface.get("lobes"),
     )
-    mesh = NeuralMesh(
-        surface["verts"], reconstruction.faces, appearance, cap_albedo=surface.get("cap_albedo")
-    )
-    return TrainedHands(Trained(model.to(device), exposure.to(device)), mesh)
+    return NeuralMesh(surface["verts"], faces, appearance, cap_albedo=surface.get("cap_albedo"))
 
 
 def _check_belongs(
-    path: Path, data: dict[str, Any], net_type: str, reconstruction: Reconstruction
+    check: FileCheck, data: dict[str, Any], net_type: str, reconstruction: Reconstruction
 ) -> None:
-    if data["net_type"] != net_type:
+    path, found = check.path, check.choice(data["net_type"], "net_type", NET_TYPES)
+    if found != net_type:
         raise UserError(
-            f"{path} holds a network of type {data['net_type']}, expected {net_type}; "
-            f"pass --net_type {data['net_type']} or train again"
+            f"{path} holds a network of type {found}, expected {net_type}; "
+            f"pass --net_type {found} or train again"
         )
-    own = hand_models(reconstruction)
-    if data["hand_models"] != own:
+    own, kept = hand_models(reconstruction), data["hand_models"]
+    if kept != own:
+        plain = isinstance(kept, list) and all(isinstance(each, str) for each in kept)
         raise UserError(
-            f"{path} was trained for the hand models {', '.join(data['hand_models'])}, the "
-            f"reconstruction has {', '.join(own)}; train again"
+            f"{path} was trained for the hand models "
+            f"{', '.join(kept) if plain else described(kept)}, the reconstruction has "
+            f"{', '.join(own)}; train again"
         )
     name = mesh_name(reconstruction.verts, reconstruction.faces)
     if data["mesh"] != name:
         raise UserError(
-            f"{path} belongs to another mesh ({data['mesh']}, this one is {name}); train again"
+            f"{path} belongs to another mesh ({described(data['mesh'])}, this one is {name!r}); "
+            "train again"
         )
 
 

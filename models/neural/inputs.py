@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from torch.nn.functional import normalize
 from models.appearance.light import Highlights, mirrored_at
 from models.appearance.visibility import NUMBERS, visible_along
 from utils.errors import UserError
+from utils.io.checks import FileCheck, described
 
 BANDS = {"normal": 2, "albedo": 2, "position": 5, "ray": 1, "reflection": 1}  # of the encoding
 ON_VERTICES = ("normal", "albedo", "position")  # known before a camera is
@@ -27,6 +28,7 @@ COLOR = 3  # the first features are a colour that is added as it is
 FEATURES = 20  # numbers a vertex where the network sees them (paper section 3.3)
 HIGHLIGHT_SCALE = 5.0  # highlights are small: this brings them to the size of the other inputs
 SMALL_INPUTS = ("reflection", "visibility")
+WIDEST, DEEPEST = 4096, 64  # networks in files: what is beyond is damaged
 PAPER_INPUTS = ("normal", "albedo", "position", "ray", "features")
 
 
@@ -79,6 +81,19 @@ def net_shape(net_type: str, preset: str, inputs: Sequence[str] = ()) -> NetShap
         )
     shape = PRESETS[net_type, preset]
     return NetShape(tuple(inputs), shape.width, shape.depth) if inputs else shape
+
+
+def checked_shape(check: FileCheck, kept: Any) -> NetShape:
+    """The shape that a file of a network holds; raises UserError where it is none."""
+    check.mapping(kept, "shape", ("inputs", "width", "depth"))
+    names = kept["inputs"]
+    if not isinstance(names, list | tuple) or not all(name in INPUTS for name in names):
+        raise check.error(f"shape, inputs is {described(names)}, expected {', '.join(INPUTS)}")
+    return NetShape(
+        inputs=tuple(names),
+        width=check.whole(kept["width"], "shape, width", 1, WIDEST),
+        depth=check.whole(kept["depth"], "shape, depth", 1, DEEPEST),
+    )
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from models.neural.inputs import NetShape
+from models.neural.inputs import NetShape, checked_shape
 from models.neural.mesh import NeuralMesh
 from models.neural.pixels import TrainingPixels
-from models.neural.renderer import make_network
+from models.neural.renderer import NET_TYPES, make_network
 from models.neural.training import fresh, train
 from utils.errors import UserError
+from utils.io.checks import FileCheck
 from utils.io.files import load_torch, save_torch
 from utils.stage.config import Config
 
@@ -77,10 +78,13 @@ def load_pretrained(name: str, net_type: str, shape: NetShape) -> dict[str, Tens
     data = load_torch(path, "make it with train_renderer.py or set neural_render.pretrained to ''")
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise UserError(f"{path} is no file of train_renderer.py; make it again")
-    own = {**asdict(shape), "inputs": list(shape.inputs)}
-    if data["net_type"] != net_type or data["shape"] != own:
+    check = FileCheck(path, "make it again with train_renderer.py")
+    check.mapping(data, "the file", ("net_type", "shape", "weights"))
+    kept_type = check.choice(data["net_type"], "net_type", NET_TYPES)
+    kept_shape = checked_shape(check, data["shape"])
+    if (kept_type, kept_shape) != (net_type, shape):
         raise UserError(
-            f"{path} holds a {data['net_type']} network of {data['shape']}, the settings ask for "
-            f"{net_type} of {own}; make it again with these settings"
+            f"{path} holds a {kept_type} network of {kept_shape}, the settings ask for "
+            f"{net_type} of {shape}; make it again with these settings"
         )
-    return data["weights"]
+    return check.tensors(data["weights"], "weights", make_network(net_type, shape).state_dict())

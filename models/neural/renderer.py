@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from models.neural.inputs import COLOR, NetShape, PixelInputs
 from models.neural.networks import ImageUNet, PixelMLP
 
+NET_TYPES = ("mlp", "unet")
 FEATURE_START = 0.01  # spread of the features that a network sees
 
 

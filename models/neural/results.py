@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from utils.draw import comparison
 from utils.io.images import save_image
 from utils.io.meshes import save_mesh
 from utils.photos.crops import ViewCrop
+from utils.pictures import save_picture
 
 
 def save_training_pictures(
@@ -29,14 +31,16 @@ def save_training_pictures(
         covered = rendering.covered
         own = torch.from_numpy(rendering.image[covered]).to(hands.mesh.verts)
         with torch.no_grad():
-            seen = hands.trained.exposure(own, torch.full((len(own),), view, device=own.device))
-        rendering.image[covered] = seen.clamp(0, 1).cpu().numpy()
+            where = torch.full((len(own),), view, device=own.device)
+            as_photographed = hands.trained.exposure(own, where)
+        rendering.image[covered] = as_photographed.clamp(0, 1).cpu().numpy()
         paths.append(folder / "rerender" / f"nr_{view:02d}.png")
         save_image(paths[-1], rendering.image)
         x0, y0, x1, y1 = crop.box
         image, covered = rendering.image[y0:y1, x0:x1], covered[y0:y1, x0:x1]
-        picture = comparison(crop.image, image, covered, covered, f"view {view}")
-        save_image(folder / "neural" / f"{view:02d}.png", picture)
+        seen = crop.image, image, covered, covered
+        draw = partial(comparison, *seen, f"view {view}")
+        save_picture(folder / "neural" / f"{view:02d}.png", draw)
     return paths
 
 

@@ -19,6 +19,7 @@ from utils.captures.camera_files import save_cameras
 from utils.io.files import load_json, save_json
 from utils.io.images import load_image, load_mask, save_image
 from utils.io.meshes import load_mesh, save_mesh
+from utils.photos.masks import MaskVerdict
 
 ROOT = Path(__file__).parents[2]
 
@@ -170,7 +171,8 @@ def test_masks_that_the_fit_did_not_believe_have_a_mean_of_their_own(folders, sc
     half = scene.masks[0].copy()
     half[:60] = False
     save_image(folders[0] / "1" / "mask" / "00.png", half)
-    verdicts = [{"believed": False}, {"believed": True}, {"believed": True, "made": True}]
+    whole = MaskVerdict(0, True, True, 1.0, 0.0, 0.0, "agrees").as_dict()
+    verdicts = [whole | {"believed": False}, whole, whole | {"made": True}]
     save_json(folders[1] / "mano_out" / "1_masks.json", verdicts)
     mean = metrics_of(folders)["mean"]
     assert mean["mask"]["iou"] < 0.97 and mean["mask_believed"]["iou"] == 1

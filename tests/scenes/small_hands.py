@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -56,6 +57,7 @@ def small_data(side: str, vertices: int) -> HandData:
     regressor = np.linalg.lstsq(known.T, wanted.T, rcond=None)[0].T
     tips = [np.linalg.norm(template - full.v_template[tip], axis=1).argmin() for tip in full.tips]
     return HandData(
+        path=Path("small_hand.npz"),
         kind="open",
         side=side,
         v_template=template,

@@ -84,6 +84,12 @@ class Cameras:
         px = self.px_from_world(points)
         return px[..., :2] / px[..., 2:]
 
+    def project_visible(self, points: Tensor) -> Tensor:
+        """Pixels as `project`, nan for points that are not in front of a camera."""
+        px = self.px_from_world(points)
+        in_front = px[..., 2:] > 0
+        return torch.where(in_front, px[..., :2] / px[..., 2:], torch.nan)
+
     def centers(self) -> Tensor:
         """Camera centres (B, 3) in world units."""
         return -(self.R.transpose(1, 2) @ self.t[..., None])[..., 0]

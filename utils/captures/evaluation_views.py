@@ -13,8 +13,8 @@ from utils.captures.camera_files import load_cameras
 from utils.captures.capture import Capture
 from utils.errors import UserError
 from utils.io.decoding import decoding
-from utils.io.files import load_json
 from utils.io.images import image_size, load_image, load_mask
+from utils.photos.masks import load_verdicts
 
 OFF_CENTRE = 1.4  # principal points farther from the middle than by this factor ask for a reason
 AGREES = 0.15  # of the factor, between width and height: then the images were scaled
@@ -92,8 +92,7 @@ def own_views(
     if masks is not None:
         mask_paths = _numbered(masks, count)
     elif verdicts is not None and verdicts.is_file():
-        found = load_json(verdicts)
-        given = [bool(v["believed"]) and not v.get("made", False) for v in found]
+        given = [each.believed and not each.made for each in load_verdicts(verdicts)]
         believed = given if len(given) == count else None
     moved = cameras.project(_middle(cameras)) - capture.cameras.project(_middle(cameras))
     shift = float(moved.norm(dim=-1).max())

@@ -15,6 +15,7 @@ from utils.errors import UserError
 from utils.io.files import link_or_copy, load_json, save_json
 from utils.io.fingerprint import fingerprint
 from utils.io.images import load_mask, save_image
+from utils.photos.masks import load_verdicts
 
 LEAST_LEFT = 2  # views: fewer say nothing of depth
 
@@ -65,13 +66,13 @@ def _judged_masks(capture: Capture, scan_id: str, fitted: Path) -> list[Path | N
     """Each view's mask as far as it is believed."""
     given = capture.files("mask")
     verdicts = fitted / f"{scan_id}_masks.json"
-    found = load_json(verdicts) if verdicts.is_file() else []
-    if len(found) != len(capture):
+    judged = load_verdicts(verdicts) if verdicts.is_file() else []
+    if len(judged) != len(capture):
         return list(given)
     made = [fitted / f"mask_{scan_id}" / f"{view:02d}.png" for view in range(len(given))]
     return [
-        (made[view] if made[view].is_file() else given[view]) if verdict["believed"] else None
-        for view, verdict in enumerate(found)
+        (made[view] if made[view].is_file() else given[view]) if verdict.believed else None
+        for view, verdict in enumerate(judged)
     ]
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-import numba as nb
 import numpy as np
+
+from utils.compiled import njit
 
 MOST_CELLS = 32  # of the grid along the largest face, so that a vertex far off costs no memory
 
@@ -34,7 +35,7 @@ def crossing_faces(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return np.flatnonzero(_mark_crossings(corners, faces, low, high, members, starts))
 
 
-@nb.njit(cache=True)
+@njit(cache=True)
 def _cells(first, last, dims):
     """Every (cell, face) incidence of the faces' bounding boxes."""
     total = 0
@@ -55,7 +56,7 @@ def _cells(first, last, dims):
     return keys, members
 
 
-@nb.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _mark_crossings(corners, faces, low, high, members, starts):
     crossed = np.zeros(len(faces), np.bool_)
     for c in range(len(starts) - 1):
@@ -73,7 +74,7 @@ def _mark_crossings(corners, faces, low, high, members, starts):
     return crossed
 
 
-@nb.njit(cache=True, inline="always")
+@njit(cache=True, inline="always")
 def _share_vertex(faces, a, b):
     for i in range(3):
         for j in range(3):
@@ -82,7 +83,7 @@ def _share_vertex(faces, a, b):
     return False
 
 
-@nb.njit(cache=True, inline="always")
+@njit(cache=True, inline="always")
 def _boxes_meet(low, high, a, b):
     for k in range(3):
         if low[a, k] > high[b, k] or low[b, k] > high[a, k]:
@@ -90,7 +91,7 @@ def _boxes_meet(low, high, a, b):
     return True
 
 
-@nb.njit(cache=True)
+@njit(cache=True)
 def _faces_cross(p, q):
     for k in range(3):
         if _segment_hits(p[k], p[(k + 1) % 3], q) or _segment_hits(q[k], q[(k + 1) % 3], p):
@@ -98,7 +99,7 @@ def _faces_cross(p, q):
     return False
 
 
-@nb.njit(cache=True)
+@njit(cache=True)
 def _segment_hits(start, end, triangle):
     """Whether the open segment passes through the inside of the triangle (Moeller-Trumbore)."""
     d = end - start

@@ -32,4 +32,6 @@ def decoding(path: str | Path, failed: str, remedy: str = "write it again") -> I
 
 def first_words(error: Exception) -> str:
     """What an exception says, in one short line."""
+    if isinstance(error, ImportError):  # a reader that guessed at another format asks for more
+        return "unreadable"
     return " ".join(str(error).split())[:SHOWN] or type(error).__name__

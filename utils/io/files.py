@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import pickle
 import re
 import shutil
+import socket
+import time
 import uuid
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,11 @@ from typing import Any
 import numpy as np
 
 from utils.errors import UserError
+from utils.io.decoding import decoding
+
+# A file that is being written: its name, the machine's mark, the process, and a random number.
+BEING_WRITTEN = re.compile(r"\..*\.(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{8}(\..*)?")
+LONG_AGO = 7 * 24 * 3600  # seconds after which a writer on another machine counts as gone
 
 
 @contextmanager
@@ -23,10 +31,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path` that becomes `path` when the block ends well.
 
     The file is synced before it is renamed, so a killed run or a full disk leaves the old file
-    or none, never half of one. Raises UserError where the folder cannot be written.
+    or none, never half of one. What a killed run leaves tells its writer (`remove_abandoned`).
+    Raises UserError where the folder cannot be written.
     """
     path = Path(path)
-    beside = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
+    writer = f"{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    beside = path.with_name(f".{path.stem}.{writer}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
@@ -40,6 +50,47 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         ) from error
     finally:
         beside.unlink(missing_ok=True) if beside.parent.is_dir() else None
+
+
+def _machine() -> str:
+    """A mark of this machine, within which process numbers are unique."""
+    try:
+        processes = os.readlink("/proc/self/ns/pid")  # containers may share a host's name
+    except OSError:
+        processes = ""
+    facts = f"{socket.gethostname()} {processes}"
+    return hashlib.blake2b(facts.encode(), digest_size=4).hexdigest()
+
+
+def remove_abandoned(folders: Iterable[Path]) -> list[Path]:
+    """Remove files in `folders` that killed runs left half-written; returns what was removed.
+
+    Only those whose writer is gone: a process of this machine that runs no more, or one of
+    another machine whose file has not changed for a week. Files of other names are never touched.
+    """
+    removed = []
+    for folder in set(folders):
+        for path in folder.glob(".*") if folder.is_dir() else ():
+            name = BEING_WRITTEN.fullmatch(path.name)
+            try:
+                if name and _writer_is_gone(path, name["machine"], int(name["process"])):
+                    path.unlink()
+                    removed.append(path)
+            except OSError:  # another run was faster, or it is not ours
+                continue
+    return removed
+
+
+def _writer_is_gone(path: Path, machine: str, process: int) -> bool:
+    if machine != _machine() or os.name != "posix":  # elsewhere, os.kill cannot merely ask
+        return time.time() - path.stat().st_mtime > LONG_AGO
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -88,13 +139,11 @@ def _plain(data: Any) -> Any:
     return data
 
 
-def load_json(path: str | Path) -> Any:
-    """Read JSON. Raises UserError when it is missing or not JSON."""
+def load_json(path: str | Path, remedy: str = "write it again") -> Any:
+    """Read JSON, with or without a byte order mark. Raises UserError when missing or not JSON."""
     path = existing_file(Path(path))
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid JSON ({error}); write it again") from error
+    with decoding(path, "not valid JSON", remedy):
+        return json.loads(path.read_text(encoding="utf-8-sig"))
 
 
 def save_torch(path: str | Path, data: Any) -> None:
@@ -106,18 +155,18 @@ def save_torch(path: str | Path, data: Any) -> None:
 
 
 def load_torch(path: str | Path, hint: str = "") -> Any:
-    """Read what `save_torch` wrote, onto the CPU. Raises UserError on missing or foreign files."""
+    """Read what `save_torch` wrote, onto the CPU. Raises UserError on missing or foreign files.
+
+    What is in it is anything that tensors and plain values can be: see `utils.io.checks`.
+    """
     import torch
 
     path = existing_file(Path(path), hint)
-    try:
+    verdict = "not a file of plain tensors as this suite writes them"
+    remedy = hint or "run the stage that makes it again"
+    with decoding(path, verdict, remedy), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else "unreadable"
-        raise UserError(
-            f"{path} is not a file of plain tensors as this suite writes them ({first_line}); "
-            "delete it and run the stage that makes it again"
-        ) from error
 
 
 def natural_order(name: str) -> list[tuple[bool, int, str]]:

@@ -1,4 +1,4 @@
-"""Meshes: .obj and .ply, in full float precision."""
+"""Meshes: .obj and .ply, precise to less than a millionth of their size wherever they lie."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import UserError
+from utils.io.decoding import decoding
 from utils.io.files import atomic_path, existing_file
 from utils.io.images import to_bytes
+
+LEAST_DIGITS, ALL_DIGITS = 9, 17  # of an .obj's coordinates; with 17, a float64 is exact
+LARGEST = 1e15  # world units: beyond, nothing can be told apart or squared
 
 
 def save_mesh(
     path: str | Path, verts: np.ndarray, faces: np.ndarray, colors: np.ndarray | None = None
 ) -> None:
-    """Write a mesh (.obj or .ply): verts (V, 3) with full precision, faces (F, 3), colors (V, 3).
+    """Write a mesh (.obj or .ply): verts (V, 3), faces (F, 3), colors (V, 3).
 
-    Colors are RGB in [0, 1], sRGB-encoded. Vertex order is kept.
+    Colors are RGB in [0, 1], sRGB-encoded. Vertex order is kept. A .ply keeps every bit of float64,
+    an .obj nine digits or more, where the mesh lies far from the origin: eight of its size at
+    least.
     """
     path, verts, faces = Path(path), np.asarray(verts), np.asarray(faces)
     with atomic_path(path) as beside:
@@ -28,12 +34,22 @@ def save_mesh(
 
 def _obj_text(verts: np.ndarray, faces: np.ndarray, colors: np.ndarray | None) -> str:
     columns = [verts] if colors is None else [verts, np.clip(colors, 0, 1)]
-    digits = ["%.9g"] * 3 + ["%.4f"] * 3
+    digits = [f"%.{digits_needed(verts)}g"] * 3 + ["%.4f"] * 3
     rows = np.concatenate(columns, 1)
     line = "v " + " ".join(digits[: rows.shape[1]])
     lines = [line % tuple(row) for row in rows]
     lines += ["f %d %d %d" % tuple(face) for face in faces + 1]  # noqa: UP031 (fast)
     return "\n".join(lines) + "\n"
+
+
+def digits_needed(points: np.ndarray) -> int:
+    """Digits of coordinates (N, 3) that keep eight of the points' extent, up to float64's 17."""
+    if len(points) == 0:
+        return LEAST_DIGITS
+    extent = float(np.ptp(points, axis=0).max())
+    farther = float(np.abs(points).max()) / max(extent, np.finfo(float).tiny)
+    more = int(np.log10(farther)) if 1 < farther < LARGEST else 0
+    return min(LEAST_DIGITS + more, ALL_DIGITS)
 
 
 def _write_ply(path: Path, verts: np.ndarray, faces: np.ndarray, colors: np.ndarray | None) -> None:
@@ -56,13 +72,40 @@ def _write_ply(path: Path, verts: np.ndarray, faces: np.ndarray, colors: np.ndar
     path.write_bytes(("\n".join(text) + "\n").encode() + rows.tobytes() + table.tobytes())
 
 
-def load_mesh(path: str | Path, hint: str = "") -> tuple[np.ndarray, np.ndarray]:
-    """Vertices (V, 3) float64 and faces (F, 3) int64 in the file's own order."""
+def load_mesh(path: str | Path, hint: str = "", remedy: str = "") -> tuple[np.ndarray, np.ndarray]:
+    """Vertices (V, 3) float64 and faces (F, 3) int64 in the file's own order.
+
+    Raises UserError where the file is missing (`hint` says what to do), is no mesh of triangles
+    among its vertices, or holds numbers that are not finite (`remedy`, or else the hint, says what
+    to do).
+    """
     import trimesh
 
     path = existing_file(Path(path), hint)
-    try:
+    remedy = remedy or hint or "write it again"
+    with decoding(path, "not a readable mesh", remedy):
         mesh = trimesh.load(path, process=False, maintain_order=True, force="mesh")
-    except (ValueError, IndexError, KeyError) as error:
-        raise UserError(f"{path} is not a readable mesh ({error}); write it again") from error
-    return np.asarray(mesh.vertices, float), np.asarray(mesh.faces, np.int64)
+        verts, faces = np.asarray(mesh.vertices, float), np.asarray(mesh.faces, np.int64)
+    return check_mesh(path, verts, faces, remedy)
+
+
+def check_mesh(
+    path: Path, verts: np.ndarray, faces: np.ndarray, remedy: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """The mesh of a file, or UserError that says what is wrong with it."""
+    if verts.ndim != 2 or verts.shape[1:] != (3,) or len(verts) == 0:
+        raise UserError(f"{path} is not a readable mesh (it has no vertices); {remedy}")
+    if faces.ndim != 2 or faces.shape[1:] != (3,) or len(faces) == 0:
+        raise UserError(f"{path} is not a readable mesh (it has no triangles); {remedy}")
+    with np.errstate(invalid="ignore"):
+        wrong = ~(np.abs(verts) < LARGEST).all(1)
+    if wrong.any():
+        first = int(np.flatnonzero(wrong)[0])
+        raise UserError(
+            f"{path}: vertex {first + 1} of {len(verts)} is {verts[first].tolist()}, expected "
+            f"finite coordinates; {remedy}"
+        )
+    if faces.min() < 0 or faces.max() >= len(verts):
+        named = int(faces.min()) if faces.min() < 0 else int(faces.max()) + 1
+        raise UserError(f"{path}: a face names vertex {named}, the mesh has {len(verts)}; {remedy}")
+    return verts, faces

@@ -3,7 +3,8 @@
 The official MANO files are protocol-2 pickles of Python 2 that hold numpy arrays, a scipy.sparse
 matrix and chumpy objects. A plain pickle.load would import and call whatever a file names. This
 reader knows those types alone: numpy's arrays are rebuilt by numpy, everything else becomes a
-stand-in that only holds data. Any other global is refused by name.
+stand-in that only holds data. Any other global is refused by name, and so is a file that would
+grow: a few bytes can name one list thousands of millions of times, or memory that is not there.
 """
 
 import pickle
@@ -15,8 +16,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from utils.errors import UserError
+from utils.io.bounded_pickle import MOST_STEPS, BoundedUnpickler, names_only
+from utils.io.decoding import decoding
 
+AGAIN = "download the file again from its official source"
 SPARSE_FORMATS = ("csc", "csr", "coo")
+MOST_BYTES = 1 << 28  # of a file; the official ones have 4 MB
 PYTHON_3_NAMES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 
 
@@ -35,18 +40,18 @@ class _StandIn:
 class _Chumpy(_StandIn):
     """chumpy.ch.Ch: its value is its attribute x."""
 
-    def value(self) -> np.ndarray:
+    def value(self, plain: "_Plain") -> np.ndarray:
         if "x" not in self.state:
             raise pickle.UnpicklingError("a chumpy object has no value x")
-        return np.asarray(_plain(self.state["x"]))
+        return np.asarray(plain(self.state["x"]))
 
 
 class _ChumpySelect(_Chumpy):
     """chumpy.reordering.Select: entries `idxs` of `a`, in shape `preferred_shape` if given."""
 
-    def value(self) -> np.ndarray:
+    def value(self, plain: "_Plain") -> np.ndarray:
         try:
-            chosen = np.ravel(_plain(self.state["a"]))[np.asarray(self.state["idxs"]).ravel()]
+            chosen = np.ravel(plain(self.state["a"]))[np.asarray(self.state["idxs"]).ravel()]
             return chosen.reshape(self.state.get("preferred_shape", chosen.shape))
         except (KeyError, IndexError, ValueError, TypeError) as error:
             raise pickle.UnpicklingError(f"a chumpy selection is broken ({error!r})") from error
@@ -55,9 +60,9 @@ class _ChumpySelect(_Chumpy):
 class _ChumpyReshape(_Chumpy):
     """chumpy.reordering.Reshape: `a` in shape `newshape`."""
 
-    def value(self) -> np.ndarray:
+    def value(self, plain: "_Plain") -> np.ndarray:
         try:
-            return np.reshape(_plain(self.state["a"]), self.state["newshape"])
+            return np.reshape(plain(self.state["a"]), self.state["newshape"])
         except (KeyError, ValueError, TypeError) as error:
             raise pickle.UnpicklingError(f"a chumpy reshape is broken ({error!r})") from error
 
@@ -65,9 +70,9 @@ class _ChumpyReshape(_Chumpy):
 class _ChumpyTranspose(_Chumpy):
     """chumpy.reordering.transpose: `a` with its axes permuted."""
 
-    def value(self) -> np.ndarray:
+    def value(self, plain: "_Plain") -> np.ndarray:
         try:
-            return np.transpose(_plain(self.state["a"]), self.state.get("axes"))
+            return np.transpose(plain(self.state["a"]), self.state.get("axes"))
         except (KeyError, ValueError, TypeError) as error:
             raise pickle.UnpicklingError(f"a chumpy transpose is broken ({error!r})") from error
 
@@ -77,8 +82,8 @@ class _Sparse(_StandIn):
 
     layout = "csc"
 
-    def value(self) -> sp.spmatrix:
-        state = {key.lstrip("_"): _plain(entry) for key, entry in self.state.items()}
+    def value(self, plain: "_Plain") -> sp.spmatrix:
+        state = {key.lstrip("_"): plain(entry) for key, entry in self.state.items()}
         build = getattr(sp, f"{self.layout}_matrix")
         try:
             if self.layout == "coo":
@@ -92,6 +97,20 @@ class _Sparse(_StandIn):
 
 def _sparse(layout: str) -> type[_Sparse]:
     return type(f"_Sparse_{layout}", (_Sparse,), {"layout": layout})
+
+
+def _no_array(cls: Any, shape: tuple, letter: Any) -> np.ndarray:
+    """numpy's _reconstruct: an empty array, which the state that follows fills."""
+    if cls is not _NdArray or shape != (0,):
+        raise pickle.UnpicklingError("an array is built in an unusual way")
+    return np.empty(0)
+
+
+class _NdArray:
+    """numpy.ndarray by name only: called, it could ask for any amount of memory."""
+
+    def __init__(self, *args: Any) -> None:
+        raise pickle.UnpicklingError("an array is built in an unusual way")
 
 
 def _new_object(cls: type, base: type, state: Any) -> _StandIn:
@@ -122,10 +141,10 @@ def _allowed() -> dict[tuple[str, str], Any]:
         ("copyreg", "_reconstructor"): _new_object,
         ("_codecs", "encode"): _encode,
         ("builtins", "object"): object,
-        ("builtins", "set"): set,
-        ("builtins", "frozenset"): frozenset,
-        ("collections", "OrderedDict"): OrderedDict,
-        ("numpy", "ndarray"): np.ndarray,
+        ("builtins", "set"): names_only(set),
+        ("builtins", "frozenset"): names_only(frozenset),
+        ("collections", "OrderedDict"): names_only(OrderedDict),
+        ("numpy", "ndarray"): _NdArray,
         ("numpy", "dtype"): np.dtype,
         ("chumpy.ch", "Ch"): _Chumpy,
         ("chumpy", "Ch"): _Chumpy,
@@ -134,7 +153,7 @@ def _allowed() -> dict[tuple[str, str], Any]:
         ("chumpy.reordering", "transpose"): _ChumpyTranspose,
     }
     for package in ("numpy.core", "numpy._core"):
-        table[f"{package}.multiarray", "_reconstruct"] = core.multiarray._reconstruct
+        table[f"{package}.multiarray", "_reconstruct"] = _no_array
         table[f"{package}.numeric", "_frombuffer"] = _from_buffer
         table[f"{package}.multiarray", "scalar"] = core.multiarray.scalar
     for layout in SPARSE_FORMATS:
@@ -145,9 +164,9 @@ def _allowed() -> dict[tuple[str, str], Any]:
     return table
 
 
-class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: Any, path: Path) -> None:
-        super().__init__(file, encoding="latin1")
+class _Unpickler(BoundedUnpickler):
+    def __init__(self, data: bytes, path: Path) -> None:
+        super().__init__(data)
         self._path, self._allowed = path, _allowed()
 
     def find_class(self, module: str, name: str) -> Any:
@@ -155,8 +174,7 @@ class _Unpickler(pickle.Unpickler):
         if entry is None:
             raise UserError(
                 f"{self._path}: refuses to load, the file asks for {module}.{name}, which is not "
-                "part of a hand model and could run code; download the file again from its "
-                "official source"
+                f"part of a hand model and could run code; {AGAIN}"
             )
         return entry
 
@@ -164,36 +182,55 @@ class _Unpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it refers to an outside object {pid!r}")
 
 
-def _plain(entry: Any) -> Any:
-    """Stand-ins to arrays and matrices, through dictionaries, lists and tuples."""
-    if isinstance(entry, (_Chumpy, _Sparse)):
-        return entry.value()
-    if isinstance(entry, dict):
-        return {key: _plain(value) for key, value in entry.items()}
-    if isinstance(entry, (list, tuple)):
-        return type(entry)(_plain(value) for value in entry)
-    return entry
+class _Plain:
+    """Stand-ins to arrays and matrices, through dictionaries, lists and tuples.
+
+    Each object once, however often it is named; raises UnpicklingError where the whole, written
+    out, would have more than MOST_STEPS items, and where something is part of itself.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Any, int] | None] = {}  # None: not finished
+        self._size = 0
+
+    def __call__(self, entry: Any) -> Any:
+        if not isinstance(entry, (_Chumpy, _Sparse, dict, list, tuple)):
+            self._count(1)
+            return entry
+        known = self._known.get(id(entry), ())
+        if known is None:
+            raise pickle.UnpicklingError("something is part of itself")
+        if known:
+            self._count(known[1])
+            return known[0]
+        self._known[id(entry)], before = None, self._size
+        self._count(1)
+        value = self._converted(entry)
+        self._known[id(entry)] = value, self._size - before
+        return value
+
+    def _count(self, items: int) -> None:
+        self._size += items
+        if self._size > MOST_STEPS:
+            raise pickle.UnpicklingError(f"written out, it has more than {MOST_STEPS} items")
+
+    def _converted(self, entry: Any) -> Any:
+        if isinstance(entry, (_Chumpy, _Sparse)):
+            return entry.value(self)
+        if isinstance(entry, dict):
+            return {key: self(value) for key, value in entry.items()}
+        return type(entry)(self(value) for value in entry)
 
 
 def load_pickle(path: str | Path) -> Any:
     """The data in a pickle of numpy, scipy.sparse and chumpy objects, chumpy's as arrays.
 
     Raises UserError naming the file, and the global if it asks for one that is not allowed or
-    what is wrong if it is no complete pickle.
+    what is wrong if it is no complete pickle, or one that grows beyond what a hand model is.
     """
     path = Path(path)
-    try:
-        with open(path, "rb") as file:
-            return _plain(_Unpickler(file, path).load())
-    except UserError:
-        raise
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (RecursionError, MemoryError) as error:
-        raise UserError(f"{path}: is no hand model: {type(error).__name__}") from error
-    except Exception as error:  # a broken pickle can raise nearly anything
-        reason = str(error) or type(error).__name__
-        raise UserError(
-            f"{path}: is no complete pickle of a hand model ({reason}); "
-            "download the file again from its official source"
-        ) from error
+    with decoding(path, "no complete pickle of a hand model", AGAIN):
+        data = path.read_bytes() if path.stat().st_size <= MOST_BYTES else b""
+        if not data:
+            raise pickle.UnpicklingError(f"{path.stat().st_size} bytes")
+        return _Plain()(_Unpickler(data, path).load())

@@ -7,12 +7,14 @@ This is the one table between them.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 
 from utils.errors import UserError
-from utils.io.files import atomic_path
+from utils.io.decoding import decoding
+from utils.io.files import atomic_path, existing_file
 
 SIDES = ("left", "right")  # 42 rows: left then right
 KEYPOINTS = 21  # wrist, then thumb, index, middle, ring, pinky, each from root to tip
@@ -33,6 +35,9 @@ KEYPOINT_ROWS = tuple(
     for name in KEYPOINT_NAMES
 )
 JOINT_KEYPOINTS = tuple(KEYPOINT_NAMES.index(name) for name in JOINT_NAMES)
+LARGEST = 1e15  # world units: beyond, nothing can be told apart or squared
+NARROWEST = 1e-9  # of its distance from the origin: the extent of a hand that float64 can tell
+LONGEST_BONE = 100  # median bones of the same hand
 TIP_KEYPOINTS = tuple(KEYPOINT_NAMES.index(f"{finger}_tip") for finger in FINGER_NAMES)
 
 
@@ -48,19 +53,38 @@ def save_keypoints(path: str | Path, points: np.ndarray) -> None:
 def load_keypoints(path: str | Path, hint: str = "run pose_optim.py first") -> np.ndarray:
     """Read keypoints (2, 21, 3), left then right, world units; nan rows were not seen.
 
-    Raises UserError where the file is missing or is not 42 rows of three numbers.
+    A hand whose keypoints are all zero was not seen, and neither was a keypoint with a nan. Raises
+    UserError where the file is missing, is not 42 rows of three numbers, or holds no hands.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path} is missing; {hint}")
-    try:
+    path = existing_file(Path(path), hint)
+    with decoding(path, "no table of numbers", hint), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of an empty file: its shape tells
         points = np.loadtxt(path, ndmin=2)
-    except ValueError as error:
-        raise UserError(f"{path} is no table of numbers ({error}); {hint}") from error
     if points.shape != (2 * KEYPOINTS, 3):
         shape = " x ".join(map(str, points.shape))
         raise UserError(f"{path} holds {shape} numbers, expected {2 * KEYPOINTS} x 3; {hint}")
-    return points.reshape(2, KEYPOINTS, 3)
+    points = points.reshape(2, KEYPOINTS, 3)
+    points[(points == 0).all((1, 2))] = np.nan
+    points[np.isnan(points).any(2)] = np.nan
+    for side, hand in zip(SIDES, points):
+        wrong = _wrong_with(hand)
+        if wrong:
+            raise UserError(f"{path}: {wrong} of the {side} hand; expected world units; {hint}")
+    return points
+
+
+def _wrong_with(hand: np.ndarray) -> str:
+    """What keeps points (21, 3) from being a hand's, nan left out; "" where nothing does."""
+    seen = hand[np.isfinite(hand).all(1) | np.isinf(hand).any(1)]
+    if len(seen) and not np.abs(seen).max() < LARGEST:
+        return f"{np.abs(seen).max():.3g} is a coordinate"
+    if len(seen) > 1 and np.ptp(seen, axis=0).max() <= NARROWEST * np.abs(seen).max():
+        return "one point is every keypoint"
+    lengths = bone_lengths(hand)
+    lengths = lengths[np.isfinite(lengths)]
+    if len(lengths) and lengths.max() > LONGEST_BONE * np.median(lengths):
+        return f"a bone is {lengths.max() / np.median(lengths):.3g} times as long as most"
+    return ""
 
 
 def bone_lengths(points: np.ndarray) -> np.ndarray:

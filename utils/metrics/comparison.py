@@ -1,5 +1,7 @@
 """A reconstructed surface against the true one: distances both ways, Chamfer, F-score, normals.
 
+Against a cloud of points, distances go from the points to the surface alone.
+
 Both surfaces are sampled uniformly by area. A sample whose nearest point lies on an open border of
 the other surface (a hand's wrist) is left out: it tells where that surface ends, not how good it
 is. How many were left out is part of the result.
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from utils.errors import UserError
 from utils.metrics.surface import Nearest, Surface
@@ -27,22 +30,28 @@ FARTHEST = 0.25  # of a hand's size: what is typically farther away is another t
 
 @dataclass(frozen=True)
 class OneWay:
-    """Samples (N,) of one surface against the other: mm and degrees, and which are left out."""
+    """Samples (N,) of one surface against the other: mm and degrees, and which are left out.
+
+    Points of a cloud have no normals, and so no angle.
+    """
 
     distance: np.ndarray
-    angle: np.ndarray
+    angle: np.ndarray | None
     left_out: np.ndarray
 
     @staticmethod
-    def of(nearest: Nearest, normals: np.ndarray, mm_per_unit: float) -> OneWay:
-        """From the nearest points to samples with unit normals (N, 3)."""
+    def of(nearest: Nearest, normals: np.ndarray | None, mm_per_unit: float) -> OneWay:
+        """From the nearest points to samples with unit normals (N, 3), if they have any."""
+        if normals is None:
+            return OneWay(mm_per_unit * nearest.distance, None, nearest.on_border)
         cosine = np.clip((nearest.normal * normals).sum(1), -1, 1)
         angle = np.degrees(np.arccos(cosine))
         return OneWay(mm_per_unit * nearest.distance, angle, nearest.on_border)
 
     def part(self, chosen: np.ndarray) -> OneWay:
         """The samples chosen (N,) bool."""
-        return OneWay(self.distance[chosen], self.angle[chosen], self.left_out[chosen])
+        angle = None if self.angle is None else self.angle[chosen]
+        return OneWay(self.distance[chosen], angle, self.left_out[chosen])
 
     def within(self, threshold: float) -> float:
         """The share of samples that are not left out within `threshold` mm."""
@@ -52,13 +61,16 @@ class OneWay:
         """Distance (mean, RMS, percentiles, maximum), normal angle, and what was left out."""
         kept = self.part(~self.left_out)
         quantiles = np.percentile(kept.distance, PERCENTILES)
+        angles = {}
+        if kept.angle is not None:
+            angles["normal_deg"] = float(kept.angle.mean())
+            angles["normal_median_deg"] = float(np.median(kept.angle))
         return {
             "mean_mm": float(kept.distance.mean()),
             "rms_mm": float(np.sqrt(np.square(kept.distance).mean())),
             **{f"p{q}_mm": float(x) for q, x in zip(PERCENTILES, quantiles)},
             "max_mm": float(kept.distance.max()),
-            "normal_deg": float(kept.angle.mean()),
-            "normal_median_deg": float(np.median(kept.angle)),
+            **angles,
             "left_out": float(self.left_out.mean()),
             "mean_all_mm": float(self.distance.mean()),
         }
@@ -68,12 +80,13 @@ class OneWay:
 class Comparison:
     """scores of all hands together and of each; error (V,) of the mesh's vertices, mm.
 
-    error is above 0 outside the true surface, nan where the nearest point is on its open border.
+    error is above 0 outside the true surface, nan where the nearest point is on its open border;
+    None where the truth is a cloud of points.
     """
 
     scores: dict[str, Any]
     hands: dict[str, dict[str, Any]]
-    error: np.ndarray
+    error: np.ndarray | None
 
 
 def compare_surfaces(
@@ -91,7 +104,7 @@ def compare_surfaces(
     belong to the hand that they are nearest to. A hand that the true surface lacks is named and
     left out. Raises UserError where the true mesh is of another size or elsewhere.
     """
-    own, true = Surface(verts, faces), Surface(verts=truth[0], faces=truth[1])
+    own, true = Surface(verts, faces), _true_surface(*truth)
     check_size(np.sqrt(true.area.sum() / own.area.sum()))
     hand_size, per_hand = float(np.sqrt(own.area.sum() / len(hands))), len(verts) // len(hands)
     (points, face), (true_points, true_face) = own.sample(samples, seed), true.sample(samples, seed)
@@ -116,6 +129,65 @@ def compare_surfaces(
         "truth_turned_inside_out": flip < 0,
     }
     return Comparison(scores, per_hand_scores, _vertex_error(verts, true, flip) * mm_per_unit)
+
+
+def _true_surface(verts: np.ndarray, faces: np.ndarray) -> Surface:
+    try:
+        return Surface(verts, faces)
+    except ValueError as error:
+        raise UserError(
+            f"the ground truth is no surface ({error}); give a mesh of triangles, or points"
+        ) from error
+
+
+def compare_points(
+    verts: np.ndarray,
+    faces: np.ndarray,
+    points: np.ndarray,
+    mm_per_unit: float,
+    hands: Sequence[str] = ("hand",),
+    samples: int = 50_000,
+    seed: int = 0,
+) -> Comparison:
+    """Compare a mesh with a cloud of points (N, 3) of the true surface, both in world units.
+
+    Distances go from the points (at most `samples` of them, at random) to the mesh: where a cloud
+    has no points tells nothing. Otherwise as `compare_surfaces`.
+    """
+    own = Surface(verts, faces)
+    check_size(_extent(points) / _extent(verts))
+    hand_size, per_hand = float(np.sqrt(own.area.sum() / len(hands))), len(verts) // len(hands)
+    to_cloud = cKDTree(points).query(verts)[0]
+    apart = [np.median(to_cloud[k * per_hand : (k + 1) * per_hand]) for k in range(len(hands))]
+    check_place(min(apart), hand_size)
+    absent = [k for k, distance in enumerate(apart) if distance > FARTHEST * hand_size]
+    if len(points) > samples:
+        points = np.random.default_rng(seed).choice(points, samples, replace=False)
+    back = own.nearest(points)
+    from_truth, hand = OneWay.of(back, None, mm_per_unit), own.faces[back.face, 0] // per_hand
+    scores = _one_way_scores(from_truth) | {
+        "samples": len(points),
+        "absent_in_truth": [hands[k] for k in absent],
+        "missed_truth": float((back.distance > FARTHEST * hand_size).mean()),
+        "truth_turned_inside_out": False,
+    }
+    per_hand_scores = {
+        name: _one_way_scores(from_truth.part(hand == k))
+        for k, name in enumerate(hands)
+        if k not in absent
+    }
+    return Comparison(scores, per_hand_scores, None)
+
+
+def _extent(points: np.ndarray) -> float:
+    """Root mean square distance of points (N, 3) from their middle."""
+    return float(np.sqrt(np.square(points - points.mean(0)).sum(1).mean()))
+
+
+def _one_way_scores(from_truth: OneWay) -> dict[str, Any]:
+    scores = None if from_truth.left_out.all() else from_truth.scores()
+    nothing = dict.fromkeys(("to_truth", "chamfer_mm", "normal_deg", "f_score"))
+    return {"from_truth": scores, **nothing}
 
 
 def _scores(to_truth: OneWay, from_truth: OneWay) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from utils.cameras import Cameras
 
+LARGEST_HAND = 4  # longer sides of its photo: no margin grows beyond that of such a hand
 WHOLE = 0.999  # a shrunk pixel is trusted only when all the pixels in it are
 
 
@@ -116,14 +117,22 @@ class PixelRows:
 def crop_boxes(points_px: np.ndarray, sizes: np.ndarray, margin: float) -> np.ndarray:
     """Boxes (B, 4) x0, y0, x1, y1 around projected points (B, V, 2), inside images (B, 2) h, w.
 
-    `margin` is a share of the box's longer side. A view that sees nothing gets a 1x1 box.
+    Points that are nan are left out: those behind a camera (`Cameras.project_visible`). `margin` is
+    a share of the box's longer side. A view that sees nothing gets a 1x1 box.
     """
-    low, high = points_px.min(1), points_px.max(1)
-    pad = margin * (high - low).max(1, keepdims=True)
     limits = sizes[:, ::-1]
-    x0y0 = np.clip(np.floor(low - pad), 0, limits - 1).astype(np.int64)
-    x1y1 = np.clip(np.ceil(high + pad) + 1, x0y0 + 1, limits).astype(np.int64)
-    return np.concatenate([x0y0, x1y1], 1)
+    seen = np.isfinite(points_px).all(2, keepdims=True)
+    low = np.where(seen, points_px, np.inf).min(1)
+    high = np.where(seen, points_px, -np.inf).max(1)
+    nothing = ~seen.any(1)
+    low, high = np.where(nothing, -1.0, low), np.where(nothing, -1.0, high)
+    extent = (high - low).max(1, keepdims=True)  # near the camera's own plane, of any size
+    pad = margin * np.minimum(extent, LARGEST_HAND * limits.max(1, keepdims=True))
+    low, high = np.floor(low - pad), np.ceil(high + pad) + 1
+    outside = (nothing | (low >= limits) | (high <= 0)).any(1, keepdims=True)
+    x0y0 = np.clip(low, 0, limits - 1).astype(np.int64)
+    x1y1 = np.clip(high, x0y0 + 1, limits).astype(np.int64)
+    return np.concatenate([x0y0, np.where(outside, x0y0 + 1, x1y1)], 1)
 
 
 def pack_photos(

@@ -9,11 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from utils.errors import UserError
+from utils.io.files import load_json
+
+RERUN = "run mano_optim.py on this scan again"
 SLIVER = 0.06  # of the square root of the hands' area: thinner differences are misfit, not mask
 MOST_BLOBS = 0.05  # of a hand's area: more than this lost or wrongly included and a mask lies
 MOST_MISSING = 0.4  # of the hands' area: more lost than this and no part of the mask is used
@@ -41,6 +46,31 @@ class MaskVerdict:
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return asdict(self)
+
+
+VERDICT_TYPES = {
+    **{"view": int, "believed": bool, "usable": bool, "reason": str, "made": bool},
+    **dict.fromkeys(("iou", "missing", "extra"), int | float | None),  # None: nan, in JSON
+}
+
+
+def load_verdicts(path: Path) -> list[MaskVerdict]:
+    """The verdicts of S_masks.json, one a view. Raises UserError where the file is something else.
+
+    `made` may be left out.
+    """
+    verdicts = load_json(path, RERUN)
+    if not isinstance(verdicts, list):
+        raise UserError(f"{path} holds no list of verdicts on masks; {RERUN}")
+    for view, verdict in enumerate(verdicts):
+        facts = {"made": False, **verdict} if isinstance(verdict, dict) else {}
+        known = facts.keys() == VERDICT_TYPES.keys()
+        if not known or not all(isinstance(facts[k], t) for k, t in VERDICT_TYPES.items()):
+            raise UserError(
+                f"{path}: the verdict on view {view} is none, expected {', '.join(VERDICT_TYPES)}; "
+                f"{RERUN}"
+            )
+    return [MaskVerdict(**verdict) for verdict in verdicts]
 
 
 def judge_masks(

@@ -10,10 +10,9 @@ import torch
 from utils.cameras import Cameras
 from utils.captures import Capture
 from utils.errors import UserError
-from utils.io.files import load_json
 from utils.io.images import load_mask
 from utils.photos.crops import ViewCrop, crop_boxes
-from utils.photos.masks import MaskVerdict
+from utils.photos.masks import MaskVerdict, load_verdicts
 
 MARGIN = 0.08  # of the hands' box: room for the mesh to move and for the background beside it
 
@@ -32,7 +31,7 @@ def trusted_views(
     """
     scan_id = capture.scan_id
     verdicts = _load_verdicts(folder / f"{scan_id}_masks.json", len(capture))
-    px = cameras.project(torch.from_numpy(verts).to(cameras.K)).numpy()
+    px = cameras.project_visible(torch.from_numpy(verts).to(cameras.K)).numpy()
     crops = []
     for view, box in enumerate(crop_boxes(px, cameras.sizes.numpy(), MARGIN).tolist()):
         window = np.s_[box[1] : box[3], box[0] : box[2]]
@@ -55,13 +54,13 @@ def trusted_views(
 def _load_verdicts(path: Path, count: int) -> list[MaskVerdict]:
     if not path.is_file():
         raise UserError(f"{path} is missing; run mano_optim.py on this scan first")
-    verdicts = load_json(path)
-    if not isinstance(verdicts, list) or len(verdicts) != count:
+    verdicts = load_verdicts(path)
+    if len(verdicts) != count:
         raise UserError(
             f"{path} judges {len(verdicts)} masks, the capture has {count} views; "
             "run mano_optim.py again"
         )
-    return [MaskVerdict(**verdict) for verdict in verdicts]
+    return verdicts
 
 
 def _load_map(path: Path, capture: Capture, view: int) -> np.ndarray:

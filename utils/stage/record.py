@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.errors import UserError
-from utils.io.files import load_json, save_json
+from utils.io.files import load_json, remove_abandoned, save_json
 from utils.io.fingerprint import (
     Fingerprint,
     code_version,
@@ -65,7 +65,9 @@ class StageRecord:
                 print(f"note: {stage}'s verdict is {verdict['level']}: {reasons}")
 
     def finish(self, outputs: Iterable[Path], **facts: Any) -> None:
-        """Write the record of the finished run."""
+        """Write the record of the finished run; what killed runs left half-written goes."""
+        outputs = list(outputs)
+        remove_abandoned([self.path.parent, *(path.parent for path in outputs)])
         peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         save_json(
             self.path,

@@ -4,8 +4,8 @@ import re
 import numpy as np
 import pytest
 
-from models.hand import load_hand_model
-from models.hand.files import load_hand_data
+from models.hand import load_hand_model, load_hand_models
+from models.hand.files import check_one_kind, load_hand_data, model_files
 from tests.scenes.official_mano import dump, made_up_model, write_official
 from utils.errors import UserError
 
@@ -107,3 +107,50 @@ def test_broken_open_file_is_named(tmp_path, monkeypatch):
     (tmp_path / "open_hand_right.npz").write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(UserError, match=r"open_hand_right\.npz"):
         load_hand_model("right", "open")
+
+
+FOUND_NAMES = ("mano_right.pkl", "models/MANO_RIGHT.pkl", "mano_v1_2/models/MANO_RIGHT.pkl")
+
+
+@pytest.mark.parametrize("name", FOUND_NAMES)
+def test_official_files_are_found_as_others_name_and_unpack_them(tmp_path, name):
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    write_official(tmp_path / name, made_up_model())
+    data = load_hand_data("right", "auto", tmp_path)
+    assert (data.kind, data.path) == ("mano", tmp_path / name)
+
+
+def test_official_files_as_npz(tmp_path):
+    model = made_up_model()
+    plain = model | {"J_regressor": model["J_regressor"].toarray()}
+    np.savez(tmp_path / "MANO_RIGHT.npz", **plain)
+    data = load_hand_data("right", "auto", tmp_path)
+    np.testing.assert_array_equal(data.J_regressor, plain["J_regressor"])
+    np.savez(tmp_path / "MANO_RIGHT.npz", **model)
+    with pytest.raises(UserError, match=r"MANO_RIGHT\.npz is no npz .*toarray"):
+        load_hand_data("right", "auto", tmp_path)
+
+
+def test_one_official_file_serves_its_own_side_alone(tmp_path):
+    (tmp_path / "mano_right.pkl").write_bytes(b"")
+    check_one_kind("auto", ["right"], tmp_path)
+    check_one_kind("open", ["left", "right"], tmp_path)
+    message = r"mano_right\.pkl is the official file of one side only; put .*MANO_LEFT\.pkl"
+    with pytest.raises(UserError, match=message):
+        check_one_kind("auto", ["left", "right"], tmp_path)
+
+
+def test_all_files_that_decide_are_named(tmp_path):
+    shipped = {"open_hand_left.npz", "open_hand_right.npz"}
+    assert {path.name for path in model_files("open")} == shipped
+    decide = model_files("auto", tmp_path)
+    assert shipped < {path.name for path in decide}
+    assert {tmp_path / name for name in ("MANO_LEFT.pkl", *FOUND_NAMES)} < set(decide)
+    assert set(model_files("mano", tmp_path)) < set(decide)
+
+
+def test_stages_say_which_model_they_use(capsys):
+    load_hand_models(["left", "right"], "open")
+    assert capsys.readouterr().out == (
+        "hand model: the open hand (open_hand_left.npz, open_hand_right.npz)\n"
+    )

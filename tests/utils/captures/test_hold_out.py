@@ -12,6 +12,7 @@ from utils.captures.evaluation_views import load_views, own_views
 from utils.captures.hold_out import hold_out
 from utils.errors import UserError
 from utils.io.images import load_mask, save_image
+from utils.photos.masks import MaskVerdict
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_the_views_are_shared_between_fit_and_judgement(scan, tmp_path):
 
 def test_held_out_masks_are_those_that_the_fit_to_all_views_believed(scan, tmp_path):
     fitted = tmp_path / "mano_out"
-    verdicts = [{"view": view, "believed": view != 1} for view in range(5)]
+    verdicts = [MaskVerdict(v, v != 1, True, 1.0, 0.0, 0.0, "").as_dict() for v in range(5)]
     fitted.mkdir()
     (fitted / "1_masks.json").write_text(json.dumps(verdicts))
     made = np.zeros(load_capture(scan.data_path, "1").views[0].size, bool)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from utils.io.files import (
     atomic_path,
     load_json,
     load_torch,
+    remove_abandoned,
     save_json,
     save_text,
     save_torch,
@@ -103,6 +105,22 @@ def test_broken_json(tmp_path):
         load_json(tmp_path / "a.json")
 
 
+def test_json_of_windows_editors(tmp_path):
+    (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n')
+    assert load_json(tmp_path / "a.json") == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[" * 100_000 + b"]" * 100_000, b"[" + b"9" * 5000 + b"]", b'{"a": "\xff\xfe"}', b""],
+    ids=["nested lists", "a huge integer", "no UTF-8", "empty"],
+)
+def test_json_that_python_cannot_hold(tmp_path, content):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.json is not valid JSON .*; detect again"):
+        load_json(tmp_path / "a.json", "detect again")
+
+
 def test_torch_round_trip(tmp_path):
     save_torch(tmp_path / "a.pt", [{"pose": torch.ones(1, 48), "type": "left"}])
     (hand,) = load_torch(tmp_path / "a.pt")
@@ -148,6 +166,33 @@ def test_mesh_colors(tmp_path, verts, suffix):
     np.testing.assert_allclose(found, np.clip(colors, 0, 1), atol=1 / 255)
 
 
+@pytest.mark.parametrize("suffix", [".obj", ".ply"])
+def test_meshes_far_from_the_origin_keep_a_millionth_of_a_hand(tmp_path, verts, suffix):
+    """A national grid: a float32 has steps of 0.5 m there, nine digits of 1 cm."""
+    far = 0.2 * verts / np.ptp(verts, axis=0).max() + [353141.23, 4820097.85, 38.678]
+    save_mesh(tmp_path / f"a{suffix}", far, TRIANGLES)
+    loaded, _ = load_mesh(tmp_path / f"a{suffix}")
+    assert np.abs(loaded - far).max() <= 1e-6 * 0.2
+
+
+BROKEN_MESHES = {
+    "garbage": b"\x00\xff" * 300,
+    "nothing": b"",
+    "no faces": b"v 0 0 0\nv 1 0 0\nv 0 1 0\n",
+    "nan": b"v nan 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n",
+    "infinity": b"v inf 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n",
+    "1e300": b"v 1e300 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n",
+    "a face of vertices that are not there": b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_MESHES)
+def test_broken_meshes_name_the_stage_that_writes_them(tmp_path, name):
+    (tmp_path / "a.obj").write_bytes(BROKEN_MESHES[name])
+    with pytest.raises(UserError, match=r"a\.obj.*; run mano_optim\.py again$"):
+        load_mesh(tmp_path / "a.obj", "run mano_optim.py first", "run mano_optim.py again")
+
+
 def test_foreign_mesh(tmp_path):
     (tmp_path / "a.ply").write_text("nonsense")
     with pytest.raises(UserError, match=r"a\.ply is not a readable mesh"):
@@ -178,7 +223,25 @@ def test_kill_leaves_the_old_file(tmp_path):
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"writing\n"
         process.send_signal(signal.SIGKILL)
+        assert process.wait() != 0
     assert (tmp_path / "a.txt").read_text() == "old"
+    (left,) = (path for path in tmp_path.iterdir() if path.name != "a.txt")
+    assert remove_abandoned([tmp_path, tmp_path / "nowhere"]) == [left]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_only_what_its_writer_left_is_removed(tmp_path):
+    """Files of living writers, of other machines, and of other names stay."""
+    names = [".hidden.txt", "a.12345678-1-12345678.txt", ".a.12345678-1-87654321.txt", ".progress"]
+    for name in names:
+        (tmp_path / name).write_text("")
+    with atomic_path(tmp_path / "b.txt") as beside:
+        beside.write_text("")
+        assert remove_abandoned([tmp_path]) == []
+    foreign = tmp_path / ".a.12345678-1-87654321.txt"  # of another machine
+    week = 8 * 24 * 3600
+    os.utime(foreign, (time.time() - week, time.time() - week))
+    assert remove_abandoned([tmp_path]) == [foreign]
 
 
 @pytest.mark.parametrize("below", ["file/out/a.json", "file/a.json"])

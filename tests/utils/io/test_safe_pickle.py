@@ -2,6 +2,7 @@ import os
 import pickle
 import pickletools
 import subprocess
+import time
 
 import numpy as np
 import pytest
@@ -139,3 +140,41 @@ def test_truncated_file_is_named(tmp_path):
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"nothing.pkl"):
         load_pickle(tmp_path / "nothing.pkl")
+
+
+def nested(levels: int, opening: bytes, closing: bytes, width: int = 10) -> bytes:
+    """A pickle of a container of `width` times the same container, `levels` deep."""
+    program = [b"\x80\x02K\x01q\x00"]
+    for level in range(levels):
+        program.append(opening + b"h%c" % level * width + closing + b"q%c" % (level + 1))
+    return b"".join([*program, b"."])
+
+
+LISTS = nested(60, b"](", b"e")
+GROWING = {
+    "lists of lists": LISTS,
+    "tuples of tuples": nested(60, b"(", b"t"),
+    "a key that takes for ever to hash": nested(60, b"(", b"t")[:-1] + b"}h\x3cK\x01s.",
+    "a set of such": nested(60, b"(", b"t")[:-1] + b"c__builtin__\nset\n](h\x3ce\x85R.",
+    "a chumpy object's value": b"\x80\x02cchumpy.ch\nCh\n)\x81}U\x01x" + LISTS[2:-1] + b"sb.",
+    "part of itself": b"\x80\x02]q\x00h\x00a.",
+    "a place far off in the memo": b"\x80\x02Nr\xff\xff\xff\xff\x85q\x00.",
+    "more bytes than there are": b"\x80\x05\x96\x00\x00\x00\x00\x00\x01\x00\x00.",
+    "an array of any size": b"\x80\x02cnumpy\nndarray\nJ\x00\xca\x9a\x3b\x85R.",
+    "a made array of any size": b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n"
+    b"J\x00\xca\x9a\x3b\x85U\x01b\x87R.",
+    "endless work": b"\x80\x02" + b"N0" * 1_100_000 + b"N.",
+}
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_files_that_grow_end_soon(tmp_path, name):
+    path = tmp_path / "MANO_RIGHT.pkl"
+    path.write_bytes(GROWING[name])
+    begin = time.process_time()
+    if "memo" in name:  # nothing is wrong with it but for an unpickler that makes room
+        assert load_pickle(path) == (None,)
+    else:
+        with pytest.raises(UserError, match=r"MANO_RIGHT\.pkl is no complete pickle"):
+            load_pickle(path)
+    assert time.process_time() - begin < 1.5  # seconds; the lists would take 10^60 steps

@@ -40,6 +40,37 @@ def test_foreign_keypoint_files(tmp_path, text, message):
         load_keypoints(tmp_path / "k.xyz")
 
 
+def edited(change) -> np.ndarray:
+    points = np.array(two_hands(np.random.default_rng(0)))
+    change(points)
+    return points
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda p: p[0].fill(0.3), "one point is every keypoint of the left hand"),
+        (lambda p: p[1, 4].fill(1e300), r"1e\+300 is a coordinate of the right hand"),
+        (lambda p: p[0, 4].fill(np.inf), "inf is a coordinate of the left hand"),
+        (lambda p: p[1, 8].fill(1e4), "times as long as most of the right hand"),
+    ],
+)
+def test_edited_keypoints_are_refused(tmp_path, change, message):
+    save_keypoints(tmp_path / "k.xyz", edited(change))
+    with pytest.raises(UserError, match=rf"k\.xyz.*{message}.*; run pose_optim.py first"):
+        load_keypoints(tmp_path / "k.xyz")
+
+
+def test_a_hand_of_zeros_and_rows_with_a_nan_were_not_seen(tmp_path):
+    def change(points):
+        points[0], points[1, 3, 2] = 0, np.nan
+
+    save_keypoints(tmp_path / "k.xyz", edited(change))
+    loaded = load_keypoints(tmp_path / "k.xyz")
+    assert np.isnan(loaded[0]).all() and np.isnan(loaded[1, 3]).all()
+    assert np.isfinite(np.delete(loaded[1], 3, 0)).all()
+
+
 def test_bone_lengths():
     points = np.zeros((21, 3))
     points[4] = [3, 4, 0]

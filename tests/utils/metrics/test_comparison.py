@@ -5,7 +5,7 @@ import pytest
 import trimesh
 
 from utils.errors import UserError
-from utils.metrics.comparison import compare_surfaces
+from utils.metrics.comparison import compare_points, compare_surfaces
 
 SPHERE = trimesh.creation.icosphere(5, radius=0.1)  # 10,242 vertices; flat faces: 0.03 mm inside
 VERTS, FACES = np.array(SPHERE.vertices), np.array(SPHERE.faces)
@@ -126,3 +126,26 @@ def test_other_units_are_refused_with_the_ratio(factor, words):
 def test_a_truth_elsewhere_is_refused():
     with pytest.raises(UserError, match=r"lies .* world units from .* the world frame"):
         compared(VERTS, truth=(VERTS + np.array([0, 0, 1]), FACES))
+
+
+def test_a_cloud_is_compared_one_way():
+    """Points 1 mm outside of half the sphere: the other half is not missing, but not known."""
+    half = 1.01 * VERTS[VERTS[:, 2] > -0.02]
+    found = compare_points(VERTS, FACES, half, 1000.0, samples=SAMPLES)
+    assert found.scores["from_truth"]["mean_mm"] == pytest.approx(1, abs=0.03)
+    assert "normal_deg" not in found.scores["from_truth"] and found.error is None
+    for name in ("to_truth", "chamfer_mm", "normal_deg", "f_score"):
+        assert found.scores[name] is None
+    assert found.scores["absent_in_truth"] == [] and found.scores["missed_truth"] == 0
+
+
+def test_clouds_of_another_unit_or_place_are_refused():
+    with pytest.raises(UserError, match=r"1000 times as large .* divide it by 1000"):
+        compare_points(VERTS, FACES, 1000 * VERTS, 1000.0)
+    with pytest.raises(UserError, match=r"lies .* world units from the reconstruction"):
+        compare_points(VERTS, FACES, VERTS + 1, 1000.0)
+
+
+def test_a_truth_without_area_is_said_to_be_none():
+    with pytest.raises(UserError, match="the ground truth is no surface"):
+        compared(VERTS, truth=(VERTS, np.zeros((3, 3), int)))

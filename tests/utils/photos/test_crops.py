@@ -132,3 +132,28 @@ def test_the_colours_of_a_view_can_be_left_out():
     assert without.at(view, y, x).photometric.tolist() == [1, 0, 1]
     changed = (without.table != photos.table).any(1)
     assert changed.sum() == 6 * 7 and without.masked() == photos.masked()
+
+
+def test_points_behind_a_camera_count_for_nothing():
+    """Projected as if they were in front, they would make the box of a few pixels a whole image."""
+    points = np.array([[[50.0, 40], [60, 50], [np.nan, np.nan]], [[np.nan, np.nan]] * 3])
+    boxes = crop_boxes(points, np.array([[100, 200], [100, 200]]), margin=0.1)
+    assert boxes.tolist() == [[49, 39, 62, 52], [0, 0, 1, 1]]
+
+
+def test_a_view_beside_the_hands_gets_no_strip_of_its_image():
+    points = np.array([[[-500.0, -50], [-30, 500]]])
+    assert crop_boxes(points, np.array([[100, 200]]), margin=0.01).tolist() == [[0, 0, 1, 1]]
+
+
+@pytest.mark.parametrize("turn", [0.9, 1.57, 1.9, 3.14159])  # radians away from the hand
+def test_boxes_of_a_camera_that_looks_away_stay_small(turn):
+    near = torch.rand(1000, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    points = 0.2 * near - 0.1
+    camera = ring_of_cameras(1, (400, 400), focal=800)
+    cosine, sine = np.cos(turn), np.sin(turn)
+    away = torch.tensor([[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]], dtype=torch.float64)
+    turned = type(camera)(camera.K, away @ camera.R, camera.t @ away.T, camera.sizes)
+    px = turned.project_visible(points).numpy()
+    box = crop_boxes(px, camera.sizes.numpy(), 0.25)[0]
+    assert (box[2:] - box[:2]).tolist() == [1, 1]

@@ -116,3 +116,11 @@ def test_a_mask_of_another_size(scene, written):
     save_image(written[0].views[0].mask_path, np.ones((32, 64), bool))
     with pytest.raises(UserError, match=r"00\.png is 64x32, expected 64x64"):
         opened(scene, written)
+
+
+@pytest.mark.parametrize("edited", [{"a": 1}, 5, [5], [{"view": 0}], "believed"])
+def test_edited_verdicts(scene, written, edited):
+    path = written[1] / "1_masks.json"
+    save_json(path, load_json(path)[:2] + edited if isinstance(edited, list) else edited)
+    with pytest.raises(UserError, match=r"1_masks\.json.*run mano_optim\.py on this scan again"):
+        opened(scene, written)

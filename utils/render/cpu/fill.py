@@ -6,8 +6,8 @@ between them is missed.
 """
 
 import numpy as np
-from numba import njit
 
+from utils.compiled import njit
 from utils.render.cpu.simd import FAST, SMALL, WIDTH, U, load, opaque, ramp, select, splat, store
 
 SUBPIXEL_BITS = 12

@@ -8,8 +8,8 @@ never drawn on.
 """
 
 import numpy as np
-from numba import njit
 
+from utils.compiled import njit
 from utils.render.cpu.fill import place
 from utils.render.cpu.simd import FAST, SMALL, U
 from utils.render.fragments import FLAT

@@ -12,8 +12,8 @@ registers before they are scattered. Work items (n, 3) are rows view, first frag
 """
 
 import numpy as np
-from numba import njit
 
+from utils.compiled import njit
 from utils.render.cpu.fragments import invert
 from utils.render.cpu.simd import FAST, SMALL, WIDTH, U, load, load_some, splat, store, total
 

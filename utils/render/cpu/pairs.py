@@ -1,8 +1,8 @@
 """Numba kernels for boundary pairs: where the surface hides itself, and the forces of all pairs."""
 
 import numpy as np
-from numba import njit
 
+from utils.compiled import njit
 from utils.render.cpu.fill import place
 from utils.render.cpu.simd import FAST, SMALL, WIDTH, U, load, load_some, lowest, some, splat, total
 from utils.render.fragments import FLAT, STEEP, STEP

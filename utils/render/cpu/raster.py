@@ -8,8 +8,8 @@ overflow, are clipped in homogeneous pixels first (`clip_face`).
 import math
 
 import numpy as np
-from numba import njit
 
+from utils.compiled import njit
 from utils.render.cpu.fill import (
     LARGE,
     ONE,

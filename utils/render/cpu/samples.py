@@ -1,8 +1,8 @@
 """Numba kernel that finds which face is seen at points within some pixels."""
 
 import numpy as np
-from numba import njit
 
+from utils.compiled import njit
 from utils.render.cpu.fragments import invert
 from utils.render.cpu.simd import FAST, SMALL, U
 
