@@ -84,7 +84,7 @@ def refine_mesh(
     """
     from models.ham.results import HamResult
     from models.ham.state import HamState, LevelReport, corrects_cameras, start_state
-    from utils.photos.trusted_views import trusted_views
+    from utils.captures.trusted_views import trusted_views
     from utils.stage.progress import Progress
 
     state, frame = start_state(hands, len(capture), corrects_cameras(capture, config), device)

@@ -15,11 +15,11 @@ from tests.scenes.detection import MadeUpDetector, stand_in
 from tests.scenes.hands import HandScene, hand_scene
 from utils.captures import load_capture
 from utils.captures.camera_files import save_cameras
+from utils.captures.trusted_views import trusted_views
 from utils.io.files import load_json, load_torch, save_torch
 from utils.io.images import save_image
 from utils.io.meshes import load_mesh
 from utils.keypoints.order import load_keypoints
-from utils.photos.trusted_views import trusted_views
 
 MM = 1e-3
 

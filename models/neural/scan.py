@@ -11,10 +11,10 @@ from models.ham.reconstruction import Reconstruction, load_reconstruction
 from models.ham.state import HamState
 from utils.cameras.correction import SIZE as CORRECTION_SIZE
 from utils.captures import Capture, open_capture
+from utils.captures.trusted_views import trusted_views
 from utils.errors import UserError
 from utils.io.meshes import load_mesh
 from utils.photos.crops import Photos, ViewCrop, pack_photos
-from utils.photos.trusted_views import trusted_views
 from utils.stage import Job
 
 

@@ -3,10 +3,10 @@ import pytest
 
 from tests.scenes.ham import sphere_scene
 from utils.captures import load_capture
+from utils.captures.trusted_views import MARGIN, trusted_views
 from utils.errors import UserError
 from utils.io.files import load_json, save_json
 from utils.io.images import save_image
-from utils.photos.trusted_views import MARGIN, trusted_views
 
 VIEWS = 3
 
