@@ -42,7 +42,7 @@ def mano_optim(job: Job) -> None:
     from utils.keypoints.views import hands_in
 
     config = job.config
-    capture = open_capture(job)
+    capture = open_capture(job, mended=True)
     points_path = job.out_path / "keypoints3d" / f"keypoints_3d_{job.scan_id}.xyz"
     points = load_keypoints(points_path)
     record = StageRecord(job, "mano_optim")

@@ -62,6 +62,7 @@ def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
     capture = open_capture(job)
     detect_missing(job, capture)
     pose_optim(job.nested())
+    capture = open_capture(job, mended=True)
     points_path = job.out_path / "keypoints3d" / f"keypoints_3d_{job.scan_id}.xyz"
     models = load_hand_models(SIDES, config.hand_model, torch.float64)
     chosen = config.multihands.weights

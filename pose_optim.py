@@ -1,10 +1,15 @@
 """Stage 1: detected keypoints of all views -> the hands' 42 keypoints in 3D.
 
+A capture whose views contradict each other is not triangulated (--force does) but diagnosed;
+keypoints in another tool's order and sides that are exchanged in all views are mended, views that
+contradict all others left out, and that is said.
+
 Reads D/S/pose/%02d.json and D/S/camera/param.npz (always the capture's own cameras: corrected
 ones come from later stages, which start from these keypoints). Writes
 O/keypoints3d/keypoints_3d_S.xyz (42 x 3, world units, left then right, MediaPipe's order, nan:
-not seen), keypoints_3d_S.json (residuals, inliers, which detection shows which hand) and
-overlay_S/%02d.png (thin: detected, bold: the 3D keypoints seen by the camera).
+not seen), keypoints_3d_S.json (residuals, inliers, which detection shows which hand, the views
+left out, what was mended) and overlay_S/%02d.png (thin: detected, bold: the 3D keypoints seen by
+the camera).
 """
 
 from __future__ import annotations
@@ -29,10 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def pose_optim(job: Job) -> None:
     """Run the stage on one scan."""
     from utils.captures import open_capture  # here, so that --help need not wait for torch
+    from utils.captures.diagnosis import understand
     from utils.captures.keypoint_overlay import pose_overlay
     from utils.io.files import save_json
     from utils.keypoints.order import save_keypoints
-    from utils.keypoints.triangulation import report, summary_lines, triangulate_hands
+    from utils.keypoints.triangulation import report, summary_lines
+    from utils.keypoints.verdict import judge_keypoints
     from utils.pictures import save_picture
 
     config = job.config
@@ -42,21 +49,28 @@ def pose_optim(job: Job) -> None:
         return
 
     start = time.perf_counter()
-    xy, confidence = capture.keypoints
-    hands = triangulate_hands(capture.cameras, xy, confidence, config.pose_optim, job.seed)
+    understood = understand(capture, config.pose_optim, job.seed)
+    capture, diagnosis = understood.capture, understood.diagnosis
+    hands = understood.checked_hands(job.force)
     seconds = time.perf_counter() - start
 
+    verdict = judge_keypoints(hands)
+    verdict.enforce(job.force)
     folder = job.out_path / "keypoints3d"
     outputs = [folder / f"keypoints_3d_{job.scan_id}.xyz"]
     outputs.append(outputs[0].with_suffix(".json"))
     save_keypoints(outputs[0], hands.points)
-    save_json(outputs[1], report(hands, capture.names))
+    save_json(outputs[1], report(hands, capture.names) | diagnosis.facts())
     for view in range(len(capture)):
         path = folder / f"overlay_{job.scan_id}" / f"{view:02d}.png"
         outputs += save_picture(path, partial(pose_overlay, capture, hands, view))
-    print(*summary_lines(hands), sep="\n")
+    if diagnosis.cause:
+        print(f"warning: {diagnosis.line}")
+    for line in [*(f"note: {note}" for note in diagnosis.notes), *summary_lines(hands)]:
+        print(line)
     print(f"triangulated in {seconds:.2f} s; results and overlays: {folder}")
-    record.finish(outputs, seconds_triangulation=round(seconds, 3))
+    record.finish(outputs, seconds_triangulation=round(seconds, 3), verdict=verdict.as_dict())
+    print(verdict.line())
 
 
 if __name__ == "__main__":

@@ -5,9 +5,12 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 
 from tests.scenes.captures import corrupt, project, ring_of_cameras, two_hands, write_capture
+from utils.cameras import Cameras
 from utils.captures import load_capture
+from utils.captures.camera_files import load_cameras, save_cameras
 from utils.captures.check import check_exposures, check_view, table, triangulated
 from utils.io.images import load_image, load_mask, save_image
 from utils.stage.config import load_config
@@ -129,3 +132,42 @@ def test_table_has_a_line_a_view(capture_dir):
     capture = load_capture(capture_dir, "1")
     lines = table([check_view(capture, view, None) for view in range(5)])
     assert len(lines) == 6 and "160x120" in lines[1]
+
+
+def replace_cameras(capture_dir, **changes):
+    """Write the capture's cameras again with other K, R or t."""
+    path = capture_dir / "1" / "camera" / "param.npz"
+    K, R, t, world_from_norm = load_cameras(path, 5)
+    K, R, t = (changes.get(name, x) for name, x in (("K", K), ("R", R), ("t", t)))
+    save_cameras(path, Cameras.of(K, R, t, torch.tensor([[120, 160]] * 5)), world_from_norm)
+
+
+def test_the_first_line_names_what_is_wrong_with_the_capture(run, capture_dir, tmp_path):
+    K = load_capture(capture_dir, "1").cameras.K.numpy()
+    A = np.array([[1.25, 0, 0.125], [0, 1.25, 0.125], [0, 0, 1]])  # of photos of 200x150
+    replace_cameras(capture_dir, K=A @ K)
+    done = run()
+    assert done.returncode == 2
+    first = done.stdout.splitlines()[1]
+    assert first.startswith("failed: K belongs to photos of 200x150: scaled by 0.8")
+    assert "K belongs to photos of 200x150" in done.stderr and done.stderr.count("\n") == 1
+    assert (tmp_path / "o" / "check" / "1.png").is_file()  # drawn all the same
+    done = run("--set", "k_scale=0.8")
+    assert done.returncode == 0 and "failed" not in done.stdout
+
+
+def test_camera_to_world_matrices_are_refused(run, capture_dir):
+    cameras = load_capture(capture_dir, "1").cameras
+    R = cameras.R.numpy().transpose(0, 2, 1).copy()
+    replace_cameras(capture_dir, R=R, t=cameras.centers().numpy())
+    done = run()
+    assert done.returncode == 2 and "the camera matrices are camera-to-world" in done.stderr
+
+
+def test_what_is_mended_is_said(run, capture_dir):
+    for path in (capture_dir / "1" / "pose").iterdir():
+        data = json.loads(path.read_text())
+        path.write_text(json.dumps({"Left": data["Right"], "Right": data["Left"]}))
+    done = run()
+    assert done.returncode == 0 and "0 warnings" in done.stdout
+    assert "note: left and right are named the wrong way round in all views" in done.stdout

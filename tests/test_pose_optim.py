@@ -6,14 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tests.conftest import ROOT
 from tests.scenes.captures import two_hands, write_pose
+from tests.utils.stage.test_job import job_of
+from utils.captures import load_capture, open_capture
+from utils.captures.pose_files import load_pose
 from utils.io.files import load_json
 from utils.io.images import load_image
+from utils.keypoints.joint_orders import own_rows
 from utils.keypoints.order import load_keypoints
 from utils.stage.process import INTERRUPTED
 
@@ -176,3 +181,53 @@ def test_write_pose_round_trip(tmp_path):
     write_pose(tmp_path / "00.json", xy, (100, 200))
     data = json.loads((tmp_path / "00.json").read_text())
     assert data["Left"] == [] and data["Right"][:2] == pytest.approx([-0.93, -0.86])
+
+
+def rewrite_poses(capture_dir, change):
+    """Write each view's detections (2, 21, 2) pixels again as `change(view, xy)` gives them."""
+    for view in range(5):
+        path = capture_dir / "1" / "pose" / f"{view:02d}.json"
+        write_pose(path, change(view, load_pose(path, (120, 160))[0]), (120, 160))
+
+
+def test_a_contradicted_capture_is_refused_unless_forced(run, capture_dir, tmp_path):
+    rewrite_poses(capture_dir, lambda view, xy: [159, 0] + [-1, 1] * xy)
+    fails(run(), tmp_path, "the photos are mirrored (left and right)")
+    done = run("--force")
+    assert done.returncode == 0 and "warning: the photos are mirrored" in done.stdout
+    facts = load_json(tmp_path / "o" / "keypoints3d" / "keypoints_3d_1.json")["diagnosis"]
+    assert facts["failed"] and facts["certainty"] == "clear"
+
+
+def test_another_order_of_joints_is_mended_for_the_later_stages(run, capture_dir, tmp_path):
+    truth = load_capture(capture_dir, "1").keypoints[0]
+
+    def as_interhand_writes_it(view, xy):
+        written = np.empty_like(xy)
+        written[:, own_rows("interhand")] = xy[::-1]  # and the sides exchanged
+        return written
+
+    rewrite_poses(capture_dir, as_interhand_writes_it)
+    done = run()
+    assert (
+        done.returncode == 0 and "note: the keypoints are in InterHand2.6M's order" in done.stdout
+    )
+    folder = tmp_path / "o" / "keypoints3d"
+    points = load_keypoints(folder / "keypoints_3d_1.xyz")
+    assert np.abs(points - two_hands(np.random.default_rng(0))).max() < 1e-6
+    mended = load_json(folder / "keypoints_3d_1.json")["mended"]
+    assert mended == {"joint_order": "interhand", "sides_exchanged": True}
+    job = replace(job_of(capture_dir), out_path=tmp_path / "o")
+    np.testing.assert_allclose(open_capture(job, mended=True).keypoints[0], truth, atol=1e-6)
+    assert "note: the keypoints are in InterHand2.6M's order" in run("--overwrite").stdout
+
+
+def test_a_view_that_contradicts_all_others_is_left_out(run, capture_dir, tmp_path):
+    off = np.array([6.0, 0.0])
+    rewrite_poses(capture_dir, lambda view, xy: xy + off * (view == 3))
+    done = run()
+    assert done.returncode == 0 and "note: view 3 is 6 px off as a whole" in done.stdout
+    folder = tmp_path / "o" / "keypoints3d"
+    assert load_json(folder / "keypoints_3d_1.json")["left_out"] == [3]
+    points = load_keypoints(folder / "keypoints_3d_1.xyz")
+    assert np.abs(points - two_hands(np.random.default_rng(0))).max() < 1e-6

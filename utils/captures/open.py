@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
+
 from utils.captures.capture import Capture
+from utils.captures.mends import mended as with_mend
+from utils.captures.mends import recorded_mend
 from utils.captures.readers import demo
 from utils.errors import UserError
 
@@ -44,15 +48,19 @@ class Reader:
 READERS = {"demo": Reader(demo.read, demo.scans)}  # by `data_type`
 
 
-def open_capture(job: CaptureJob, corrected: bool = False) -> Capture:
+def open_capture(job: CaptureJob, corrected: bool = False, mended: bool = False) -> Capture:
     """The capture that a job names.
 
-    corrected: in the cameras O/cameras/param_S.npz where a stage has corrected them. Prints what
+    corrected: in the cameras O/cameras/param_S.npz where a stage has corrected them; mended: with
+    keypoints in the order and under the names that pose_optim.py found to be meant. Prints what
     the reader had to interpret, once a process, now or when it is found out. Raises UserError as
     `load_capture`.
     """
     capture = load_capture(job.data_path, job.scan_id, job.config)
     capture.notes.tell(partial(_print_once, capture.name))
+    if mended:
+        facts = job.out_path / "keypoints3d" / f"keypoints_3d_{job.scan_id}.json"
+        capture = with_mend(capture, recorded_mend(facts))
     path = job.out_path / "cameras" / f"param_{job.scan_id}.npz"
     return capture.with_corrected_cameras(path) if corrected and path.is_file() else capture
 
@@ -70,7 +78,17 @@ def load_capture(
     Raises UserError for an unknown `data_type` and whatever the layout's reader finds wrong.
     """
     config = config or {}
-    return _reader(config).read(Path(data_path), str(scan_id), config)
+    capture = _reader(config).read(Path(data_path), str(scan_id), config)
+    return _scaled(capture, config.get("k_scale", 1.0))
+
+
+def _scaled(capture: Capture, k_scale: float) -> Capture:
+    """K of other photos, 1 / k_scale times as large, brought to these; borders stay borders."""
+    if k_scale == 1:
+        return capture
+    A = torch.diag(torch.tensor([k_scale, k_scale, 1.0], dtype=torch.float64))
+    A[:2, 2] = (k_scale - 1) / 2  # the centre of the top-left pixel is (0, 0)
+    return replace(capture, cameras=replace(capture.cameras, K=A @ capture.cameras.K))
 
 
 def list_scans(data_path: str | Path, config: Mapping[str, Any] | None = None) -> Sequence[str]:

@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
 from tests.scenes.captures import ring_of_cameras
 from tests.utils.stage.test_job import job_of
@@ -65,3 +66,12 @@ def test_corrected_cameras_are_a_field_of_the_capture(capture_dir, tmp_path):
     assert not open_capture(job).cameras_corrected
     capture = open_capture(job, corrected=True)
     assert capture.cameras_corrected and float(capture.cameras.K[0, 0, 0]) == pytest.approx(99)
+
+
+def test_k_scale_brings_K_to_the_photos(capture_dir):
+    """Borders of photos stay borders: pixel x lies at s (x + 1/2) - 1/2 afterwards."""
+    given, scaled = (load_capture(capture_dir, "1", {"k_scale": s}).cameras for s in (1.0, 0.5))
+    points = torch.tensor([[0.1, -0.05, 0.02]], dtype=torch.float64)
+    expected = 0.5 * (given.project(points) + 0.5) - 0.5
+    torch.testing.assert_close(scaled.project(points), expected)
+    assert torch.equal(scaled.sizes, given.sizes)

@@ -1,0 +1,266 @@
+"""Each fault of a whole capture is named, with its right value, and good captures are left alone.
+
+Made-up hands before eight cameras on a ring, keypoints with 1 px of noise (a hand: some 150 px).
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from tests.scenes.captures import project, ring_of_cameras, two_hands
+from utils.cameras import Cameras
+from utils.captures.diagnosis import diagnose
+from utils.captures.diagnosis.conventions import MIRROR
+from utils.captures.diagnosis.intrinsics import border_shift
+from utils.captures.diagnosis.sightings import Sightings
+from utils.captures.mends import Mend
+from utils.errors import UserError
+from utils.keypoints.joint_orders import JOINT_ORDERS, own_rows
+from utils.keypoints.triangulation import triangulate_hands
+from utils.stage.config import load_config
+
+VIEWS, WIDTH, HEIGHT = 8, 800, 600
+
+
+@dataclass
+class Made:
+    """What `diagnose` reads of a capture."""
+
+    cameras: Cameras
+    keypoints: tuple
+
+
+def scene(views=VIEWS, noise=1.0, seed=0):
+    """Sightings of two hands that nothing is wrong with but noise."""
+    rng = np.random.default_rng(seed)
+    cameras = ring_of_cameras(views)
+    xy = project(cameras, two_hands(rng))
+    xy += noise * rng.normal(size=xy.shape)
+    K, R, t = (x.numpy() for x in (cameras.K, cameras.R, cameras.t))
+    confidence = np.ones(xy.shape[:3])
+    return Sightings(K, R, t, cameras.sizes.numpy(), xy, confidence)
+
+
+def diagnosed(seen):
+    options = load_config().pose_optim
+    try:
+        hands = triangulate_hands(seen.cameras, seen.xy, seen.confidence, options)
+    except UserError:
+        hands = None
+    return diagnose(Made(seen.cameras, (seen.xy, seen.confidence)), hands, options)
+
+
+def is_fine(diagnosis):
+    return not (diagnosis.cause or diagnosis.notes or diagnosis.left_out or diagnosis.mend.needed)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("views", [2, 3, 5, 8])
+def test_good_captures_are_left_alone(views, seed):
+    assert is_fine(diagnosed(scene(views, seed=seed)))
+
+
+def test_noise_units_and_places_are_no_faults():
+    seen = scene()
+    assert is_fine(diagnosed(replace(seen, t=1000 * seen.t)))  # millimetres
+    far = seen.R @ np.array([5e6, 3e6, 100.0])
+    assert is_fine(diagnosed(replace(seen, t=seen.t - far)))  # a national grid
+    assert is_fine(diagnosed(scene(noise=4.0)))  # 3 % of a hand, as in a real room
+
+
+def test_a_few_false_detections_are_no_fault():
+    """A detector that takes something else for a second hand in every view."""
+    seen = scene()
+    xy = seen.xy.copy()
+    xy[:, 0] = np.random.default_rng(1).uniform([0, 0], [WIDTH, HEIGHT], (VIEWS, 21, 2))
+    assert not diagnosed(replace(seen, xy=xy)).failed
+
+
+def of_other_photos(seen, factor):
+    """Photos (and keypoints) resampled to `factor` of the size that K belongs to."""
+    sizes = np.round(seen.sizes * factor).astype(int)
+    return replace(seen, xy=factor * (seen.xy + 0.5) - 0.5, sizes=sizes)
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.8, 0.9, 1.25, 2.0])
+def test_K_of_photos_of_another_size(factor):
+    diagnosis = diagnosed(of_other_photos(scene(), factor))
+    assert diagnosis.failed and diagnosis.certainty == "clear"
+    assert "K belongs to photos of 800x600" in diagnosis.line
+    assert f"`--set k_scale={factor:g}`" in diagnosis.line
+    assert diagnosis.evidence["k_scale"] == pytest.approx(factor, rel=0.01)
+
+
+@pytest.mark.parametrize("corner", [(40, 40), (90, -50), (-20, 70)])
+def test_photos_cropped(corner):
+    seen = scene()
+    diagnosis = diagnosed(replace(seen, xy=seen.xy - corner))
+    assert diagnosis.failed and "the photos are cropped and K is not" in diagnosis.cause
+    # A shift along y also tilts all cameras alike, which leaves little to tell it by.
+    assert diagnosis.evidence["offset"] == pytest.approx([-x for x in corner], abs=4)
+
+
+def distorted(seen, k1):
+    ones = np.ones((*seen.xy.shape[:-1], 1))
+    K = seen.K
+    n = np.einsum("nij,ndvj->ndvi", np.linalg.inv(K), np.concatenate([seen.xy, ones], -1))[..., :2]
+    n *= 1 + k1 * (n**2).sum(-1, keepdims=True)
+    return replace(seen, xy=np.einsum("nij,ndvj->ndvi", K, np.concatenate([n, ones], -1))[..., :2])
+
+
+@pytest.mark.parametrize("k1", [-0.4, -0.12, 0.1])
+def test_distortion(k1):
+    diagnosis = diagnosed(distorted(scene(noise=0.1), k1))
+    assert "distorted" in diagnosis.cause and "undistort photos" in diagnosis.remedy
+    assert diagnosis.evidence["k1"] == pytest.approx(k1, rel=0.2)
+
+
+def test_border_shift_is_the_lens_model_at_the_border():
+    seen = scene()
+    focal = seen.K[0, 0, 0]
+    assert border_shift(-0.1, seen) == pytest.approx(focal * 0.1 * (WIDTH / 2 / focal) ** 3)
+
+
+@pytest.mark.parametrize("offset", [0.5, -0.5])
+def test_half_a_pixel_is_a_hint(offset):
+    seen = scene(noise=0.2)
+    K = seen.K.copy()
+    K[:, :2, 2] += offset
+    diagnosis = diagnosed(replace(seen, K=K))
+    assert not diagnosis.failed and diagnosis.certainty == "hint"
+    assert "half a pixel off in all views" in diagnosis.cause
+    assert ("subtract" if offset > 0 else "add") in diagnosis.remedy
+    assert diagnosis.evidence["offset"] == pytest.approx(-offset, abs=0.15)
+
+
+def inverted(seen):
+    R = np.swapaxes(seen.R, 1, 2).copy()
+    return replace(seen, R=R, t=-(R @ seen.t[..., None])[..., 0])
+
+
+def with_axes(seen, *signs):
+    axes = np.diag(np.array(signs, float))
+    return replace(seen, R=axes @ seen.R, t=seen.t @ axes)
+
+
+CONVENTIONS = {
+    "are camera-to-world:": inverted,
+    "OpenGL's axes (y up, z backwards):": lambda seen: with_axes(seen, 1, -1, -1),
+    "camera-to-world in OpenGL's axes": lambda seen: inverted(with_axes(seen, 1, -1, -1)),
+    "PyTorch3D's axes": lambda seen: with_axes(seen, -1, -1, 1),
+    "camera-to-world in PyTorch3D's axes": lambda seen: inverted(with_axes(seen, -1, -1, 1)),
+    "rotations are transposed": lambda seen: replace(seen, R=np.swapaxes(seen.R, 1, 2).copy()),
+    "world is left-handed": lambda seen: replace(seen, R=-seen.R @ MIRROR, t=-seen.t),
+}
+
+
+@pytest.mark.parametrize("named", CONVENTIONS)
+def test_conventions_of_cameras(named):
+    diagnosis = diagnosed(CONVENTIONS[named](scene()))
+    assert diagnosis.failed and named in diagnosis.cause, diagnosis.line
+
+
+def mirrored(seen):
+    return replace(seen, xy=[WIDTH - 1, 0] + [-1, 1] * seen.xy)
+
+
+def renamed(seen):
+    return replace(seen, xy=seen.xy[:, ::-1])
+
+
+PHOTOS = {
+    "mirrored": mirrored,
+    "mirrored ": lambda seen: renamed(mirrored(seen)),  # the detector sees other hands then
+    "flipped (top and bottom)": lambda seen: replace(seen, xy=[0, HEIGHT - 1] + [1, -1] * seen.xy),
+    "turned by 180 degrees": lambda seen: replace(seen, xy=[WIDTH - 1, HEIGHT - 1] - seen.xy),
+    "turned by 90 degrees clockwise": lambda seen: replace(
+        seen, xy=[HEIGHT - 1, 0] + [-1, 1] * seen.xy[..., ::-1], sizes=seen.sizes[:, ::-1].copy()
+    ),
+    "turned by 90 degrees counterclockwise": lambda seen: replace(
+        seen, xy=[0, WIDTH - 1] + [1, -1] * seen.xy[..., ::-1], sizes=seen.sizes[:, ::-1].copy()
+    ),
+}
+
+
+@pytest.mark.parametrize("named", PHOTOS)
+def test_photos_mirrored_and_turned(named):
+    diagnosis = diagnosed(PHOTOS[named](scene()))
+    assert diagnosis.failed and f"the photos are {named.strip()}" in diagnosis.cause
+
+
+def test_keypoints_in_the_unit_range():
+    seen = scene()
+    diagnosis = diagnosed(replace(seen, xy=seen.xy / 2 + [WIDTH / 2, HEIGHT / 2]))
+    assert diagnosis.failed and "the keypoints are in [0, 1]" in diagnosis.cause
+
+
+def permuted(seen, order):
+    order = list(order)
+    return replace(seen, K=seen.K[order], R=seen.R[order], t=seen.t[order])
+
+
+ORDERS = {
+    "alphabetical (0, 1, 10, 11, ...)": lambda n: sorted(range(n), key=str),
+    "alphabetical (1, 10, 11, 12, ...)": lambda n: sorted(range(n), key=lambda i: str(i + 1)),
+    "reversed": lambda n: range(n)[::-1],
+    "shifted by 1": lambda n: np.roll(range(n), 1),
+    "order": lambda n: np.random.default_rng(3).permutation(n),
+}
+
+
+@pytest.mark.parametrize("named", ORDERS)
+def test_cameras_in_another_order(named):
+    seen = scene(12 if "alphabetical" in named else VIEWS)
+    order = np.array(ORDERS[named](len(seen)))
+    diagnosis = diagnosed(permuted(seen, order))
+    assert diagnosis.failed and named in diagnosis.cause
+    assert diagnosis.evidence["camera_of_view"].tolist() == np.argsort(order).tolist()
+
+
+def test_two_cameras_exchanged_are_left_out():
+    order = np.arange(VIEWS)
+    order[[3, 7]] = 7, 3
+    diagnosis = diagnosed(permuted(scene(), order))
+    assert not diagnosis.failed and diagnosis.left_out == (3, 7)
+    assert diagnosis.notes == ("the cameras of views 3 and 7 are exchanged: both left out",)
+
+
+def test_a_view_out_of_sync_is_left_out():
+    seen = scene()
+    xy = seen.xy.copy()
+    xy[4] += [12, 0]
+    diagnosis = diagnosed(replace(seen, xy=xy))
+    assert not diagnosis.failed and diagnosis.left_out == (4,)
+    assert "view 4 is 12 px off as a whole" in diagnosis.notes[0]
+
+
+def test_a_view_that_looks_away_is_left_out():
+    seen = scene()
+    R, t, confidence = seen.R.copy(), seen.t.copy(), seen.confidence.copy()
+    turn = np.diag([-1.0, 1.0, -1.0])  # half a turn about the camera's y axis
+    R[2], t[2], confidence[2] = turn @ R[2], turn @ t[2], 0.0
+    diagnosis = diagnosed(replace(seen, R=R, t=t, confidence=confidence))
+    assert not diagnosis.failed and diagnosis.left_out == (2,)
+    assert diagnosis.notes == ("view 2 does not see the hands: left out",)
+
+
+@pytest.mark.parametrize("order", JOINT_ORDERS)
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_order_of_joints_and_names_of_sides_are_mended(order, exchanged):
+    seen = scene()
+    xy = np.empty_like(seen.xy)
+    xy[:, :, own_rows(order)] = seen.xy
+    seen = replace(seen, xy=xy[:, ::-1] if exchanged else xy)
+    diagnosis = diagnosed(seen)
+    assert not diagnosis.failed and diagnosis.mend == Mend(order, exchanged)
+    assert len(diagnosis.notes) == diagnosis.mend.needed + (exchanged and order != "mediapipe")
+
+
+def test_what_nothing_explains_is_refused():
+    seen = scene()
+    rng = np.random.default_rng(2)
+    xy = seen.xy + rng.uniform(-150, 150, (VIEWS, 1, 1, 2))  # each view shifted by itself
+    diagnosis = diagnosed(replace(seen, xy=xy))
+    assert diagnosis.failed and "no usual mistake explains it" in diagnosis.cause
+    assert diagnosis.certainty == "unexplained" and not diagnosis.explained

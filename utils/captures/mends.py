@@ -1,0 +1,75 @@
+"""What is mended in a capture's keypoints when they are read: their order, and the sides' names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from utils.captures.capture import Capture
+from utils.errors import UserError
+from utils.io.files import load_json
+from utils.keypoints.joint_orders import JOINT_ORDERS, OWN_ORDER, own_rows
+
+Reading = Callable[[Path, tuple[int, int]], tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Mend:
+    """joint_order: the order that the files are in (`JOINT_ORDERS`); sides_exchanged: whether left
+    and right bear each other's names in all views."""
+
+    joint_order: str = OWN_ORDER
+    sides_exchanged: bool = False
+
+    @property
+    def needed(self) -> bool:
+        """Whether there is anything to mend."""
+        return self != Mend()
+
+    def facts(self) -> dict[str, Any]:
+        """As keypoints_3d_S.json holds it."""
+        return asdict(self)
+
+
+def mended(capture: Capture, mend: Mend) -> Capture:
+    """The capture with keypoints in the suite's order and under the right names."""
+    if not mend.needed:
+        return capture
+    views = tuple(
+        replace(view, read_pose=partial(_read_mended, view.read_pose, mend))
+        for view in capture.views
+    )
+    return replace(capture, views=views)
+
+
+def _read_mended(
+    read: Reading, mend: Mend, path: Path, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    rows = own_rows(mend.joint_order)
+    xy, confidence = read(path, size)
+    xy, confidence = xy[:, rows], confidence[:, rows]
+    return (xy[::-1], confidence[::-1]) if mend.sides_exchanged else (xy, confidence)
+
+
+def recorded_mend(path: Path) -> Mend:
+    """What pose_optim.py found in need of mending and wrote into keypoints_3d_S.json.
+
+    Nothing where there is no such file. Raises UserError where it holds something else.
+    """
+    if not path.is_file():
+        return Mend()
+    facts = load_json(path)
+    facts = facts.get("mended", {}) if isinstance(facts, Mapping) else None
+    try:
+        mend = Mend(**facts)
+    except TypeError:
+        mend = None
+    right = mend is not None and isinstance(mend.sides_exchanged, bool)
+    if not right or mend.joint_order not in list(JOINT_ORDERS):
+        raise UserError(f"{path}: 'mended' is not as pose_optim.py writes it; run that again")
+    return mend
