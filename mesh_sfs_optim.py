@@ -45,7 +45,7 @@ def mesh_sfs_optim(job: Job) -> None:
     from utils.stage.progress import Progress
 
     config = job.config
-    capture = open_capture(job, corrected=True)
+    capture = open_capture(job, corrected=True, mended=True)
     hands = load_hands(job.out_path / config.input_mesh_dire, job.scan_id)
     record = StageRecord(job, "mesh_sfs_optim")
     inputs = [*hands.files(), *capture.files("camera", "image", "mask")]

@@ -31,7 +31,10 @@ class MaskMaker:
             view, each = verdict.view, drawn[verdict.view]
             if verdict.believed or not (each.hand & ~each.ignored).any():
                 continue
-            image = outlines.shrunk(self.photo(view), view)
+            photo = self.photo(view)
+            if photo is None:
+                continue
+            image = outlines.shrunk(photo, view)
             mask = segment_hands(image, each.hand, each.ignored)
             if judge_mask(view, mask, each.hand, each.ignored).believed:
                 self.masks[view] = outlines.enlarged(mask, view)

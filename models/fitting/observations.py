@@ -12,7 +12,7 @@ from utils.cameras import Cameras
 from utils.captures import Capture
 from utils.keypoints.search import match_detections
 
-Photo = Callable[[int], np.ndarray]  # view -> (H, W, 3) RGB in [0, 1]
+Photo = Callable[[int], np.ndarray | None]  # view -> (H, W, 3) RGB in [0, 1]; None: not used
 
 
 @dataclass(frozen=True)
@@ -51,5 +51,5 @@ class Observations:
             xy=xy,
             confidence=confidence,
             masks=masks,
-            photo=capture.image,
+            photo=lambda view: None if view in capture.left_out else capture.image(view),
         )

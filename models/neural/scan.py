@@ -77,7 +77,7 @@ def open_scan(job: Job) -> TrainingScan:
     config, scan_id = job.config, job.scan_id
     folder = job.out_path / config.out_mesh_dire / scan_id
     reconstruction = load_reconstruction(folder, scan_id)
-    capture = open_capture(job, corrected=True)
+    capture = open_capture(job, corrected=True, mended=True)
     inputs = [folder / f"{scan_id}.pt", folder / f"ori_{scan_id}.obj"]
     inputs += capture.files("image", "mask")
     start = open_start(folder, scan_id, reconstruction, job.device)

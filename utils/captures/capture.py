@@ -76,7 +76,8 @@ class Capture:
 
     name: what messages call it, such as demo_data/1; cameras: one a view, world units;
     world_from_norm: a frame that the calibration suggests, if any; camera_files: what the cameras
-    were read from; cameras_corrected: whether a stage of this suite has corrected them; notes: what
+    were read from; cameras_corrected: whether a stage of this suite has corrected them; left_out:
+    views that contradict all others, with which nothing is compared; notes: what
     its reader had to interpret, in words.
     """
 
@@ -87,6 +88,7 @@ class Capture:
     world_from_norm: Similarity | None
     camera_files: Sequence[Path]
     cameras_corrected: bool = False
+    left_out: Sequence[int] = ()
     notes: Notes = field(default_factory=Notes)
 
     def __len__(self) -> int:

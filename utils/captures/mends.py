@@ -1,8 +1,8 @@
-"""What is mended in a capture's keypoints when they are read: their order, and the sides' names."""
+"""What stages take otherwise than it stands: keypoints' order, sides' names, views left out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 from utils.captures.capture import Capture
 from utils.errors import UserError
 from utils.io.files import load_json
+from utils.keypoints import KEYPOINTS
 from utils.keypoints.joint_orders import JOINT_ORDERS, OWN_ORDER, own_rows
 
 Reading = Callable[[Path, tuple[int, int]], tuple[np.ndarray, np.ndarray]]
@@ -54,6 +55,40 @@ def _read_mended(
     xy, confidence = read(path, size)
     xy, confidence = xy[:, rows], confidence[:, rows]
     return (xy[::-1], confidence[::-1]) if mend.sides_exchanged else (xy, confidence)
+
+
+def without_views(capture: Capture, left_out: Sequence[int]) -> Capture:
+    """The capture with views in `left_out`: they keep their photos, and say nothing of the hands."""
+    if not left_out:
+        return capture
+    views = tuple(
+        replace(view, read_pose=_unseen, read_mask=_no_mask) if number in left_out else view
+        for number, view in enumerate(capture.views)
+    )
+    return replace(capture, views=views, left_out=tuple(left_out))
+
+
+def _unseen(path: Path, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    return np.full((2, KEYPOINTS, 2), np.nan), np.zeros((2, KEYPOINTS))
+
+
+def _no_mask(path: Path) -> None:
+    return None
+
+
+def recorded_left_out(path: Path, views: int) -> tuple[int, ...]:
+    """The views that pose_optim.py left out, as it wrote them into keypoints_3d_S.json.
+
+    None where there is no such file. Raises UserError where they are no views of the capture.
+    """
+    facts = load_json(path) if path.is_file() else {}
+    left_out = facts.get("left_out", []) if isinstance(facts, Mapping) else None
+    right = isinstance(left_out, list) and all(
+        isinstance(view, int) and 0 <= view < views for view in left_out
+    )
+    if not right:
+        raise UserError(f"{path}: 'left_out' is not as pose_optim.py writes it; run that again")
+    return tuple(left_out)
 
 
 def recorded_mend(path: Path) -> Mend:

@@ -12,7 +12,7 @@ import torch
 
 from utils.captures.capture import Capture
 from utils.captures.mends import mended as with_mend
-from utils.captures.mends import recorded_mend
+from utils.captures.mends import recorded_left_out, recorded_mend, without_views
 from utils.captures.readers import demo
 from utils.errors import UserError
 
@@ -52,7 +52,8 @@ def open_capture(job: CaptureJob, corrected: bool = False, mended: bool = False)
     """The capture that a job names.
 
     corrected: in the cameras O/cameras/param_S.npz where a stage has corrected them; mended: with
-    keypoints in the order and under the names that pose_optim.py found to be meant. Prints what
+    keypoints in the order and under the names that pose_optim.py found to be meant, and without
+    what the views say that it left out. Prints what
     the reader had to interpret, once a process, now or when it is found out. Raises UserError as
     `load_capture`.
     """
@@ -61,6 +62,7 @@ def open_capture(job: CaptureJob, corrected: bool = False, mended: bool = False)
     if mended:
         facts = job.out_path / "keypoints3d" / f"keypoints_3d_{job.scan_id}.json"
         capture = with_mend(capture, recorded_mend(facts))
+        capture = without_views(capture, recorded_left_out(facts, len(capture)))
     path = job.out_path / "cameras" / f"param_{job.scan_id}.npz"
     return capture.with_corrected_cameras(path) if corrected and path.is_file() else capture
 

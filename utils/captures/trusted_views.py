@@ -26,7 +26,8 @@ def trusted_views(
     which holds S_masks.json and trust_S/%02d.png, white where the mask can be compared with the
     hands, and where masks had to be made, mask_S/%02d.png. Pixels that a believed mask calls
     background are left out of the photometric comparison, at the wrist too, where a sleeve may be;
-    where a mask is not believed, all pixels that cannot be compared with it may count. Raises
+    where a mask is not believed, all pixels that cannot be compared with it may count. Nothing is
+    compared in views that the capture leaves out. Raises
     UserError where the fit's verdicts are missing or of another capture.
     """
     scan_id = capture.scan_id
@@ -39,7 +40,9 @@ def trusted_views(
         mask = capture.mask(view)
         if verdicts[view].made:
             mask = _load_map(folder / f"mask_{scan_id}" / f"{view:02d}.png", capture, view)
-        if mask is None:
+        if view in capture.left_out:
+            mask = trust = compared = np.zeros(image.shape[:2], bool)
+        elif mask is None:
             mask = trust = np.zeros(image.shape[:2], bool)
             compared = ~mask
         else:

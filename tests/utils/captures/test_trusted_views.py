@@ -3,6 +3,7 @@ import pytest
 
 from tests.scenes.ham import sphere_scene
 from utils.captures import load_capture
+from utils.captures.mends import without_views
 from utils.captures.trusted_views import MARGIN, trusted_views
 from utils.errors import UserError
 from utils.io.files import load_json, save_json
@@ -49,6 +50,14 @@ def test_where_a_mask_is_believed_only_the_hand_is_compared(scene, written):
     for crop in opened(scene, written)[0]:
         assert crop.silhouette.all()
         np.testing.assert_array_equal(crop.photometric, crop.mask)
+
+
+def test_nothing_is_compared_in_views_that_are_left_out(scene, written):
+    capture, folder = written
+    crops, _ = opened(scene, (without_views(capture, [1]), folder))
+    assert not (crops[1].photometric.any() or crops[1].silhouette.any() or crops[1].mask.any())
+    assert crops[0].photometric.any() and crops[2].silhouette.any()
+    assert crops[1].image.any()  # its photo is still there to be drawn upon
 
 
 def test_where_it_is_not_believed_all_pixels_may_be(scene, written):
