@@ -117,7 +117,6 @@ def test_turntable(trained, run_main, tmp_path):
         (("--mode", "render"), "--mode render needs --cameras"),
         (("--mode", "eval"), "--mode eval needs --cameras"),
         (("--mode", "turntable"), "nothing trained yet; run neural_render.py --net_type mlp"),
-        (("--frames", "0"), "--frames: 0 is no whole number from 1"),
         (("--set", "neural_render.preset=huge"), "preset = 'huge': expected one of small, paper"),
         (
             ("--set", "neural_render.inputs=[smell]"),
@@ -148,6 +147,11 @@ def test_a_photo_too_few(folders, run_main):
     kept = {key: value for key, value in cameras.items() if not key.endswith("_5")}
     np.savez(data / "camera" / "param.npz", **kept)
     assert "holds 5 photos, the reconstruction 6 views" in refused(run_main, folders)
+
+
+def test_a_turntable_has_pictures(trained, run_main):
+    done = run_main("neural_render.py", *arguments(trained, "--frames", "0"))
+    assert done.returncode == 2 and "--frames: 0 is no whole number from 1" in done.stderr
 
 
 def test_cameras_with_nan(trained, run_main, tmp_path):

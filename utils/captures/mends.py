@@ -58,7 +58,7 @@ def _read_mended(
 
 
 def without_views(capture: Capture, left_out: Sequence[int]) -> Capture:
-    """The capture with views in `left_out`: they keep their photos, and say nothing of the hands."""
+    """The capture whose views in `left_out` keep their photos, but say nothing of the hands."""
     if not left_out:
         return capture
     views = tuple(

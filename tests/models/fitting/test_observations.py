@@ -14,6 +14,7 @@ class CaptureOf:
     def __init__(self, scene, xy):
         self.cameras, self.keypoints = scene.cameras, (xy, np.isfinite(xy[..., 0]).astype(float))
         self.mask, self.image = scene.masks.__getitem__, lambda view: view
+        self.left_out = [1]
 
     def __len__(self):
         return len(self.cameras)
@@ -33,7 +34,8 @@ def test_detections_stand_with_the_hands_they_show(scene):
     xy[1] = xy[1, ::-1]
     seen = Observations.of(CaptureOf(scene, xy), scene.points, pose_options())
     np.testing.assert_array_equal(seen.xy, scene.xy)
-    assert (seen.confidence == 1).all() and seen.photo(2) == 2
+    assert (seen.confidence == 1).all()
+    assert seen.photo(2) == 2 and seen.photo(1) is None  # view 1 is left out
 
 
 @pytest.mark.parametrize("override", ["pose_optim.fit_radius=0.1", "pose_optim.min_fit=0.9"])

@@ -58,7 +58,7 @@ def test_capture_reads_back(tmp_path, hands):
     image, mask = rng.integers(0, 255, (12, 16, 3), np.uint8), rng.random((12, 16)) > 0.5
     views = RecordedViews(cameras, [image], [mask])
     frame = Similarity(0.2, torch.tensor([0.0, 0, 1], dtype=torch.float64))
-    pose = {"Left": [0.5] * 63, "Right": []}
+    pose = {"Left": np.linspace(-0.5, 0.5, 63).tolist(), "Right": []}
     left = hands[0]
     write_capture(tmp_path / "1", views, views, frame, [pose], [left], {"seed": 1})
     capture = load_capture(tmp_path, "1")
