@@ -130,3 +130,30 @@ def test_progress_without_a_path_keeps_nothing(tmp_path, monkeypatch):
     progress.part("level 1", found, 0.1)
     assert list(tmp_path.iterdir()) == []
     progress.forget()
+
+
+def test_what_goes_on_ends_as_what_was_never_interrupted(tmp_path):
+    """Random draws of the parts that are left are those that would have come."""
+
+    def run(path, stop_at=None):
+        torch.manual_seed(7)  # as every stage begins
+        progress, drawn = Progress(path), []
+        for part in range(4):
+            if part == stop_at:
+                raise KeyboardInterrupt
+            drawn.append(progress.part(str(part), lambda: {"x": torch.rand(3)})["x"])
+        return torch.stack(drawn)
+
+    whole = run(tmp_path / "whole.pt")
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "stopped.pt", stop_at=2)
+    assert torch.equal(run(tmp_path / "stopped.pt"), whole)
+
+
+@pytest.mark.parametrize("state", [None, [], [3], [torch.zeros(3)], "state"])
+def test_a_random_state_that_is_none_starts_afresh(tmp_path, state):
+    path = tmp_path / "progress.pt"
+    Progress(path).part("one", lambda: {"x": 1})
+    kept = torch.load(path, weights_only=True)
+    torch.save({**kept, "random": state}, path)
+    assert Progress(path).part("one", lambda: {"x": 2}) == {"x": 2}
