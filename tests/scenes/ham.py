@@ -19,7 +19,7 @@ from torch import Tensor
 from models.appearance.model import Appearance
 from models.appearance.shading import render_mesh
 from models.hand import load_hand_model
-from models.hand.fitted import KEYS, FittedHand, joined_mesh
+from models.hand.fitted import SHAPES, FittedHand, joined_mesh
 from tests.scenes.captures import ring_of_cameras
 from utils.cameras import Cameras, Similarity
 from utils.captures.camera_files import save_cameras
@@ -86,6 +86,12 @@ class HamScene:
             save_image(folder / f"trust_{scan_id}" / f"{view:02d}.png", np.ones_like(mask))
 
 
+def parameters_of_nothing() -> dict[str, Any]:
+    """Parameters as S.pt holds them, of a hand that the mesh beside them is not."""
+    values = {name: torch.full(shape, float(name == "scale")) for name, shape in SHAPES.items()}
+    return {"type": "right", "hand_model": "open", **values}
+
+
 def sphere_scene(level: int = 4, views: int = 8, pixels: int = 96) -> HamScene:
     """A sphere with three wide bumps of +-3 % of its radius, in photos of pixels x pixels."""
     mesh = trimesh.creation.icosphere(level)
@@ -93,7 +99,7 @@ def sphere_scene(level: int = 4, views: int = 8, pixels: int = 96) -> HamScene:
     true = RADIUS * directions * (1 + _bumps(directions))
     focal = 0.42 * pixels / math.tan(math.asin(RADIUS / DISTANCE))
     parts = RADIUS * directions, true, np.array(mesh.faces), _texture(directions * 9)
-    return _photographed(*parts, views, pixels, focal, [dict.fromkeys(KEYS, 0)])
+    return _photographed(*parts, views, pixels, focal, [parameters_of_nothing()])
 
 
 def hand_scene(
