@@ -119,7 +119,7 @@ def test_a_detector_that_names_all_hands_wrongly(run, out, data, scene):
     for view in range(4):
         write_pose(data / "1" / "pose" / f"{view:02d}.json", scene.xy[view, ::-1], (300, 400))
     done = run()
-    assert "left and right exchanged" in done.stdout
+    assert "named the wrong way round in all views" in done.stdout
     assert vertex_error(out / "1.obj", scene) < 2.5 * MM
     points = load_keypoints(out.parent / "keypoints3d" / "keypoints_3d_1.xyz")
     assert np.abs(points - scene.points).max() < 1e-5

@@ -8,6 +8,7 @@ import torch
 from models.appearance.light import LOBES, lobe_responses, towards_cameras
 from models.neural.inputs import net_shape
 from models.neural.pretraining import Example, load_pretrained, pretrain, save_pretrained
+from models.neural.renderer import make_network
 from models.neural.training import fresh, train
 from tests.scenes.neural import SHORT, neural_scene, short_config, small_shape
 from utils.errors import UserError
@@ -78,7 +79,12 @@ def test_weights_of_another_network_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"is missing; make it with train_renderer\.py"):
         load_pretrained(str(path), "mlp", shape)
     save_pretrained(path, "mlp", shape, {})
-    assert load_pretrained(str(path), "mlp", shape) == {}
+    with pytest.raises(UserError, match=r"weights has no hidden\.0\.weight.*; make it again"):
+        load_pretrained(str(path), "mlp", shape)
+    weights = make_network("mlp", shape).state_dict()
+    save_pretrained(path, "mlp", shape, weights)
+    read = load_pretrained(str(path), "mlp", shape)
+    assert all(torch.equal(read[name], value) for name, value in weights.items())
     with pytest.raises(UserError, match="the settings ask for mlp"):
         load_pretrained(str(path), "mlp", net_shape("mlp", "paper"))
     torch.save({"foreign": 1}, path)

@@ -17,7 +17,10 @@ PIPES = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 
 def script(body: str) -> list[str]:
     lines = textwrap.indent(textwrap.dedent(body), "    ")
-    program = f"import sys, time, warnings\nfrom utils.stage import start\ndef main():\n{lines}"
+    # Where the tests run in the background, SIGINT is ignored, and children inherit that.
+    interruptible = "signal.signal(signal.SIGINT, signal.default_int_handler)"
+    head = f"import signal, sys, time\n{interruptible}\nfrom utils.stage import start\n"
+    program = f"{head}def main():\n{lines}"
     return [sys.executable, "-c", program + "\nstart(main)\n"]
 
 
