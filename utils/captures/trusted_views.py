@@ -14,6 +14,7 @@ from utils.io.images import load_mask
 from utils.photos.crops import ViewCrop, crop_boxes
 from utils.photos.masks import MaskVerdict, load_verdicts
 
+BLACK = 0.03  # of 1: photos that are nowhere brighter show nothing
 MARGIN = 0.08  # of the hands' box: room for the mesh to move and for the background beside it
 
 
@@ -27,7 +28,8 @@ def trusted_views(
     hands, and where masks had to be made, mask_S/%02d.png. Pixels that a believed mask calls
     background are left out of the photometric comparison, at the wrist too, where a sleeve may be;
     where a mask is not believed, all pixels that cannot be compared with it may count. Nothing is
-    compared in views that the capture leaves out. Raises
+    compared in views that the capture leaves out, and no colours where a photo is black or white
+    all over. Raises
     UserError where the fit's verdicts are missing or of another capture.
     """
     scan_id = capture.scan_id
@@ -50,8 +52,15 @@ def trusted_views(
             trust = _load_map(folder / f"trust_{scan_id}" / f"{view:02d}.png", capture, view)
             trust = trust[window]
             compared = mask if verdicts[view].believed else mask | ~trust
+        if _is_blank(image):
+            compared = np.zeros(image.shape[:2], bool)
         crops.append(ViewCrop(tuple(box), image, mask, compared, trust))
     return crops, verdicts
+
+
+def _is_blank(image: np.ndarray) -> bool:
+    """Whether a photo (H, W, 3) in [0, 1] shows nothing: a lens cap, or nothing but white."""
+    return image.size > 0 and bool(image.max() <= BLACK or image.min() >= 1 - BLACK)
 
 
 def _load_verdicts(path: Path, count: int) -> list[MaskVerdict]:

@@ -60,6 +60,16 @@ def test_nothing_is_compared_in_views_that_are_left_out(scene, written):
     assert crops[1].image.any()  # its photo is still there to be drawn upon
 
 
+@pytest.mark.parametrize("grey", [0.0, 0.012, 1.0])
+def test_photos_that_show_nothing_have_no_colours_to_compare(scene, written, grey):
+    """Their masks still count."""
+    capture, _ = written
+    save_image(capture.views[1].image_path, np.full_like(scene.images[1], grey))
+    crops, _ = opened(scene, written)
+    assert not crops[1].photometric.any() and crops[1].silhouette.any()
+    assert crops[0].photometric.any()
+
+
 def test_where_it_is_not_believed_all_pixels_may_be(scene, written):
     trust = np.ones((64, 64), bool)
     trust[:, :32] = False
