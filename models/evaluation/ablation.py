@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from utils.errors import UserError
 from utils.io.files import load_json, save_json, save_text
-from utils.io.fingerprint import code_version, file_names, fingerprint
+from utils.io.fingerprint import code_version, file_names, fingerprint, hashes
 from utils.paths import ROOT
 
 STAGES = ("pose_optim", "mano_optim", "mesh_sfs_optim")
@@ -136,7 +136,7 @@ def _run(scan: Scan, part: Part, own: Path, first: Path, options: Sequence[str])
     """metrics.json of one part on one scan, and the seconds that its stages took."""
     made_with = {"code": code_version(), "set": list(part.overrides), "options": list(options)}
     files = file_names((p for p in scan.folder.rglob("*") if p.is_file()), {"S": scan.folder})
-    made_with["inputs"] = {name: fingerprint(path)["hash"] for name, path in sorted(files.items())}
+    made_with["inputs"] = hashes({name: fingerprint(path) for name, path in files.items()})
     stamp = own / "made_with.json"
     if stamp.is_file() and load_json(stamp) == made_with:
         return load_json(own / "metrics.json")

@@ -32,6 +32,11 @@ def fingerprint(path: Path, known: Any = None) -> Fingerprint:
         return None
 
 
+def hashes(prints: Mapping[str, Fingerprint]) -> dict[str, str | None]:
+    """The hash of each fingerprint, by name; None where there is no such file."""
+    return {name: each and each["hash"] for name, each in prints.items()}
+
+
 def same_content(a: Any, b: Any) -> bool:
     """Whether two fingerprints are of the same content, or both of no file."""
     if a is None or b is None:

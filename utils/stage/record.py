@@ -15,6 +15,7 @@ from utils.io.fingerprint import (
     code_version,
     file_names,
     fingerprint,
+    hashes,
     same_content,
 )
 from utils.stage.job import Job
@@ -100,7 +101,7 @@ class StageRecord:
 
     def contents(self) -> dict[str, str | None]:
         """The hash of every input, by name; None where there is no such file."""
-        return {name: each and each["hash"] for name, each in self.inputs.items()}
+        return hashes(self.inputs)
 
     def _vouches(self) -> bool:
         before = self._before
