@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from utils.errors import UserError
 from utils.stage import Job, StageRecord, run_stage, stage_parser, start
 from utils.stage.job import default_out_path
 
@@ -59,6 +60,11 @@ def into(job: Job, folder: Path | None) -> Job:
 
     if folder is None:
         return job
+    if job.config.data_type != "demo":
+        raise UserError(
+            f"--into: data_type = {job.config.data_type} is read in place; what is detected goes "
+            f"beside the photos or to {job.out_path / "made"}; check_data.py --convert writes copies"
+        )
     linked_capture(job.scan_dir, folder / job.scan_id)
     out_path = job.args.out_path or default_out_path(folder)
     return replace(job, data_path=folder, out_path=out_path)
@@ -122,14 +128,11 @@ def write_keypoints(
     capture: Capture, own: OwnFiles, detected: DetectedKeypoints, views: Sequence[int]
 ) -> list[Path]:
     """Write the pose files of `views`; returns their paths."""
-    from utils.captures.pose_files import save_pose
-
     for view in views:
         save = partial(
-            save_pose,
+            capture.views[view].save_keypoints,
             xy=detected.xy[view],
             confidence=detected.confidence[view],
-            size=capture.views[view].size,
             z=detected.z[view],
         )
         own.write(capture.views[view].pose_path, save)
@@ -155,7 +158,6 @@ def write_masks(job: Job, capture: Capture, own: OwnFiles, hands: HandKeypoints)
     from models.fitting.observations import Observations
     from models.hand import load_hand_models
     from utils.detection.report import views_text
-    from utils.io.images import save_image
     from utils.keypoints.views import hands_in
 
     config, paths = job.config, capture.files("mask")
@@ -169,7 +171,7 @@ def write_masks(job: Job, capture: Capture, own: OwnFiles, hands: HandKeypoints)
     observations = Observations.of(capture, hands.points, config.pose_optim, masks)
     made = make_masks(fit_hands(models, observations, config.mano_optim), observations)
     for view, mask in made.masks.items():
-        own.write(paths[view], lambda path: save_image(path, mask))  # noqa: B023
+        own.write(paths[view], partial(capture.views[view].save_mask, mask=mask))
     for view, reason in made.refused.items():
         print(f"mask of view {view:02d}: not made, {reason}")
         if paths[view].is_file():

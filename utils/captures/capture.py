@@ -16,9 +16,10 @@ import numpy as np
 from utils.cameras import Cameras, Similarity
 from utils.captures.camera_files import load_cameras
 from utils.captures.notes import Notes
-from utils.captures.pose_files import load_pose
+from utils.captures.pose_files import load_pose, save_pose, seen_only
+from utils.captures.resampling import Resampling
 from utils.errors import UserError
-from utils.io.images import load_image, load_mask
+from utils.io.images import load_image, load_mask, save_image
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,10 @@ class View:
     name: what its users call the view, the photo's file stem unless a layout has something better;
     size: (height, width) of the photo. mask_path and pose_path say where the mask and the detected
     keypoints are, or would be. The readers take a path, `read_pose` the photo's size, too;
-    `read_mask` gives None for a mask that is not the view's. is_plain: whether the photo's file
-    decodes to the pixels that `image` gives, so that other programs can read it.
+    `read_mask` gives None for a mask that is not the view's. Files hold the photo as stored, which
+    `resampling` brings to the photo as used (undistorted, resized), where it is given. is_plain:
+    whether the photo's file decodes to the pixels that `image` gives, so that other programs can
+    read it.
     """
 
     name: str
@@ -41,22 +44,50 @@ class View:
     read_mask: Callable[[Path], np.ndarray | None] = load_mask
     read_pose: Callable[[Path, tuple[int, int]], tuple[np.ndarray, np.ndarray]] = load_pose
     is_plain: bool = True
+    resampling: Resampling | None = None
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """(height, width) of the photo as stored, which masks and keypoints in files are of."""
+        return self.size if self.resampling is None else self.resampling.stored_size
 
     def image(self) -> np.ndarray:
         """RGB (H, W, 3) float32 in [0, 1]. Raises UserError when truncated or of another size."""
-        return self._checked_size(self.read_image(self.image_path), self.image_path)
+        image = self._checked_size(self.read_image(self.image_path), self.image_path)
+        return image if self.resampling is None else self.resampling.image(image)
 
     def mask(self) -> np.ndarray | None:
         """Mask (H, W) bool, or None where the capture has none for this view."""
         mask = self.read_mask(self.mask_path) if self.mask_path.is_file() else None
-        return None if mask is None else self._checked_size(mask, self.mask_path)
+        if mask is None:
+            return None
+        mask = self._checked_size(mask, self.mask_path)
+        return mask if self.resampling is None else self.resampling.mask(mask)
 
     def keypoints(self) -> tuple[np.ndarray, np.ndarray]:
         """Detected keypoints: pixels (2, 21, 2) and confidences (2, 21), as `Capture.keypoints`."""
-        return self.read_pose(self.pose_path, self.size)
+        xy, confidence = self.read_pose(self.pose_path, self.stored_size)
+        if self.resampling is None:
+            return xy, confidence
+        xy = self.resampling.points(xy)
+        return xy, seen_only(xy, confidence)
+
+    def save_mask(self, path: Path, mask: np.ndarray) -> None:
+        """Write a mask (H, W) bool of the photo as used as a file that belongs to the stored one.
+
+        `path` may be `mask_path`, or where somebody keeps a copy.
+        """
+        save_image(path, mask if self.resampling is None else self.resampling.stored_mask(mask))
+
+    def save_keypoints(
+        self, path: Path, xy: np.ndarray, confidence: np.ndarray, z: np.ndarray | None = None
+    ) -> None:
+        """Write keypoints (2, 21, 2), pixels of the photo as used, as `save_pose` does."""
+        xy = xy if self.resampling is None else self.resampling.stored_points(xy)
+        save_pose(path, xy, confidence, self.stored_size, z)
 
     def _checked_size(self, image: np.ndarray, path: Path) -> np.ndarray:
-        height, width = self.size
+        height, width = self.stored_size
         if image.shape[:2] != (height, width):
             raise UserError(
                 f"{path} is {image.shape[1]}x{image.shape[0]}, expected {width}x{height} as "
@@ -77,8 +108,9 @@ class Capture:
     name: what messages call it, such as demo_data/1; cameras: one a view, world units;
     world_from_norm: a frame that the calibration suggests, if any; camera_files: what the cameras
     were read from; cameras_corrected: whether a stage of this suite has corrected them; left_out:
-    views that contradict all others, with which nothing is compared; notes: what
-    its reader had to interpret, in words.
+    views that contradict all others, with which nothing is compared; unit: the world's unit (m,
+    cm or mm) where the calibration says it; held: a capture of the views that are kept for
+    judging, if the layout knows such; notes: what its reader had to interpret, in words.
     """
 
     name: str
@@ -89,6 +121,8 @@ class Capture:
     camera_files: Sequence[Path]
     cameras_corrected: bool = False
     left_out: Sequence[int] = ()
+    unit: str | None = None
+    held: Capture | None = None
     notes: Notes = field(default_factory=Notes)
 
     def __len__(self) -> int:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
-
 from utils.captures.capture import Capture
 from utils.captures.mends import mended as with_mend
 from utils.captures.mends import recorded_left_out, recorded_mend, without_views
-from utils.captures.readers import demo
+from utils.captures.readers import demo, rig
+from utils.captures.readers.formats import FORMATS
 from utils.errors import UserError
 
 
@@ -37,15 +36,22 @@ class CaptureJob(Protocol):
 class Reader:
     """One layout of files.
 
-    read(data_path, scan_id, config) opens a scan; only headers and cameras are read then.
-    scans(data_path) lists the scans that are there.
+    read(data_path, scan_id, config, made_path) opens a scan; only headers and cameras are read
+    then. made_path: folder (of the results) of the masks and keypoints that stages made of a scan
+    whose own folder nobody should write into. scans(data_path, config) lists the scans that are
+    there. out_path(data_path, config): the results' folder where none is named; None: as the
+    data's.
     """
 
-    read: Callable[[Path, str, Mapping[str, Any]], Capture]
-    scans: Callable[[Path], Sequence[str]]
+    read: Callable[[Path, str, Mapping[str, Any], Path | None], Capture]
+    scans: Callable[[Path, Mapping[str, Any]], Sequence[str]]
+    out_path: Callable[[Path, Mapping[str, Any]], Path | None] = lambda data_path, config: None
 
 
-READERS = {"demo": Reader(demo.read, demo.scans)}  # by `data_type`
+READERS = {  # by `data_type`
+    "demo": Reader(demo.read, demo.scans),
+    **{name: Reader(partial(rig.read, form), rig.scans) for name, form in FORMATS.items()},
+}
 
 
 def open_capture(job: CaptureJob, corrected: bool = False, mended: bool = False) -> Capture:
@@ -57,7 +63,8 @@ def open_capture(job: CaptureJob, corrected: bool = False, mended: bool = False)
     the reader had to interpret, once a process, now or when it is found out. Raises UserError as
     `load_capture`.
     """
-    capture = load_capture(job.data_path, job.scan_id, job.config)
+    made_path = job.out_path / "made" / job.scan_id
+    capture = load_capture(job.data_path, job.scan_id, job.config, made_path)
     capture.notes.tell(partial(_print_once, capture.name))
     if mended:
         facts = job.out_path / "keypoints3d" / f"keypoints_3d_{job.scan_id}.json"
@@ -73,29 +80,29 @@ def _print_once(capture: str, note: str) -> None:
 
 
 def load_capture(
-    data_path: str | Path, scan_id: str, config: Mapping[str, Any] | None = None
+    data_path: str | Path,
+    scan_id: str,
+    config: Mapping[str, Any] | None = None,
+    made_path: Path | None = None,
 ) -> Capture:
     """Open scan S of the folder D as the config says (None: in the demo layout, unchecked).
 
-    Raises UserError for an unknown `data_type` and whatever the layout's reader finds wrong.
+    made_path: as `Reader` says. Raises UserError for an unknown `data_type` and whatever the
+    layout's reader finds wrong.
     """
     config = config or {}
-    capture = _reader(config).read(Path(data_path), str(scan_id), config)
-    return _scaled(capture, config.get("k_scale", 1.0))
-
-
-def _scaled(capture: Capture, k_scale: float) -> Capture:
-    """K of other photos, 1 / k_scale times as large, brought to these; borders stay borders."""
-    if k_scale == 1:
-        return capture
-    A = torch.diag(torch.tensor([k_scale, k_scale, 1.0], dtype=torch.float64))
-    A[:2, 2] = (k_scale - 1) / 2  # the centre of the top-left pixel is (0, 0)
-    return replace(capture, cameras=replace(capture.cameras, K=A @ capture.cameras.K))
+    return _reader(config).read(Path(data_path), str(scan_id), config, made_path)
 
 
 def list_scans(data_path: str | Path, config: Mapping[str, Any] | None = None) -> Sequence[str]:
     """Names of the scans in the folder D, in natural order."""
-    return _reader(config or {}).scans(Path(data_path))
+    config = config or {}
+    return _reader(config).scans(Path(data_path), config)
+
+
+def named_out_path(data_path: Path, config: Mapping[str, Any]) -> Path | None:
+    """The folder of the results that the layout names; None: the one named like the data's."""
+    return _reader(config).out_path(data_path, config)
 
 
 def _reader(config: Mapping[str, Any]) -> Reader:

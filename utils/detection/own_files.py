@@ -11,7 +11,10 @@ from utils.io.files import link_or_copy, load_json, save_json
 
 
 class OwnFiles:
-    """The list of files written, with their contents' hashes; kept in a file of the results."""
+    """The list of files written, with their contents' hashes; kept in a file of the results.
+
+    root: folder that the list's names are relative to where files are in it.
+    """
 
     def __init__(self, path: Path, root: Path):
         self.path, self.root = path, root
@@ -39,7 +42,7 @@ class OwnFiles:
         save_json(self.path, self.hashes)
 
     def _name(self, path: Path) -> str:
-        return str(path.relative_to(self.root))
+        return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
 
 
 def _hash(path: Path) -> str:

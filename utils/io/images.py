@@ -77,14 +77,29 @@ def stored_pixels(path: Path, flags: int) -> np.ndarray:
         if data:
             flags |= cv2.IMREAD_IGNORE_ORIENTATION
             image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    png_cut = data[:8] == b"\x89PNG\r\n\x1a\n" and b"IEND" not in data[-16:]
-    jpeg_cut = data[:3] == b"\xff\xd8\xff" and b"\xff\xd9" not in data[-64:]
-    if image is None or png_cut or jpeg_cut:
-        state = "truncated" if png_cut or jpeg_cut else "not a readable image"
+    cut = _is_cut(data[:8], data[-64:])
+    if image is None or cut:
+        state = "truncated" if cut else "not a readable image"
         raise UserError(f"{path} is {state} ({len(data)} bytes); {READ_AGAIN}")
     if header is not None and header.format == "tiff":  # OpenCV always turns these
         return oriented(image, TURN_BACK.get(header.orientation, header.orientation))
     return image
+
+
+def check_complete(path: Path) -> None:
+    """Raise UserError for a JPEG or PNG file whose end is missing, without decoding it."""
+    with decoding(path, "not a readable image", READ_AGAIN), existing_file(path).open("rb") as file:
+        start = file.read(8)
+        length = file.seek(0, io.SEEK_END)
+        file.seek(max(length - 64, 0))
+        end = file.read()
+    if _is_cut(start, end):
+        raise UserError(f"{path} is truncated ({length} bytes); {READ_AGAIN}")
+
+
+def _is_cut(start: bytes, end: bytes) -> bool:
+    png_cut = start[:8] == b"\x89PNG\r\n\x1a\n" and b"IEND" not in end[-16:]
+    return png_cut or (start[:3] == b"\xff\xd8\xff" and b"\xff\xd9" not in end[-64:])
 
 
 def _check_claim(path: Path, header: ImageHeader) -> None:

@@ -168,7 +168,7 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
     first = Job(
         data_path=data_path,
         scan_id="all",
-        out_path=args.out_path or default_out_path(data_path),
+        out_path=args.out_path or _named_out_path(data_path, config),
         config=config,
         device=resolve_device(args.device),
         seed=args.seed,
@@ -185,6 +185,15 @@ def _configured_data_path(config: Config) -> Path:
     if not config.data_path:
         raise UserError("--data_path is missing; give it, or set data_path in the config")
     return Path(config.data_path)
+
+
+def _named_out_path(data_path: Path, config: Config) -> Path:
+    """The folder of the results where the command line names none."""
+    if config.data_type == "demo":
+        return default_out_path(data_path)  # without the imports that other layouts need
+    from utils.captures.open import named_out_path
+
+    return named_out_path(data_path, config) or default_out_path(data_path)
 
 
 def _scans_in(data_path: Path, config: Config) -> Sequence[str]:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from utils.cameras import Cameras
@@ -19,6 +20,7 @@ from utils.captures.capture import Capture, View
 from utils.captures.mask_forms import ViewMasks
 from utils.captures.notes import Notes
 from utils.captures.photo_forms import Photos, orientations, turned_size
+from utils.captures.readers.photo_sizes import scaled_intrinsics
 from utils.captures.view_files import (
     PHOTO_SUFFIXES,
     files_of_views,
@@ -32,8 +34,10 @@ from utils.io.files import natural_order
 from utils.io.images import image_header
 
 
-def read(data_path: Path, scan_id: str, config: Mapping[str, Any]) -> Capture:
-    """Open D/S. Only image headers and cameras are read here.
+def read(
+    data_path: Path, scan_id: str, config: Mapping[str, Any], made_path: Path | None = None
+) -> Capture:
+    """Open D/S. Only image headers and cameras are read here; made_path is not used.
 
     Photos and files that are named otherwise are paired as `view_files` says. The config's `num`,
     `w` and `h` are checked where they are given. Raises UserError on a missing folder, photos that
@@ -47,6 +51,8 @@ def read(data_path: Path, scan_id: str, config: Mapping[str, Any]) -> Capture:
     headers = [image_header(path) for path in photo_paths]
     camera_path = scan_dir / "camera" / "param.npz"
     K, R, t, world_from_norm = load_cameras(camera_path)
+    k_scale = config.get("k_scale", 1.0)
+    K = np.stack([scaled_intrinsics(each, (k_scale, k_scale)) for each in K])
     _check_count(camera_path, len(K), photo_paths)
     turns, turn_notes = orientations(headers, K)
     sizes = [turned_size(header, turn) for header, turn in zip(headers, turns)]
@@ -110,7 +116,7 @@ def _check_sizes(
             )
 
 
-def scans(data_path: Path) -> list[str]:
+def scans(data_path: Path, config: Mapping[str, Any] | None = None) -> list[str]:
     """Names of the folders in D that hold photos, 2 before 10."""
     names = [folder.parent.name for folder in data_path.glob("*/img") if folder.is_dir()]
     return sorted(names, key=natural_order)
