@@ -61,9 +61,10 @@ def into(job: Job, folder: Path | None) -> Job:
     if folder is None:
         return job
     if job.config.data_type != "demo":
+        made = job.out_path / "made"
         raise UserError(
             f"--into: data_type = {job.config.data_type} is read in place; what is detected goes "
-            f"beside the photos or to {job.out_path / "made"}; check_data.py --convert writes copies"
+            f"beside the photos or to {made}; check_data.py --convert writes copies"
         )
     linked_capture(job.scan_dir, folder / job.scan_id)
     out_path = job.args.out_path or default_out_path(folder)
