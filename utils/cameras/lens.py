@@ -61,17 +61,32 @@ class Lens:
 
         Newton's method, whose derivative is taken by differences, so that it serves all models.
         """
-        target = np.asarray(xy, float).reshape(-1, 2)
+        given = np.asarray(xy, float)
         if self.is_none:
-            return target.reshape(np.shape(xy)).copy()
+            return given.copy()
+        straight, finite = np.full_like(given, np.nan), np.isfinite(given).all(-1)
+        straight[finite] = self._undistorted(given[finite])
+        return straight
+
+    def _undistorted(self, target: np.ndarray) -> np.ndarray:
         point = self._guess(target)
         for _ in range(NEWTON_STEPS):
             miss = self.distort(point) - target
             if not (np.abs(miss) > CONVERGED).any():
                 break
             point = point - self._newton_step(point, miss)
-        found = np.abs(self.distort(point) - target) < 1e4 * CONVERGED
-        return np.where(found.all(-1, keepdims=True), point, np.nan).reshape(np.shape(xy))
+        found = (np.abs(self.distort(point) - target) < 1e4 * CONVERGED).all(-1)
+        found &= self.is_valid(point)
+        return np.where(found[:, None], point, np.nan)
+
+    def is_valid(self, xy: np.ndarray) -> np.ndarray:
+        """Whether the formula means anything at undistorted points (..., 2), bool (...).
+
+        Polynomials turn back far from the axis, where they would show the photo once more.
+        """
+        point = np.asarray(xy, float).reshape(-1, 2)
+        forward = (self.distort(point) * point).sum(-1) >= 0
+        return (forward & (np.linalg.det(self._jacobian(point)) > 0)).reshape(np.shape(xy)[:-1])
 
     def _guess(self, target: np.ndarray) -> np.ndarray:
         if "fisheye" not in self.model:
@@ -79,12 +94,16 @@ class Lens:
         angle = np.linalg.norm(target, axis=1, keepdims=True).clip(NEAR_AXIS, 1.5)
         return target * np.tan(angle) / angle
 
-    def _newton_step(self, point: np.ndarray, miss: np.ndarray) -> np.ndarray:
+    def _jacobian(self, point: np.ndarray) -> np.ndarray:
+        """Derivative (N, 2, 2) of `distort` at points (N, 2)."""
         columns = [
             (self.distort(point + e) - self.distort(point - e)) / (2 * DIFFERENCE)
             for e in DIFFERENCE * np.eye(2)
         ]
-        J = np.stack(columns, -1)
+        return np.stack(columns, -1)
+
+    def _newton_step(self, point: np.ndarray, miss: np.ndarray) -> np.ndarray:
+        J = self._jacobian(point)
         J = np.where((np.abs(np.linalg.det(J)) > 1e-9)[:, None, None], J, np.eye(2))
         return np.linalg.solve(J, miss[..., None])[..., 0]
 

@@ -107,11 +107,21 @@ def _undistorting(lens: Lens, K_stored: bytes, size: tuple[int, int]) -> Maps:
     if lens.model in ("brown", "fisheye"):
         make = cv2.initUndistortRectifyMap if lens.model == "brown" else _fisheye_map
         x, y = make(K, np.array(lens.numbers), np.eye(3), K, (width, height), cv2.CV_32FC1)
-        skewed = x + np.float32(K[0, 1] / K[1, 1]) * (y - np.float32(K[1, 2]))
-        return (skewed if K[0, 1] else x), y
-    pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1)
-    stored = _pixels(K, lens.distort(_rays(K, pixels))).astype(np.float32)
-    return np.ascontiguousarray(stored[..., 0]), np.ascontiguousarray(stored[..., 1])
+        if K[0, 1]:
+            x = x + np.float32(K[0, 1] / K[1, 1]) * (y - np.float32(K[1, 2]))
+    else:
+        pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1)
+        stored = _pixels(K, lens.distort(_rays(K, pixels))).astype(np.float32)
+        x, y = (np.ascontiguousarray(stored[..., k]) for k in (0, 1))
+    return np.where(_is_seen(lens, K, size), x, np.float32(-1e4)), y
+
+
+def _is_seen(lens: Lens, K: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Whether the lens' formula means anything at each undistorted pixel (H, W), to GRID pixels."""
+    height, width = size
+    nodes = np.stack(np.meshgrid(np.arange(0, width, GRID), np.arange(0, height, GRID)), -1)
+    seen = lens.is_valid(_rays(K, nodes.astype(float)))
+    return cv2.resize(seen.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
 
 
 def _fisheye_map(*arguments: object) -> Maps:
