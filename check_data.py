@@ -33,6 +33,7 @@ def check_data(job: Job) -> None:
     from utils.captures.check import check_exposures, check_view, table, triangulated
     from utils.captures.diagnosis import understand
     from utils.captures.sheet import capture_sheet
+    from utils.captures.units import unit_line
     from utils.errors import UserError
     from utils.io.images import save_image
 
@@ -54,7 +55,8 @@ def check_data(job: Job) -> None:
         more = f" ({len(broken)} such files: {'; '.join(broken[1:])})" if broken[1:] else ""
         raise UserError(broken[0] + more)
     check_exposures(views)
-    print(*table(views), sep="\n")
+    unit = None if hands is None else unit_line(hands.points, capture.unit)
+    print(*[unit] * bool(unit), *table(views), sep="\n")
     warnings += [f"view {facts.view}: {warning}" for facts in views for warning in facts.warnings]
     print(*(f"warning: {warning}" for warning in warnings), sep="\n")
     sheet = job.out_path / "check" / f"{job.scan_id}.png"

@@ -36,6 +36,7 @@ def pose_optim(job: Job) -> None:
     from utils.captures import open_capture  # here, so that --help need not wait for torch
     from utils.captures.diagnosis import understand
     from utils.captures.keypoint_overlay import pose_overlay
+    from utils.captures.units import unit_line
     from utils.io.files import save_json
     from utils.keypoints.order import save_keypoints
     from utils.keypoints.triangulation import report, summary_lines
@@ -66,8 +67,9 @@ def pose_optim(job: Job) -> None:
         outputs += save_picture(path, partial(pose_overlay, capture, hands, view))
     if diagnosis.cause:
         print(f"warning: {diagnosis.line}")
-    for line in [*(f"note: {note}" for note in diagnosis.notes), *summary_lines(hands)]:
-        print(line)
+    unit = unit_line(hands.points, capture.unit)
+    notes = [f"note: {note}" for note in diagnosis.notes]
+    print(*notes, *summary_lines(hands), *[unit] * bool(unit), sep="\n")
     print(f"triangulated in {seconds:.2f} s; results and overlays: {folder}")
     record.finish(outputs, seconds_triangulation=round(seconds, 3), verdict=verdict.as_dict())
     print(verdict.line())
