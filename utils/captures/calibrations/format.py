@@ -13,6 +13,7 @@ from utils.cameras.lens import Lens
 from utils.errors import UserError
 
 ROTATION_TOLERANCE = 1e-3  # |R R^T - I|; calibrations are written with 4 digits or more
+LONGEST_SIDE = 65535  # pixels
 
 
 @dataclass(frozen=True)
@@ -74,21 +75,27 @@ def camera(
     """A checked camera of a file `path`; K, R, t as `CalibratedCamera` has them.
 
     Raises UserError, naming file and camera, on wrong shapes, nan, focal lengths that are not
-    above 0, and matrices that are no rotation.
+    above 0, matrices that are no K or no rotation, and sizes that no photo has.
     """
     arrays = {"K": (K, (3, 3)), "R": (R, (3, 3)), "t": (t, (3,))}
     checked = {}
     for what, (value, shape) in arrays.items():
         try:
             array = np.asarray(value, float).reshape(shape)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise UserError(f"{path}: {what} of camera {name} is no {shape} matrix") from error
         if not np.isfinite(array).all():
             raise UserError(f"{path}: {what} of camera {name} holds nan; calibrate it again")
         checked[what] = array
     K, R, t = checked["K"], checked["R"], checked["t"]
+    if not np.allclose(K[[1, 2, 2, 2], [0, 0, 1, 2]], [0, 0, 0, 1]):
+        raise UserError(
+            f"{path}: K of camera {name} is not [fx s cx; 0 fy cy; 0 0 1]; is it transposed?"
+        )
     if not (K[0, 0] > 0 and K[1, 1] > 0):
         raise UserError(f"{path}: camera {name} has focal lengths {K[0, 0]:g}, {K[1, 1]:g}")
+    if size is not None and not all(1 <= side <= LONGEST_SIDE for side in size):
+        raise UserError(f"{path}: camera {name} is of {size[1]} x {size[0]} pixels")
     error, det = np.abs(R @ R.T - np.eye(3)).max(), np.linalg.det(R)
     if not (error <= ROTATION_TOLERANCE and det > 0):
         raise UserError(
