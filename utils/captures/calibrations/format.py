@@ -14,6 +14,7 @@ from utils.errors import UserError
 
 ROTATION_TOLERANCE = 1e-3  # |R R^T - I|; calibrations are written with 4 digits or more
 LONGEST_SIDE = 65535  # pixels
+LARGEST = 1e15  # of pixels and world units: beyond are the numbers of damaged files
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,11 @@ def camera(
             array = np.asarray(value, float).reshape(shape)
         except (ValueError, TypeError, OverflowError) as error:
             raise UserError(f"{path}: {what} of camera {name} is no {shape} matrix") from error
-        if not np.isfinite(array).all():
-            raise UserError(f"{path}: {what} of camera {name} holds nan; calibrate it again")
+        if not (np.abs(array) < LARGEST).all():
+            raise UserError(
+                f"{path}: {what} of camera {name} holds nan or numbers beyond {LARGEST:g}; "
+                "calibrate it again"
+            )
         checked[what] = array
     K, R, t = checked["K"], checked["R"], checked["t"]
     if not np.allclose(K[[1, 2, 2, 2], [0, 0, 1, 2]], [0, 0, 0, 1]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def rotation_of_quaternion(path: Path, what: str, quaternion: np.ndarray) -> np.
 
     Raises UserError, calling it `what`, where the length says that it is no rotation.
     """
-    length = float(np.linalg.norm(quaternion))
+    length = math.hypot(*quaternion)
     if not abs(length - 1) <= UNIT_TOLERANCE:
         raise UserError(
             f"{path}: {what} has length {length:.3g} and is no rotation; "
