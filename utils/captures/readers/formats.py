@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from utils.captures.calibrations import (
+    cameras_json,
+    colmap,
+    nerfstudio,
+    neus,
+)
 from utils.captures.calibrations.format import CalibrationFormat
 
-FORMATS: dict[str, CalibrationFormat] = {}
+FORMATS: dict[str, CalibrationFormat] = {
+    "colmap": colmap.FORMAT,
+    "nerfstudio": nerfstudio.FORMAT,
+    "neus": neus.FORMAT,
+    "cameras_json": cameras_json.FORMAT,
+}
