@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from utils.cameras.calibrated import CalibratedCamera
@@ -17,6 +18,7 @@ from utils.io.decoding import decoding, first_words
 from utils.io.files import existing_file
 
 LARGEST_FILE = 256 * 2**20  # bytes; a calibration with all its landmarks stays below
+LARGEST_ANGLE = 100.0  # radians, far above two turns
 LARGEST_SIDE = 2**20  # pixels of a photo
 LARGEST_NUMBER = 1e15  # nothing that a calibration holds comes near
 LISTED = 6  # names in a note
@@ -67,6 +69,17 @@ def numbers(path: Path, where: str, value: Any, *shape: int) -> np.ndarray:
     if (np.abs(array) > LARGEST_NUMBER).any():
         raise UserError(f"{path}: {where} holds {np.abs(array).max():g}; calibrate it again")
     return array
+
+
+def rotation_matrix(path: Path, where: str, value: Any) -> np.ndarray:
+    """R (3, 3) of 9 numbers row by row, or of Rodrigues' vector. Raises UserError on others."""
+    values = numbers(path, where, value, -1)
+    if values.size == 9:
+        return values.reshape(3, 3)
+    vector = numbers(path, where, values, 3)
+    if np.abs(vector).max() > LARGEST_ANGLE:
+        raise UserError(f"{path}: {where} is no rotation vector in radians: {vector}")
+    return cv2.Rodrigues(vector)[0]
 
 
 def image_size(path: Path, where: str, width: Any, height: Any) -> tuple[int, int]:
