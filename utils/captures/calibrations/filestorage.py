@@ -60,7 +60,7 @@ def _plain(path: Path, node: cv2.FileNode, where: str) -> Any:
     if node.isMap():
         keys = node.keys()
         values = {key: _plain(path, node.getNode(key), key) for key in keys}
-        return _matrix(path, values, where) if {"rows", "cols", "data"} <= set(keys) else values
+        return _matrix(path, values, where) if _is_matrix(values) else values
     if node.isSeq():
         return [_plain(path, node.at(index), where) for index in range(node.size())]
     if node.isString():
@@ -68,13 +68,23 @@ def _plain(path: Path, node: cv2.FileNode, where: str) -> Any:
     return node.real() if node.isInt() or node.isReal() else None
 
 
+def _is_matrix(values: dict[str, Any]) -> bool:
+    """Whether they are an opencv-matrix's, or an opencv-nd-matrix's as OpenCV 5 writes vectors."""
+    return "data" in values and ({"rows", "cols"} <= values.keys() or "sizes" in values)
+
+
 def _matrix(path: Path, values: dict[str, Any], where: str) -> np.ndarray:
-    rows, cols, data = values["rows"], values["cols"], values["data"]
+    """The array; dt such as "2f" says that each element is several numbers."""
+    sizes = values.get("sizes", [values.get("rows"), values.get("cols")])
+    sizes = sizes if isinstance(sizes, list) else [sizes]  # XML's list of one is no list
+    channels = re.match(r"\d+", str(values.get("dt")))
+    sizes = [*sizes, int(channels[0])] if channels else sizes
+    data = values["data"]
     try:
-        return np.asarray(data, float).reshape(int(rows), int(cols))
+        return np.asarray(data, float).reshape([int(size) for size in sizes])
     except (ValueError, TypeError, OverflowError) as error:
         count = len(data) if isinstance(data, list) else "no"
+        said = " x ".join(f"{size:g}" if isinstance(size, float) else str(size) for size in sizes)
         raise UserError(
-            f"{path}: {where} is said to be {rows} x {cols} but holds {count} numbers; "
-            "export it again"
+            f"{path}: {where} is said to be {said} but holds {count} numbers; export it again"
         ) from error

@@ -129,7 +129,7 @@ def _camera(path: Path, name: str, table: dict[str, Any], pose: np.ndarray) -> C
             f"{path}: {name} has the distortion model {kind}; known are {', '.join(LENSES)}"
         )
     build, count = LENSES[kind]
-    values = numbers(path, f"distortion_coeffs of {name}", table.get("distortion_coeffs") or [], -1)
+    values = numbers(path, f"distortion_coeffs of {name}", table.get("distortion_coeffs", []), -1)
     if kind != "none" and values.size != count:
         raise UserError(f"{path}: {name} has {values.size} distortion_coeffs; {kind} has {count}")
     intrinsics = numbers(path, f"intrinsics of {name}", entry(path, name, table, "intrinsics"), 4)

@@ -95,7 +95,8 @@ class Entries:
         return lens(self.path, self.where, build, [] if value is None else value)
 
     def _is_fisheye(self) -> bool:
-        if self._find(FISHEYE_FLAGS) not in (None, 0.0, "0", "false", "False"):
+        flag = self._find(FISHEYE_FLAGS)
+        if isinstance(flag, float | str) and flag not in (0.0, "0", "false", "False"):
             return True
         model = self._find(MODEL)
         word = re.sub(r"[^a-z]", "", model.lower()) if isinstance(model, str) else ""
