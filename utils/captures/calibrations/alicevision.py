@@ -83,6 +83,8 @@ def read(path: Path) -> Calibration:
     views = entries(path, entry(path, "the file", table, "views"), "views")
     for view in views:
         photo = str(entry(path, "a view", view, "path"))
+        if not PureWindowsPath(photo).name:
+            raise UserError(f"{path}: a view has the path '{photo}', which names no photo")
         if "rigId" in view and str(view.get("isPoseIndependant")) in ("0", "false", "False"):
             in_rigs.append(PureWindowsPath(photo).name)
         elif str(view.get("poseId")) not in poses or str(view.get("intrinsicId")) not in optics:

@@ -117,13 +117,13 @@ def _rigid(path: Path, name: str, table: dict[str, Any], key: str) -> np.ndarray
 
 
 def _camera(path: Path, name: str, table: dict[str, Any], pose: np.ndarray) -> CalibratedCamera:
-    model = entry(path, name, table, "camera_model")
+    model = str(entry(path, name, table, "camera_model"))
     if model != "pinhole":
         raise UserError(
             f"{path}: {name} has the camera model {model}; only pinhole is read (calibrate again "
             "with --models pinhole-radtan or pinhole-equi)"
         )
-    kind = entry(path, name, table, "distortion_model")
+    kind = str(entry(path, name, table, "distortion_model"))
     if kind not in LENSES:
         raise UserError(
             f"{path}: {name} has the distortion model {kind}; known are {', '.join(LENSES)}"

@@ -116,6 +116,7 @@ RIGS = {
             ('"brown"', '"radial1"', "intrinsic 0 has 5 distortionParams; radial1 has 1"),
             ('"focalLength"', '"f"', "intrinsic 0 has no 'focalLength'"),
             ('"sensorWidth": "32"', '"sensorWidth": "0"', "sensorWidth or pixelRatio that is not"),
+            ('"C:\\\\photos\\\\cam0.jpg"', '"C:"', "has the path 'C:', which names no photo"),
             ('"center"', '"c"', "camera cam0 has no 'center'"),
             ('"width": "640"', '"width": "wide"', "the image size of intrinsic 0 is not 2 numbers"),
         ],
