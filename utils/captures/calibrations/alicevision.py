@@ -9,7 +9,7 @@ AliceVision's sfmDataIO/jsonIO.cpp and camera/Distortion*.cpp.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from utils.captures.calibrations.reading import (
     image_size,
     left_out,
     lens,
-    numbers,
+    shaped,
 )
 from utils.errors import UserError
 from utils.io.files import load_json
@@ -91,8 +91,10 @@ def read(path: Path) -> Calibration:
             without_pose.append(PureWindowsPath(photo).name)
         else:
             posed.append((photo, optics[str(view["intrinsicId"])], poses[str(view["poseId"])]))
-    names = _names([photo for photo, _, _ in posed])
-    cameras = [_camera(path, version, name, *view) for name, view in zip(names, posed, strict=True)]
+    relative = _relative([str(view["path"]) for view in views])
+    cameras = [
+        _camera(path, version, relative[photo], intrinsic, pose) for photo, intrinsic, pose in posed
+    ]
     notes = left_out(without_pose, "without a pose")
     notes += left_out(in_rigs, "whose pose is that of a rig")
     return checked(path, Calibration(cameras, [path], notes=notes, names_photos=True))
@@ -105,28 +107,29 @@ def _version(path: Path, value: Any) -> tuple[int, ...]:
         raise UserError(f"{path}: version is {value}, expected such as 1, 2, 6") from error
 
 
-def _names(photos: Sequence[str]) -> list[str]:
-    """The photos' names without folders and suffix; with folders where they are needed."""
-    parts = [PureWindowsPath(photo).with_suffix("").parts for photo in photos]
-    for folders in range(1, 1 + max(map(len, parts), default=0)):
-        names = ["/".join(part[-folders:]) for part in parts]
-        if len(set(names)) == len(names):
-            return names
-    return [part[-1] for part in parts]
+def _relative(photos: Sequence[str]) -> dict[str, str]:
+    """Each photo's path below the folder that holds all of them, with forward slashes."""
+    parts = {photo: PureWindowsPath(photo).parts for photo in photos}
+    shared = 0
+    while len({part[: shared + 1] for part in parts.values()}) == 1 and all(
+        len(part) > shared + 1 for part in parts.values()
+    ):
+        shared += 1
+    return {photo: "/".join(part[shared:]) for photo, part in parts.items()}
 
 
 def _camera(
     path: Path,
     version: tuple[int, ...],
-    name: str,
     photo: str,
     intrinsic: dict[str, Any],
     pose: Any,
 ) -> CalibratedCamera:
+    name = str(PurePosixPath(photo).with_suffix(""))
     where = f"camera {name}"
     transform = entry(path, where, pose, "transform")
-    M = numbers(path, f"rotation of {where}", entry(path, where, transform, "rotation"), 3, 3)
-    center = numbers(path, f"center of {where}", entry(path, where, transform, "center"), 3)
+    M = shaped(path, f"rotation of {where}", entry(path, where, transform, "rotation"), 3, 3)
+    center = shaped(path, f"center of {where}", entry(path, where, transform, "center"), 3)
     where = f"intrinsic {intrinsic['intrinsicId']}"
     height, width = size = image_size(
         path, where, entry(path, where, intrinsic, "width"), entry(path, where, intrinsic, "height")
@@ -134,12 +137,11 @@ def _camera(
     fx, fy = _focal_lengths(path, version, where, intrinsic, width)
     middle = np.array([width, height]) / 2
     offset = entry(path, where, intrinsic, "principalPoint")
-    principal = numbers(path, f"principalPoint of {where}", offset, 2)
+    principal = shaped(path, f"principalPoint of {where}", offset, 2)
     if version >= OFFSET_FROM_MIDDLE:
         principal = middle + principal
     K = pinhole(fx, fy, *principal)
     distorted = _lens(path, where, intrinsic)
-    photo = photo.replace("\\", "/")
     return camera(path, name, K, M.T, -M.T @ center, size=size, lens=distorted, photo=photo)
 
 
@@ -149,11 +151,11 @@ def _focal_lengths(
     """fx, fy in pixels; older files hold them so, newer ones in mm of the sensor's width."""
     if version < FOCAL_IN_MM:
         value = entry(path, where, intrinsic, "pxFocalLength")
-        focal = numbers(path, f"pxFocalLength of {where}", value, -1)
+        focal = shaped(path, f"pxFocalLength of {where}", value, -1)
         return float(focal[0]), float(focal[-1])
-    mm = numbers(path, f"focalLength of {where}", entry(path, where, intrinsic, "focalLength"), 1)
-    sensor = numbers(path, f"sensorWidth of {where}", intrinsic.get("sensorWidth", SENSOR_WIDTH), 1)
-    ratio = numbers(path, f"pixelRatio of {where}", intrinsic.get("pixelRatio", 1.0), 1)
+    mm = shaped(path, f"focalLength of {where}", entry(path, where, intrinsic, "focalLength"), 1)
+    sensor = shaped(path, f"sensorWidth of {where}", intrinsic.get("sensorWidth", SENSOR_WIDTH), 1)
+    ratio = shaped(path, f"pixelRatio of {where}", intrinsic.get("pixelRatio", 1.0), 1)
     if not (sensor > 0 and ratio > 0):
         raise UserError(f"{path}: {where} has a sensorWidth or pixelRatio that is not above 0")
     fx = float(mm[0] / sensor[0] * width)

@@ -19,9 +19,9 @@ from utils.captures.calibrations.reading import (
     image_size,
     left_out,
     lens,
-    numbers,
     read_text,
     rotation_matrix,
+    shaped,
 )
 from utils.errors import UserError
 from utils.io.decoding import decoding
@@ -70,12 +70,12 @@ def _is_vector(value: Any) -> bool:
 
 def _camera(path: Path, name: str, table: dict[str, Any]) -> CalibratedCamera:
     where = f"camera {name}"
-    K = numbers(path, f"matrix of {where}", table["matrix"], 3, 3)
+    K = shaped(path, f"matrix of {where}", table["matrix"], 3, 3)
     R = rotation_matrix(path, f"rotation of {where}", table["rotation"])
-    t = numbers(path, f"translation of {where}", table["translation"], 3)
+    t = shaped(path, f"translation of {where}", table["translation"], 3)
     size = None
     if "size" in table:
-        size = image_size(path, where, *numbers(path, f"size of {where}", table["size"], 2))
+        size = image_size(path, where, *shaped(path, f"size of {where}", table["size"], 2))
     build = Lens.fisheye if table.get("fisheye") is True else Lens.brown
     distorted = lens(path, where, build, entry(path, where, table, "distortions"))
     return camera(path, name, K, R, t, size=size, lens=distorted)

@@ -22,7 +22,7 @@ from utils.captures.calibrations.reading import (
     image_size,
     left_out,
     lens,
-    numbers,
+    shaped,
 )
 from utils.errors import UserError
 from utils.io.files import load_json
@@ -46,7 +46,7 @@ def read(path: Path) -> Calibration:
             cameras.append(_camera(path, name, table))
         else:
             moving.append(name)
-    notes = left_out(moving, "that move with the head")
+    notes = left_out(moving, "on the moving head")
     return checked(path, Calibration(cameras, [path], unit="mm", notes=notes))
 
 
@@ -56,12 +56,12 @@ def _camera(path: Path, name: str, table: dict[str, Any]) -> CalibratedCamera:
     if model != KNOWN:
         raise UserError(f"{path}: {where} has the lens {model}; only {KNOWN} is read")
     pinhole_numbers = [entry(path, where, table, key) for key in ("fx", "fy", "cx", "cy")]
-    K = pinhole(*numbers(path, f"fx, fy, cx, cy of {where}", pinhole_numbers, 4))
-    others = numbers(path, f"p3, p4 of {where}", [table.get(key, 0.0) for key in UNKNOWN], -1)
+    K = pinhole(*shaped(path, f"fx, fy, cx, cy of {where}", pinhole_numbers, 4))
+    others = shaped(path, f"p3, p4 of {where}", [table.get(key, 0.0) for key in UNKNOWN], -1)
     if others.any():
         raise UserError(f"{path}: {where} has {' and '.join(UNKNOWN)}, which are not known")
     pose = entry(path, where, table, "ModelViewMatrix")
-    T = numbers(path, f"ModelViewMatrix of {where}", pose, 4, 4)
+    T = shaped(path, f"ModelViewMatrix of {where}", pose, 4, 4)
     if np.abs(T[3] - [0, 0, 0, 1]).max() > 0:
         raise UserError(f"{path}: the last row of the ModelViewMatrix of {where} is not 0 0 0 1")
     size = image_size(

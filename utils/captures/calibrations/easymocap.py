@@ -22,8 +22,8 @@ from utils.captures.calibrations.reading import (
     left_out,
     lens,
     listed,
-    numbers,
     rotation_matrix,
+    shaped,
 )
 from utils.errors import UserError
 
@@ -75,13 +75,13 @@ def _camera(
     intri_path: Path, extri_path: Path, name: str, intri: dict[str, Any], extri: dict[str, Any]
 ) -> CalibratedCamera:
     where = f"camera {name}"
-    K = numbers(intri_path, f"K_{name}", intri[f"K_{name}"], 3, 3)
+    K = shaped(intri_path, f"K_{name}", intri[f"K_{name}"], 3, 3)
     distortion = intri.get(f"dist_{name}", intri.get(f"D_{name}", []))
     size = None
     if f"H_{name}" in intri and f"W_{name}" in intri:
         size = image_size(intri_path, where, intri[f"W_{name}"], intri[f"H_{name}"])
     R = _rotation(extri_path, name, extri)
-    t = numbers(extri_path, f"T_{name}", extri[f"T_{name}"], 3)
+    t = shaped(extri_path, f"T_{name}", extri[f"T_{name}"], 3)
     distorted = lens(intri_path, where, Lens.brown, distortion)
     return camera(extri_path, name, K, R, t, size=size, lens=distorted)
 
@@ -90,7 +90,7 @@ def _rotation(path: Path, name: str, extri: dict[str, Any]) -> np.ndarray:
     """Rot_ where it is, else Rodrigues' vector R_; both must say the same."""
     if f"Rot_{name}" not in extri:
         return rotation_matrix(path, f"R_{name}", entry(path, "the file", extri, f"R_{name}"))
-    R = numbers(path, f"Rot_{name}", extri[f"Rot_{name}"], 3, 3)
+    R = shaped(path, f"Rot_{name}", extri[f"Rot_{name}"], 3, 3)
     if f"R_{name}" in extri:
         again = rotation_matrix(path, f"R_{name}", extri[f"R_{name}"])
         if not np.abs(again - R).max() < ROTATIONS_AGREE:

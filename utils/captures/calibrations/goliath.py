@@ -14,7 +14,7 @@ import numpy as np
 from utils.cameras.calibrated import CalibratedCamera
 from utils.cameras.lens import Lens
 from utils.captures.calibrations.format import Calibration, CalibrationFormat, camera
-from utils.captures.calibrations.reading import checked, entries, entry, lens, numbers
+from utils.captures.calibrations.reading import checked, entries, entry, lens, shaped
 from utils.errors import UserError
 from utils.io.files import load_json
 
@@ -45,8 +45,8 @@ def _camera(path: Path, where: str, item: Any) -> CalibratedCamera:
     for key, known in MODELS.items():
         if item.get(key, known) != known:
             raise UserError(f"{path}: {where} has the {key} {item[key]}; only {known} is read")
-    K = numbers(path, f"K of {where}", entry(path, where, item, "K"), 3, 3).T
-    pose = numbers(path, f"T of {where}", entry(path, where, item, "T"), 4, 4).T
+    K = shaped(path, f"K of {where}", entry(path, where, item, "K"), 3, 3).T
+    pose = shaped(path, f"T of {where}", entry(path, where, item, "T"), 4, 4).T
     if np.abs(K[2] - [0, 0, 1]).max() > 0 or np.abs(pose[3] - [0, 0, 0, 1]).max() > 0:
         raise UserError(f"{path}: K and T of {where} are not stored transposed, as Meta does")
     distortion = lens(path, where, Lens.brown, item.get("distortion") or [])

@@ -23,8 +23,8 @@ from utils.captures.calibrations.reading import (
     image_size,
     left_out,
     lens,
-    numbers,
     read_text,
+    shaped,
 )
 from utils.errors import UserError
 from utils.io.files import natural_order
@@ -60,7 +60,7 @@ def read(path: Path) -> Calibration:
             continue
         poses[name] = pose
         cameras.append(_camera(path, name, tables[name], pose))
-    notes = left_out(loose, "that have neither T_cn_cnm1 nor T_cam_imu")
+    notes = left_out(loose, "without T_cn_cnm1 and T_cam_imu")
     return checked(path, Calibration(cameras, [path], unit="m", notes=notes))
 
 
@@ -111,7 +111,7 @@ def _cam_from_imu(path: Path, name: str, table: dict[str, Any]) -> np.ndarray | 
 
 
 def _rigid(path: Path, name: str, table: dict[str, Any], key: str) -> np.ndarray:
-    T = numbers(path, f"{key} of {name}", table[key], 4, 4)
+    T = shaped(path, f"{key} of {name}", table[key], 4, 4)
     camera(path, name, np.eye(3), T[:3, :3], T[:3, 3])  # before it is inverted and multiplied
     return T
 
@@ -129,14 +129,14 @@ def _camera(path: Path, name: str, table: dict[str, Any], pose: np.ndarray) -> C
             f"{path}: {name} has the distortion model {kind}; known are {', '.join(LENSES)}"
         )
     build, count = LENSES[kind]
-    values = numbers(path, f"distortion_coeffs of {name}", table.get("distortion_coeffs", []), -1)
+    values = shaped(path, f"distortion_coeffs of {name}", table.get("distortion_coeffs", []), -1)
     if kind != "none" and values.size != count:
         raise UserError(f"{path}: {name} has {values.size} distortion_coeffs; {kind} has {count}")
-    intrinsics = numbers(path, f"intrinsics of {name}", entry(path, name, table, "intrinsics"), 4)
+    intrinsics = shaped(path, f"intrinsics of {name}", entry(path, name, table, "intrinsics"), 4)
     size = None
     if "resolution" in table:
         size = image_size(
-            path, name, *numbers(path, f"resolution of {name}", table["resolution"], 2)
+            path, name, *shaped(path, f"resolution of {name}", table["resolution"], 2)
         )
     distorted = lens(path, name, build, values[:count])
     K = pinhole(*intrinsics)

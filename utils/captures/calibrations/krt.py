@@ -11,7 +11,7 @@ from pathlib import Path
 from utils.cameras.calibrated import CalibratedCamera
 from utils.cameras.lens import Lens
 from utils.captures.calibrations.format import Calibration, CalibrationFormat, camera
-from utils.captures.calibrations.reading import checked, lens, numbers, read_text
+from utils.captures.calibrations.reading import checked, lens, read_text, shaped
 from utils.errors import UserError
 
 LINES = 8  # of a camera: name, K, distortion, [R|t]
@@ -39,8 +39,8 @@ def read(path: Path) -> Calibration:
 def _camera(path: Path, lines: list[str]) -> CalibratedCamera:
     name, *rows = lines
     values = [row.split() for row in rows]
-    K = numbers(path, f"K of camera {name}", values[:3], 3, 3)
-    pose = numbers(path, f"[R|t] of camera {name}", values[4:], 3, 4)
+    K = shaped(path, f"K of camera {name}", values[:3], 3, 3)
+    pose = shaped(path, f"[R|t] of camera {name}", values[4:], 3, 4)
     distortion = lens(path, f"camera {name}", Lens.brown, values[3])
     return camera(path, name, K, pose[:, :3], pose[:, 3], lens=distortion)
 

@@ -20,7 +20,7 @@ import numpy as np
 from utils.cameras.calibrated import CalibratedCamera
 from utils.captures.calibrations.format import Calibration, CalibrationFormat, camera
 from utils.captures.calibrations.metashape_sensors import Sensor, read_sensor
-from utils.captures.calibrations.reading import checked, left_out, listed, numbers
+from utils.captures.calibrations.reading import checked, left_out, listed, shaped
 from utils.captures.calibrations.xml_files import load_xml
 from utils.errors import UserError
 
@@ -97,7 +97,7 @@ def _cameras(path: Path, chunk: Element) -> tuple[list[CalibratedCamera], list[s
 def _camera(
     path: Path, label: str, element: Element, sensor: Sensor, placing: tuple[np.ndarray, ...]
 ) -> CalibratedCamera:
-    T = numbers(path, f"transform of {label}", (element.findtext("transform") or "").split(), 4, 4)
+    T = shaped(path, f"transform of {label}", (element.findtext("transform") or "").split(), 4, 4)
     R_chunk, t_chunk, scale = placing
     R = (R_chunk @ T[:3, :3]).T
     center = scale * R_chunk @ T[:3, 3] + t_chunk
@@ -127,7 +127,7 @@ def _values(
     path: Path, transform: Element | None, tag: str, default: Sequence[float], count: int
 ) -> np.ndarray:
     text = None if transform is None else transform.findtext(tag)
-    return numbers(path, f"{tag} of the chunk", default if text is None else text.split(), count)
+    return shaped(path, f"{tag} of the chunk", default if text is None else text.split(), count)
 
 
 FORMAT = CalibrationFormat(

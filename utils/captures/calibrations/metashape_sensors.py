@@ -10,7 +10,7 @@ import numpy as np
 
 from utils.cameras.lens import Lens
 from utils.captures.calibrations.format import pinhole
-from utils.captures.calibrations.reading import image_size, numbers
+from utils.captures.calibrations.reading import image_size, shaped
 from utils.errors import UserError
 
 HALF_PIXEL = 0.5  # the centre of Metashape's first pixel
@@ -58,7 +58,7 @@ def read_sensor(path: Path, element: Element) -> Sensor | None:
 
 def _number(path: Path, where: str, calibration: Element, tag: str) -> float:
     """An entry that is 0 where it is not written."""
-    return float(numbers(path, f"{tag} of {where}", calibration.findtext(tag, "0"), 1)[0])
+    return float(shaped(path, f"{tag} of {where}", calibration.findtext(tag, "0"), 1)[0])
 
 
 def _lens(path: Path, where: str, kind: str, values: list[float]) -> Lens:

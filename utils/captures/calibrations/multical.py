@@ -22,7 +22,7 @@ from utils.captures.calibrations.reading import (
     image_size,
     left_out,
     lens,
-    numbers,
+    shaped,
 )
 from utils.errors import UserError
 from utils.io.files import load_json
@@ -67,20 +67,20 @@ def _poses(path: Path, items: dict[str, Any], links: dict[str, Any]) -> dict[str
 def _rigid(path: Path, name: str, item: Any) -> np.ndarray:
     where = f"camera_poses of {name}"
     pose = np.eye(4)
-    pose[:3, :3] = numbers(path, f"R in {where}", entry(path, where, item, "R"), 3, 3)
-    pose[:3, 3] = numbers(path, f"T in {where}", entry(path, where, item, "T"), 3)
+    pose[:3, :3] = shaped(path, f"R in {where}", entry(path, where, item, "R"), 3, 3)
+    pose[:3, 3] = shaped(path, f"T in {where}", entry(path, where, item, "T"), 3)
     return pose
 
 
 def _camera(path: Path, name: str, item: Any, pose: np.ndarray) -> CalibratedCamera:
     where = f"camera {name}"
-    K = numbers(path, f"K of {where}", entry(path, where, item, "K"), 3, 3)
+    K = shaped(path, f"K of {where}", entry(path, where, item, "K"), 3, 3)
     model = item.get("model", MODELS[0])
     if model not in MODELS:
         raise UserError(f"{path}: {where} has the model {model}; known are {', '.join(MODELS)}")
     size = None
     if "image_size" in item:
-        sides = numbers(path, f"image_size of {where}", item["image_size"], 2)
+        sides = shaped(path, f"image_size of {where}", item["image_size"], 2)
         size = image_size(path, where, *sides)
     distorted = lens(path, where, Lens.brown, entry(path, where, item, "dist"))
     return camera(path, name, K, pose[:3, :3], pose[:3, 3], size=size, lens=distorted)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from utils.cameras.lens import Lens
-from utils.captures.calibrations.reading import image_size, lens, numbers, rotation_matrix
+from utils.captures.calibrations.reading import image_size, lens, rotation_matrix, shaped
 from utils.errors import UserError
 
 # Names without case and signs; a stereo file adds a side before or after them.
@@ -82,7 +82,7 @@ class Entries:
         value = self._find(MATRIX, side, (9,))
         if value is None:
             raise UserError(f"{self.path}: {self.where} has no 3 x 3 camera matrix")
-        K = numbers(self.path, f"the camera matrix of {self.where}", value, 3, 3)
+        K = shaped(self.path, f"the camera matrix of {self.where}", value, 3, 3)
         transposed = bool((K[2, :2] != 0).any() and (K[:2, 2] == 0).all())
         if transposed:
             self.notes.append("camera matrices and rotations are stored transposed (JARVIS)")
@@ -115,7 +115,7 @@ class Entries:
         rotation = self._find(ROTATION, sizes=(3, 9))
         translation = self._find(TRANSLATION, sizes=(3,))
         R = rotation_matrix(self.path, f"the rotation of {self.where}", rotation)
-        t = numbers(self.path, f"the translation of {self.where}", translation, 3)
+        t = shaped(self.path, f"the translation of {self.where}", translation, 3)
         return (R.T if transposed else R), t
 
     def _rigid(self) -> np.ndarray | None:
@@ -124,7 +124,7 @@ class Entries:
         if value is None:
             return None
         rows = _count(value) // 4
-        return numbers(self.path, f"[R|t] of {self.where}", value, rows, 4)
+        return shaped(self.path, f"[R|t] of {self.where}", value, rows, 4)
 
     def size(self) -> tuple[int, int] | None:
         """(height, width) where the file has them."""

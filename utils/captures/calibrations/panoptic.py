@@ -19,7 +19,7 @@ from utils.captures.calibrations.reading import (
     entry,
     image_size,
     lens,
-    numbers,
+    shaped,
 )
 from utils.io.files import load_json
 
@@ -43,12 +43,12 @@ def read(path: Path) -> Calibration:
 def _camera(path: Path, where: str, item: Any) -> CalibratedCamera:
     name = str(entry(path, where, item, "name"))
     where = f"camera {name}"
-    K = numbers(path, f"K of {where}", entry(path, where, item, "K"), 3, 3)
-    R = numbers(path, f"R of {where}", entry(path, where, item, "R"), 3, 3)
-    t = numbers(path, f"t of {where}", entry(path, where, item, "t"), 3)
+    K = shaped(path, f"K of {where}", entry(path, where, item, "K"), 3, 3)
+    R = shaped(path, f"R of {where}", entry(path, where, item, "R"), 3, 3)
+    t = shaped(path, f"t of {where}", entry(path, where, item, "t"), 3)
     size = None
     if "resolution" in item:
-        resolution = numbers(path, f"resolution of {where}", item["resolution"], 2)
+        resolution = shaped(path, f"resolution of {where}", item["resolution"], 2)
         size = image_size(path, where, *resolution)
     distorted = lens(path, where, Lens.brown, item.get("distCoef") or [])
     return camera(path, name, K, R, t, size=size, lens=distorted)

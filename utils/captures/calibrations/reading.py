@@ -12,15 +12,13 @@ import numpy as np
 
 from utils.cameras.calibrated import CalibratedCamera
 from utils.cameras.lens import Lens
-from utils.captures.calibrations.format import Calibration
+from utils.captures.calibrations.format import LARGEST, LONGEST_SIDE, Calibration
 from utils.errors import UserError
 from utils.io.decoding import decoding, first_words
 from utils.io.files import existing_file
 
 LARGEST_FILE = 256 * 2**20  # bytes; a calibration with all its landmarks stays below
 LARGEST_ANGLE = 100.0  # radians, far above two turns
-LARGEST_SIDE = 2**20  # pixels of a photo
-LARGEST_NUMBER = 1e15  # nothing that a calibration holds comes near
 LISTED = 6  # names in a note
 
 
@@ -56,8 +54,11 @@ def entries(path: Path, value: Any, what: str) -> list[Any]:
     return value
 
 
-def numbers(path: Path, where: str, value: Any, *shape: int) -> np.ndarray:
-    """An array of `shape` (-1: any), float64. Raises UserError on other shapes, text and nan."""
+def shaped(path: Path, where: str, value: Any, *shape: int) -> np.ndarray:
+    """Numbers in whatever nesting, also as text, as an array of `shape` (-1: any), float64.
+
+    Files hold vectors as rows, columns and flat lists. Raises UserError on other counts and nan.
+    """
     try:
         array = np.asarray(value, float).reshape(shape)
     except (ValueError, TypeError, OverflowError) as error:
@@ -66,17 +67,17 @@ def numbers(path: Path, where: str, value: Any, *shape: int) -> np.ndarray:
         ) from error
     if not np.isfinite(array).all():
         raise UserError(f"{path}: {where} holds nan; calibrate it again")
-    if (np.abs(array) > LARGEST_NUMBER).any():
+    if (np.abs(array) > LARGEST).any():
         raise UserError(f"{path}: {where} holds {np.abs(array).max():g}; calibrate it again")
     return array
 
 
 def rotation_matrix(path: Path, where: str, value: Any) -> np.ndarray:
     """R (3, 3) of 9 numbers row by row, or of Rodrigues' vector. Raises UserError on others."""
-    values = numbers(path, where, value, -1)
+    values = shaped(path, where, value, -1)
     if values.size == 9:
         return values.reshape(3, 3)
-    vector = numbers(path, where, values, 3)
+    vector = shaped(path, where, values, 3)
     if np.abs(vector).max() > LARGEST_ANGLE:
         raise UserError(f"{path}: {where} is no rotation vector in radians: {vector}")
     return cv2.Rodrigues(vector)[0]
@@ -84,15 +85,15 @@ def rotation_matrix(path: Path, where: str, value: Any) -> np.ndarray:
 
 def image_size(path: Path, where: str, width: Any, height: Any) -> tuple[int, int]:
     """(height, width) of a photo, whole pixels. Raises UserError on what is none."""
-    sides = numbers(path, f"the image size of {where}", [height, width], 2)
-    if not (sides == sides.round()).all() or (sides < 1).any() or (sides > LARGEST_SIDE).any():
+    sides = shaped(path, f"the image size of {where}", [height, width], 2)
+    if not (sides == sides.round()).all() or (sides < 1).any() or (sides > LONGEST_SIDE).any():
         raise UserError(f"{path}: {where} has an image size of {sides[1]:g} x {sides[0]:g}")
     return int(sides[0]), int(sides[1])
 
 
 def lens(path: Path, where: str, build: Callable[[Sequence[float]], Lens], value: Any) -> Lens:
     """`build`, such as `Lens.brown`, of a file's numbers. Raises UserError on a wrong count."""
-    coefficients = numbers(path, f"the distortion of {where}", value, -1)
+    coefficients = shaped(path, f"the distortion of {where}", value, -1)
     try:
         return build([float(number) for number in coefficients])
     except ValueError as error:

@@ -66,6 +66,11 @@ def points() -> np.ndarray:
     return np.random.default_rng(0).uniform(-0.2, 0.2, (40, 3))
 
 
+def in_frame_of_first(made_up) -> np.ndarray:
+    """The points in the first camera's frame, where chains have their world."""
+    return points() @ made_up[0].R.T + made_up[0].t
+
+
 def assert_same_pixels(calibration: Calibration, cameras, pixels=None, seen=None) -> None:
     """The calibration holds these cameras, in order, and they see the points where they should.
 

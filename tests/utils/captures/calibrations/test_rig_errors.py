@@ -13,7 +13,6 @@ from utils.captures.calibrations import (
     anipose,
     assemblyhands,
     easymocap,
-    filestorage,
     goliath,
     kalibr,
     krt,
@@ -21,11 +20,8 @@ from utils.captures.calibrations import (
     multical,
     opencv,
     panoptic,
-    reading,
 )
 from utils.errors import UserError
-
-BRACKETS = "[" * 100_000
 
 
 def alicevision_writer(path, cameras):
@@ -231,7 +227,7 @@ def test_a_byte_order_mark_and_ends_of_lines_of_windows_do_no_harm(written, name
 
 
 @pytest.mark.parametrize("name", RIGS)
-@pytest.mark.parametrize("text", ["", "\n", "{}", "[]", "0", BRACKETS, "<a>" * 100_000])
+@pytest.mark.parametrize("text", ["", "\n", "{}", "[]", "0", "[" * 100_000, "<a>" * 100_000])
 def test_files_of_something_else_are_refused(written, name, text):
     module, path = written(name)
     path.write_text(text)
@@ -303,72 +299,3 @@ def test_easymocap_needs_both_files_and_one_rotation(written):
     (path.parent / "intri.yml").unlink()
     with pytest.raises(UserError, match=r"intri.yml is missing; .* are it and extri.yml"):
         module.read(path)
-
-
-def test_opencv_stereo_without_a_pose(tmp_path):
-    pair = {"M1": rig()[0].K, "M2": rig()[1].K}
-    writers.write_storage(tmp_path / "stereo.yml", pair)
-    with pytest.raises(UserError, match="two cameras but no R and T between them"):
-        opencv.read(tmp_path / "stereo.yml")
-
-
-def test_opencv_folder_tells_what_it_leaves_out(tmp_path):
-    made = rig()[0]
-    with pytest.raises(UserError, match=r"holds no .yml, .yaml, .xml, .json file of OpenCV's"):
-        opencv.read(tmp_path)
-    writers.write_storage(tmp_path / "a.yml", {"K": made.K, "R": made.R, "T": made.t})
-    writers.write_storage(tmp_path / "b.yml", {"K": made.K})
-    writers.write_storage(tmp_path / "board.yml", {"squares": 8})
-    calibration = opencv.read(tmp_path)
-    assert [camera.name for camera in calibration.cameras] == ["a"]
-    assert calibration.notes == [
-        "1 camera without a pose (R, T or rvec, tvec) is left out: b",
-        "files that hold none of the cameras are passed over: board.yml",
-    ]
-    (tmp_path / "a.yml").unlink()
-    with pytest.raises(UserError, match="holds no camera with a pose"):
-        opencv.read(tmp_path)
-
-
-def test_kalibr_without_cameras(tmp_path):
-    (tmp_path / "imu.yaml").write_text("imu0:\n  rate: 200\n")
-    with pytest.raises(UserError, match="holds no cam0; expected a camera chain"):
-        kalibr.read(tmp_path / "imu.yaml")
-
-
-def test_sizes_of_files_are_bounded(tmp_path):
-    path = tmp_path / "huge.yml"
-    with open(path, "wb") as file:
-        file.truncate(filestorage.LARGEST + 1)
-    with pytest.raises(UserError, match="is larger than 16 MiB; expected a file of OpenCV's"):
-        filestorage.load_filestorage(path)
-
-
-def test_cameras_with_the_same_numbers_are_told(tmp_path):
-    path = tmp_path / "calibration_1.json"
-    writers.write_panoptic(path, rig())
-    table = json.loads(path.read_text())
-    first, second, third, _ = table["cameras"]
-    second |= {"R": first["R"], "t": first["t"]}
-    path.write_text(json.dumps(table))
-    copied = "cam0 and cam1 have the same pose: one may be a copy of another"
-    assert panoptic.read(path).notes == [copied]
-    writers.write_panoptic(path, rig())
-    table = json.loads(path.read_text())
-    for camera in table["cameras"][1:3]:
-        camera |= {"K": third["K"], "distCoef": third["distCoef"]}
-    path.write_text(json.dumps(table))
-    assert panoptic.read(path).notes == ["cam1 and cam2 have the same intrinsics"]
-
-
-def test_long_lists_of_names_are_cut():
-    assert reading.listed([str(number) for number in range(9)]) == "0, 1, 2, 3, 4, 5 and 3 more"
-
-
-def test_a_calibration_is_found_by_its_places(tmp_path):
-    scan = tmp_path / "scan"
-    (scan / "cameras").mkdir(parents=True)
-    writers.write_easymocap(scan / "cameras", rig())
-    assert easymocap.FORMAT.find([scan, tmp_path]) == scan / "cameras" / "intri.yml"
-    with pytest.raises(UserError, match="holds no calibration of Kalibr"):
-        kalibr.FORMAT.find([scan])

@@ -10,6 +10,7 @@ from tests.utils.captures.calibrations import writers
 from tests.utils.captures.calibrations.made_up_rig import (
     FISHEYE,
     assert_same_pixels,
+    in_frame_of_first,
     points,
     rig,
 )
@@ -23,14 +24,8 @@ from utils.captures.calibrations import (
     krt,
     metashape,
     multical,
-    opencv,
     panoptic,
 )
-
-
-def in_frame_of_first(made_up):
-    """The points in the first camera's frame, where chains have their world."""
-    return points() @ made_up[0].R.T + made_up[0].t
 
 
 def test_krt(tmp_path):
@@ -81,129 +76,6 @@ def test_easymocap_leaves_out_cameras_of_one_file_only(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("suffix", ["yml", "xml", "json"])
-@pytest.mark.parametrize(
-    "names", ["M1 D1 M2 D2", "K1 dist1 K2 dist2", "left_K left_D right_K right_D"]
-)
-def test_opencv_stereo_pair(tmp_path, suffix, names):
-    pair = rig()[:2]
-    link = pair[1].cam_from_world @ np.linalg.inv(pair[0].cam_from_world)
-    keys = names.split()
-    values = [pair[0].K, np.array(pair[0].brown), pair[1].K, np.array(pair[1].brown)]
-    intrinsics = dict(zip(keys, values))
-    extrinsics = {"R": link[:3, :3], "T": link[:3, 3:], "R1": np.eye(3), "P1": np.eye(3, 4)}
-    writers.write_storage(tmp_path / f"stereo.{suffix}", intrinsics | extrinsics)
-    (tmp_path / "halves").mkdir()
-    writers.write_storage(tmp_path / "halves" / f"intrinsics.{suffix}", intrinsics)
-    writers.write_storage(tmp_path / "halves" / f"extrinsics.{suffix}", extrinsics)
-    sides = ["left", "right"] if "left_K" in keys else ["1", "2"]
-    named = [replace(made, name=side) for made, side in zip(pair, sides)]
-    pixels = [made.pixels(points()) for made in pair]
-    places = (
-        f"stereo.{suffix}",
-        "halves",
-        f"halves/intrinsics.{suffix}",
-        f"halves/extrinsics.{suffix}",
-    )
-    for place in places:
-        calibration = opencv.read(tmp_path / place)
-        assert_same_pixels(calibration, named, pixels, in_frame_of_first(pair))
-        assert calibration.unit is None and len(calibration.files) == 1 + ("halves" in place)
-
-
-def one_a_file(folder, write):
-    folder.mkdir()
-    for made in rig():
-        write(made)
-    return opencv.read(folder)
-
-
-def test_opencv_one_file_a_camera_as_openpose(tmp_path):
-    folder = tmp_path / "flir"
-    calibration = one_a_file(
-        folder,
-        lambda made: writers.write_storage(
-            folder / f"{made.name}.xml",
-            {
-                "CameraMatrix": made.cam_from_world[:3],
-                "Intrinsics": made.K,
-                "Distortion": np.array([*made.brown, 0, 0, 0]),
-            },
-        ),
-    )
-    assert_same_pixels(calibration, rig())
-    assert len(calibration.files) == 4 and calibration.notes == []
-
-
-def test_opencv_one_file_a_camera_as_jarvis(tmp_path):
-    """JARVIS multiplies rows: both the camera matrix and the rotation are stored transposed."""
-    folder = tmp_path / "jarvis"
-    calibration = one_a_file(
-        folder,
-        lambda made: writers.write_storage(
-            folder / f"{made.name}.yaml",
-            {
-                "intrinsicMatrix": np.ascontiguousarray(made.K.T),
-                "distortionCoefficients": np.array([made.brown]),
-                "R": np.ascontiguousarray(made.R.T),
-                "T": made.t,
-            },
-        ),
-    )
-    assert_same_pixels(calibration, rig())
-    assert calibration.notes == ["camera matrices and rotations are stored transposed (JARVIS)"]
-
-
-def test_opencv_one_file_a_camera_as_calibrate_camera(tmp_path):
-    folder = tmp_path / "cameras"
-    calibration = one_a_file(
-        folder,
-        lambda made: writers.write_storage(
-            folder / f"{made.name}.yml",
-            {
-                "image_width": made.width,
-                "image_height": made.height,
-                "camera_matrix": made.K,
-                "distortion_coefficients": np.array(made.brown),
-                "rvec": made.rotation_vector,
-                "tvec": made.t,
-            },
-        ),
-    )
-    assert_same_pixels(calibration, rig())
-    assert calibration.cameras[0].size == (480, 640)
-
-
-@pytest.mark.parametrize("said", [{"fisheye_model": 1}, {"distortion_model": "equidistant"}])
-def test_opencv_fisheye_where_the_file_says_so(tmp_path, said):
-    folder = tmp_path / "cameras"
-    calibration = one_a_file(
-        folder,
-        lambda made: writers.write_storage(
-            folder / f"{made.name}.yml",
-            {"K": made.K, "D": np.array(FISHEYE), "R": made.R, "t": made.t, **said},
-        ),
-    )
-    assert_same_pixels(calibration, rig(), [made.fisheye_pixels(points()) for made in rig()])
-
-
-def test_opencv_a_table_a_camera(tmp_path):
-    tables = {
-        made.name: {
-            "K": made.K.tolist(),
-            "dist": list(made.brown),
-            "R": made.R.tolist(),
-            "T": made.t.tolist(),
-            "size": [made.width, made.height],
-        }
-        for made in rig()
-    }
-    (tmp_path / "rig.json").write_text(json.dumps(tables))
-    calibration = opencv.read(tmp_path / "rig.json")
-    assert_same_pixels(calibration, rig())
-    assert calibration.cameras[0].size == (480, 640)
-
-
 @pytest.mark.parametrize("name", ["name", "cam_id"])
 def test_anipose(tmp_path, name):
     writers.write_anipose(tmp_path / "calibration.toml", rig(), name)
@@ -244,7 +116,7 @@ def test_alicevision(tmp_path, version, focal):
     calibration = alicevision.read(tmp_path / "cameras.sfm")
     assert_same_pixels(calibration, rig())
     assert calibration.names_photos and calibration.unit is None
-    assert calibration.cameras[1].photo == "C:/photos/cam1.jpg"
+    assert calibration.cameras[1].photo == "cam1.jpg"
 
 
 @pytest.mark.parametrize(
@@ -290,7 +162,7 @@ def test_alicevision_names_photos_of_several_folders_by_them(tmp_path):
     path.write_text(json.dumps(table))
     calibration = alicevision.read(path)
     assert [camera.name for camera in calibration.cameras] == ["a/0001", "b/0001"]
-    assert calibration.cameras[1].photo == "/data/b/0001.jpg"
+    assert calibration.cameras[1].photo == "b/0001.jpg"
     assert calibration.notes == ["1 camera whose pose is that of a rig is left out: 0001.jpg"]
 
 
@@ -366,7 +238,7 @@ def test_kalibr_leaves_out_cameras_that_nothing_ties_to_the_first(tmp_path):
     calibration = kalibr.read(path)
     assert [camera.name for camera in calibration.cameras] == ["cam0", "cam1"]
     assert calibration.notes == [
-        "2 cameras that have neither T_cn_cnm1 nor T_cam_imu are left out: cam2, cam3"
+        "2 cameras without T_cn_cnm1 and T_cam_imu are left out: cam2, cam3"
     ]
 
 
@@ -394,4 +266,4 @@ def test_assemblyhands(tmp_path):
     calibration = assemblyhands.read(tmp_path / "nimble.json")
     assert_same_pixels(calibration, rig())
     assert calibration.unit == "mm"
-    assert calibration.notes == ["1 camera that move with the head is left out: head"]
+    assert calibration.notes == ["1 camera on the moving head is left out: head"]
