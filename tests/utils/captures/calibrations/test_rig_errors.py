@@ -43,8 +43,7 @@ def easymocap_writer(path, cameras):
 
 
 # Each format: its module, a file's name, its writer, and pieces of its text, by what they are
-# replaced, and what is then told: keys that go missing, models that are unknown, numbers that
-# are none.
+# replaced, and what is then told.
 RIGS = {
     "krt": (krt, "KRT", writers.write_krt, []),
     "goliath": (
