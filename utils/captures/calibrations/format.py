@@ -78,28 +78,11 @@ def camera(
     Raises UserError, naming file and camera, on wrong shapes, nan, focal lengths that are not
     above 0, matrices that are no K or no rotation, and sizes that no photo has.
     """
-    arrays = {"K": (K, (3, 3)), "R": (R, (3, 3)), "t": (t, (3,))}
-    checked = {}
-    for what, (value, shape) in arrays.items():
-        try:
-            array = np.asarray(value, float).reshape(shape)
-        except (ValueError, TypeError, OverflowError) as error:
-            raise UserError(f"{path}: {what} of camera {name} is no {shape} matrix") from error
-        if not (np.abs(array) < LARGEST).all():
-            raise UserError(
-                f"{path}: {what} of camera {name} holds nan or numbers beyond {LARGEST:g}; "
-                "calibrate it again"
-            )
-        checked[what] = array
-    K, R, t = checked["K"], checked["R"], checked["t"]
-    if not np.allclose(K[[1, 2, 2, 2], [0, 0, 1, 2]], [0, 0, 0, 1]):
-        raise UserError(
-            f"{path}: K of camera {name} is not [fx s cx; 0 fy cy; 0 0 1]; is it transposed?"
-        )
-    if not (K[0, 0] > 0 and K[1, 1] > 0):
-        raise UserError(f"{path}: camera {name} has focal lengths {K[0, 0]:g}, {K[1, 1]:g}")
-    if size is not None and not all(1 <= side <= LONGEST_SIDE for side in size):
-        raise UserError(f"{path}: camera {name} is of {size[1]} x {size[0]} pixels")
+    K, R, t = (
+        _matrix(path, name, what, value, shape)
+        for what, value, shape in (("K", K, (3, 3)), ("R", R, (3, 3)), ("t", t, (3,)))
+    )
+    _check_intrinsics(path, name, K, size)
     error, det = np.abs(R @ R.T - np.eye(3)).max(), np.linalg.det(R)
     if not (error <= ROTATION_TOLERANCE and det > 0):
         raise UserError(
@@ -108,6 +91,30 @@ def camera(
         )
     U, _, Vt = np.linalg.svd(R)  # digits of a text file, to the nearest rotation
     return CalibratedCamera(name, K, U @ Vt, t, size, lens or Lens(), photo)
+
+
+def _matrix(path: Path, name: str, what: str, value: object, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        array = np.asarray(value, float).reshape(shape)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UserError(f"{path}: {what} of camera {name} is no {shape} matrix") from error
+    if not (np.abs(array) < LARGEST).all():
+        raise UserError(
+            f"{path}: {what} of camera {name} holds nan or numbers beyond {LARGEST:g}; "
+            "calibrate it again"
+        )
+    return array
+
+
+def _check_intrinsics(path: Path, name: str, K: np.ndarray, size: tuple[int, int] | None) -> None:
+    if not np.allclose(K[[1, 2, 2, 2], [0, 0, 1, 2]], [0, 0, 0, 1]):
+        raise UserError(
+            f"{path}: K of camera {name} is not [fx s cx; 0 fy cy; 0 0 1]; is it transposed?"
+        )
+    if not (K[0, 0] > 0 and K[1, 1] > 0):
+        raise UserError(f"{path}: camera {name} has focal lengths {K[0, 0]:g}, {K[1, 1]:g}")
+    if size is not None and not all(1 <= side <= LONGEST_SIDE for side in size):
+        raise UserError(f"{path}: camera {name} is of {size[1]} x {size[0]} pixels")
 
 
 def pinhole(fx: float, fy: float, cx: float, cy: float, skew: float = 0.0) -> np.ndarray:

@@ -225,8 +225,9 @@ def _rig_views(
 ) -> list[RigView]:
     names = _view_names(calibration, sources)
     views, broken, scaled = [], [], []
-    for k, source in sources.items():
-        camera = calibration.cameras[k]
+    order = sorted(sources, key=lambda k: natural_order(names[k]))  # whatever the file's is
+    for k in order if calibration.names_photos else sources:
+        source, camera = sources[k], calibration.cameras[k]
         try:
             stored, factor = stored_photo(source, camera, config.get("k_scale", 1.0))
         except UnreadablePhotoError as error:
