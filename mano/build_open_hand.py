@@ -15,6 +15,7 @@ from mano.open_hand.correctives import pose_correctives
 from mano.open_hand.makehuman import MakeHuman, Phenotype
 from mano.open_hand.skinning import hand_weights
 from mano.open_hand.surface import cut_hand, split_quads
+from mano.open_hand.uv_layout import fill_unit_square
 
 N_IDENTITIES, N_POSES = 600, 4000
 IDENTITY_SEED, POSE_SEED = 0, 1
@@ -45,7 +46,7 @@ def build_right_hand(n_identities: int = N_IDENTITIES, n_poses: int = N_POSES) -
         "hand_model": np.array("open"),
         "v_template": mean + WRIST_POSITION,
         "f": faces.astype(np.uint32),
-        "uv": uvs,
+        "uv": fill_unit_square(uvs, face_uv),
         "face_uv": face_uv.astype(np.uint32),
         "shapedirs": shapedirs,
         "posedirs": pose_correctives(mean, mean_joints, weights, directions),
