@@ -18,9 +18,8 @@ from models.gcn.network import Canonical, HandGCN
 from models.gcn.samples import Faults, HandSampler, Samples, in_frame
 from models.hand import HandModel
 from utils.errors import UserError
-from utils.io.checks import FileCheck
-from utils.io.decoding import decoding
-from utils.io.files import load_torch, save_torch
+from utils.io.fingerprint import code_version
+from utils.stage.progress import load_progress, save_progress
 
 WARM_UP = 0.02  # of all steps, until the learning rate is full
 LAST_LR = 0.001  # of the full learning rate, at the end of the cosine
@@ -47,6 +46,7 @@ class Trainer:
         if seed == UNSEEN:
             raise UserError(f"--seed {seed} is kept for the hands that training is judged by")
         self.model, self.settings, self.seed, self.steps_done = model, settings, seed, 0
+        self._code = code_version()  # of what runs: files may be replaced while it does
         template, faces = model.v_template.cpu().numpy(), model.faces.cpu().numpy()
         levels = cached_hierarchy(template, faces, settings["levels"])
         torch.manual_seed(seed)
@@ -97,34 +97,33 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Keep all that a later run needs to go on exactly here."""
         states = {name: getattr(self, name).state_dict() for name in STATEFUL}
-        save_torch(path, {**states, "made_with": self._made_with(), "steps_done": self.steps_done})
+        facts = {"made_with": self._made_with(), "steps_done": self.steps_done}
+        save_progress(path, self._code, {**states, **facts})
 
     def resume(self, path: Path) -> bool:
-        """Go on from what `save` kept; False where there is nothing.
+        """Go on from what `save` kept; False where there is nothing, or nothing to go on from.
 
-        Raises UserError where it was made with other settings.
+        That is said where the file is damaged or of another version of the code. Raises UserError
+        where it was made with other settings.
         """
-        if not path.is_file():
+        kept = load_progress(path, self._code)
+        if kept is None:
             return False
-        check = FileCheck(path, "--overwrite starts afresh")
-        kept = check.mapping(
-            load_torch(path, check.remedy), "the file", (*STATEFUL, "made_with", "steps_done")
-        )
         if kept["made_with"] != self._made_with():
             raise UserError(
                 f"{path} was made with other settings or another seed; "
                 "--overwrite starts afresh, or give another --out_path"
             )
-        with decoding(path, "no training that was interrupted", check.remedy):
-            for name in STATEFUL:
-                getattr(self, name).load_state_dict(kept[name])
-        self.steps_done = check.whole(kept["steps_done"], "steps_done", 0, self.settings["steps"])
+        for name in STATEFUL:
+            getattr(self, name).load_state_dict(kept[name])
+        self.steps_done = kept["steps_done"]
         return True
 
     def _made_with(self) -> dict[str, Any]:
         people = self.sampler.people
         count = 0 if people is None else len(people)
-        return {"settings": _plain(self.settings), "seed": self.seed, "people": count}
+        settings, hand = _plain(self.settings), self.model.kind
+        return {"settings": settings, "hand": hand, "seed": self.seed, "people": count}
 
 
 def rate(step: int, steps: int) -> float:

@@ -142,6 +142,25 @@ def test_training_goes_on_exactly_where_it_was_stopped(model, tmp_path):
         Trainer(model, settings(steps=7)).resume(tmp_path / "progress.pt")
 
 
+def test_progress_that_is_damaged_or_of_other_code_starts_afresh(
+    model, tmp_path, monkeypatch, capsys
+):
+    path = tmp_path / "progress.pt"
+    trainer = Trainer(model, settings(steps=6))
+    trainer.step()
+    trainer.save(path)
+    with monkeypatch.context() as patch:
+        patch.setattr("models.gcn.training.code_version", lambda: "newer")
+        assert not Trainer(model, settings(steps=6)).resume(path)
+    assert capsys.readouterr().out == f"{path} is of another version of the code: starting again\n"
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 4
+    path.write_bytes(damaged)
+    again = Trainer(model, settings(steps=6))
+    assert not again.resume(path) and again.steps_done == 0
+    assert capsys.readouterr().out.startswith(f"{path} is damaged")
+
+
 def test_the_seed_decides(model):
     a, b, c = (Trainer(model, settings(), seed) for seed in (3, 3, 4))
     terms = [trainer.step()["verts"] for trainer in (a, b, c)]

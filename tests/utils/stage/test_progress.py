@@ -1,5 +1,7 @@
 """What an interrupted run goes on from: its own file, whole, and no other."""
 
+import io
+
 import pytest
 import torch
 
@@ -150,10 +152,44 @@ def test_what_goes_on_ends_as_what_was_never_interrupted(tmp_path):
     assert torch.equal(run(tmp_path / "stopped.pt"), whole)
 
 
-@pytest.mark.parametrize("state", [None, [], [3], [torch.zeros(3)], "state"])
-def test_a_random_state_that_is_none_starts_afresh(tmp_path, state):
+@pytest.fixture
+def saved(tmp_path):
     path = tmp_path / "progress.pt"
-    Progress(path).part("one", lambda: {"x": 1})
-    kept = torch.load(path, weights_only=True)
-    torch.save({**kept, "random": state}, path)
-    assert Progress(path).part("one", lambda: {"x": 2}) == {"x": 2}
+    Progress(path).part("one", lambda: {"x": torch.arange(1000)})
+    return path
+
+
+def starts_again(path, capsys) -> bool:
+    """Whether that is what a run says, in one line, and does."""
+    capsys.readouterr()
+    made = Progress(path).part("one", lambda: {"x": 2}) == {"x": 2}
+    said = capsys.readouterr().out
+    return made and said.count("\n") == 1 and said.endswith("starting again\n")
+
+
+@pytest.mark.parametrize("state", [None, [], [3], [torch.zeros(3)], "state"])
+def test_a_random_state_that_is_none_starts_afresh(saved, state, capsys):
+    digest, _, payload = saved.read_bytes().partition(b"\n")
+    found = torch.load(io.BytesIO(payload), weights_only=True)
+    edited = io.BytesIO()
+    torch.save({**found, "kept": {**found["kept"], "random": state}}, edited)
+    saved.write_bytes(digest + b"\n" + edited.getvalue())
+    assert starts_again(saved, capsys)
+
+
+def test_any_byte_that_is_another_starts_afresh(saved, capsys):
+    """Torch itself takes a tensor with flipped bits for a good one."""
+    good = saved.read_bytes()
+    for place in range(0, len(good), len(good) // 40):
+        damaged = bytearray(good)
+        damaged[place] ^= 4
+        saved.write_bytes(damaged)
+        assert starts_again(saved, capsys), place
+        saved.write_bytes(good[:place])
+        assert starts_again(saved, capsys), place
+
+
+def test_another_version_of_the_code_starts_afresh(saved, capsys, monkeypatch):
+    monkeypatch.setattr("utils.stage.progress.code_version", lambda: "newer")
+    assert starts_again(saved, capsys)
+    assert Progress(saved).part("one", made_again) == {"x": 2}  # its own progress it goes on from
