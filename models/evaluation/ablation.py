@@ -21,7 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from utils.errors import UserError
-from utils.io.files import load_json, save_json, save_text
+from utils.io.files import load_json, load_record, save_json, save_text
 from utils.io.fingerprint import code_version, file_names, fingerprint, hashes
 from utils.paths import ROOT
 
@@ -137,12 +137,11 @@ def _run(scan: Scan, part: Part, own: Path, first: Path, options: Sequence[str])
     made_with = {"code": code_version(), "set": list(part.overrides), "options": list(options)}
     files = file_names((p for p in scan.folder.rglob("*") if p.is_file()), {"S": scan.folder})
     made_with["inputs"] = hashes({name: fingerprint(path) for name, path in files.items()})
-    stamp = own / "made_with.json"
-    if stamp.is_file() and load_json(stamp) == made_with:
-        return load_json(own / "metrics.json")
+    stamp, found = own / "made_with.json", own / "metrics.json"
+    if load_record(stamp) == {**made_with, "metrics": _content(found)}:
+        return load_json(found)
     shutil.rmtree(own, ignore_errors=True)
-    shared = first / "made_with.json"
-    if shared.is_file() and load_json(shared)["code"] == made_with["code"]:
+    if load_record(first / "made_with.json").get("code") == made_with["code"]:
         _take_over(first, own)
     common = ["--data_path", scan.data_path.resolve(), "--scan_id", scan.scan_id]
     common += ["--out_path", own.resolve()]
@@ -154,10 +153,15 @@ def _run(scan: Scan, part: Part, own: Path, first: Path, options: Sequence[str])
     runs = [load_json(own / "runs" / f"{scan.scan_id}_{stage}.json") for stage in STAGES]
     metrics["seconds"] = sum(run["seconds"] for run in runs)
     metrics["held_out"] = "--cameras" in scan.evaluation()
-    save_json(own / "metrics.json", metrics)
+    save_json(found, metrics)
     if code_version() == made_with["code"]:  # otherwise nobody knows which code it was
-        save_json(stamp, made_with)
+        save_json(stamp, {**made_with, "metrics": _content(found)})
     return metrics
+
+
+def _content(path: Path) -> str | None:
+    """What a file holds, in a word; None where there is none."""
+    return hashes({"": fingerprint(path)})[""]
 
 
 def _take_over(first: Path, own: Path) -> None:

@@ -20,6 +20,7 @@ from scipy.sparse.csgraph import dijkstra
 from utils.errors import UserError
 from utils.geometry.decimation import decimate
 from utils.geometry.mesh import edges_of, uniform_laplacian
+from utils.io.decoding import decoding
 from utils.io.files import atomic_path
 
 LEAST_WEIGHT = 1e-9  # barycentrics below are rounding errors
@@ -70,16 +71,25 @@ def cached_hierarchy(
     digest.update(np.ascontiguousarray(verts, np.float64).tobytes())
     digest.update(np.ascontiguousarray(faces, np.int64).tobytes())
     path = (folder or cache_folder()) / f"hierarchy_{digest.hexdigest()[:16]}.npz"
-    if path.is_file():
-        with np.load(path) as file:
-            numbers = range(len(file.files) // 2)
-            return [Level(file[f"ids_{k}"], file[f"faces_{k}"]) for k in numbers]
+    kept = _kept_levels(path)
+    if kept:
+        return kept
     levels = build_hierarchy(verts, faces, counts)
     arrays = {f"ids_{k}": level.ids for k, level in enumerate(levels)}
     arrays |= {f"faces_{k}": level.faces for k, level in enumerate(levels)}
     with atomic_path(path) as beside:
         np.savez_compressed(beside, **arrays)
     return levels
+
+
+def _kept_levels(path: Path) -> list[Level]:
+    """The levels in a file; none where there is none, or it is damaged."""
+    try:
+        with decoding(path, "damaged"), np.load(path, allow_pickle=False) as file:
+            numbers = range(len(file.files) // 2)
+            return [Level(file[f"ids_{k}"], file[f"faces_{k}"]) for k in numbers]
+    except UserError:
+        return []
 
 
 def cache_folder() -> Path:

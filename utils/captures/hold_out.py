@@ -12,7 +12,7 @@ from utils.captures.camera_files import save_cameras
 from utils.captures.capture import Capture, View
 from utils.captures.open import load_capture
 from utils.errors import UserError
-from utils.io.files import link_or_copy, load_json, save_json
+from utils.io.files import link_or_copy, load_record, save_json
 from utils.io.fingerprint import fingerprint, hashes
 from utils.io.images import load_mask, save_image
 from utils.photos.masks import load_verdicts
@@ -46,9 +46,9 @@ def hold_out(
         )
     scan = destination / scan_id
     made_of = scan / "made_of.json"  # the last file
-    sources = [*capture.files("camera", "image"), fitted / f"{scan_id}_masks.json"]
+    sources = [*capture.files("camera", "image", "mask", "pose"), fitted / f"{scan_id}_masks.json"]
     contents = hashes({str(path): fingerprint(path) for path in sources})
-    if made_of.is_file() and load_json(made_of) == contents:
+    if load_record(made_of) == contents:
         return destination
     shutil.rmtree(scan, ignore_errors=True)
     masks = _judged_masks(capture, scan_id, fitted)

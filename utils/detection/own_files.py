@@ -7,18 +7,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 from utils.errors import UserError
-from utils.io.files import link_or_copy, load_json, save_json
+from utils.io.files import link_or_copy, load_record, save_json
 
 
 class OwnFiles:
     """The list of files written, with their contents' hashes; kept in a file of the results.
 
     root: folder that the list's names are relative to where files are in it.
+    Where the list is damaged, nobody knows whose a file is, and all count as the user's.
     """
 
     def __init__(self, path: Path, root: Path):
         self.path, self.root = path, root
-        self.hashes: dict[str, str] = load_json(path) if path.is_file() else {}
+        self.hashes: dict[str, str] = load_record(path)
+        if path.is_file() and not self.hashes:
+            print(f"note: {path} is damaged; what keypoints and masks are there count as yours")
 
     def is_users(self, path: Path) -> bool:
         """True where a file is there that was not written here, or was changed since."""
@@ -33,13 +36,19 @@ class OwnFiles:
                 f"{error} (detect_hands.py --into DIR writes a capture of the same photos there)"
             ) from error
         self.hashes[self._name(path)] = _hash(path)
-        save_json(self.path, self.hashes)
+        self._save()
 
     def remove(self, path: Path) -> None:
         """Delete an own file that holds no more."""
         path.unlink()
         del self.hashes[self._name(path)]
-        save_json(self.path, self.hashes)
+        self._save()
+
+    def _save(self) -> None:
+        if self.hashes:
+            save_json(self.path, self.hashes)
+        else:  # an empty list would look like a damaged one
+            self.path.unlink(missing_ok=True)
 
     def _name(self, path: Path) -> str:
         return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)

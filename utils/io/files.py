@@ -146,6 +146,18 @@ def load_json(path: str | Path, remedy: str = "write it again") -> Any:
         return json.loads(path.read_text(encoding="utf-8-sig"))
 
 
+def load_record(path: str | Path) -> dict[str, Any]:
+    """A dict that an earlier run noted, or {} where there is none or it cannot be read.
+
+    For notes that vouch for results: without one they are made again, and nothing else.
+    """
+    try:
+        record = load_json(path)
+    except UserError:
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
 def save_torch(path: str | Path, data: Any) -> None:
     """Write tensors and plain values so that `torch.load(weights_only=True)` reads them."""
     import torch

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.errors import UserError
-from utils.io.files import load_json, remove_abandoned, save_json
+from utils.io.files import load_record, remove_abandoned, save_json
 from utils.io.fingerprint import (
     Fingerprint,
     code_version,
@@ -37,7 +37,7 @@ class StageRecord:
         self.job, self.stage, self.start = job, stage, time.perf_counter()
         self.made_with = {"seed": job.seed, "options": options}
         self.inputs: dict[str, Fingerprint] = {}
-        self._before = _load(self.path)
+        self._before = load_record(self.path)
 
     def is_current(self, inputs: Iterable[str | Path]) -> bool:
         """True when the outputs are what a run made of just these inputs, with this config.
@@ -60,7 +60,7 @@ class StageRecord:
         """Say the verdicts of stages before this one that are not good."""
         for stage in stages:
             path = self.path.with_name(f"{self.job.scan_id}_{stage}.json")
-            verdict = _load(path).get("verdict")
+            verdict = load_record(path).get("verdict")
             if isinstance(verdict, dict) and verdict.get("level") not in (None, "good"):
                 reasons = "; ".join(map(str, verdict.get("reasons") or ()))
                 print(f"note: {stage}'s verdict is {verdict['level']}: {reasons}")
@@ -94,7 +94,7 @@ class StageRecord:
         ((name, _),) = self._names([path]).items()
         if name in self.inputs:
             self.inputs[name] = fingerprint(path)
-        record = _load(self.path)
+        record = load_record(self.path)
         if name in record.get("outputs", ()):
             record["outputs"][name] = fingerprint(path)
             save_json(self.path, record)
@@ -129,7 +129,7 @@ class StageRecord:
         for path in self.path.parent.glob("*.json"):
             if not path.name.startswith(f"{self.job.scan_id}_"):
                 continue
-            record = self._before if path == self.path else _load(path)
+            record = self._before if path == self.path else load_record(path)
             other = record.get("data_path")
             if record.get("scan_id") != self.job.scan_id or not isinstance(other, str):
                 continue
@@ -155,17 +155,6 @@ class StageRecord:
         known = known if isinstance(known, dict) else {}
         named = self._names(paths)
         return {name: fingerprint(path, known.get(name)) for name, path in named.items()}
-
-
-def _load(path: Path) -> dict[str, Any]:
-    """A record, or {} where there is none that can be read."""
-    if not path.is_file():
-        return {}
-    try:
-        record = load_json(path)
-    except (UserError, RecursionError):
-        return {}
-    return record if isinstance(record, dict) else {}
 
 
 def _remove(path: Path) -> None:

@@ -11,6 +11,7 @@ from utils.errors import UserError
 from utils.stage.config import load_config
 
 SHIPPED = Path(__file__).parents[3] / "conf" / "ablation.conf"
+DAMAGED = ["", "{", "[]", '{"code": 1}', "null"]
 FULL, PLAIN = Part("full", ()), Part("No light!", ("degree=1",))
 
 
@@ -95,6 +96,17 @@ def test_what_was_made_otherwise_is_made_again(scan, calls, tmp_path, monkeypatc
         options = ["--seed", "1"]
     run_ablation([scan], [FULL], tmp_path / "out", options)
     assert len(calls) == 2 * before
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+@pytest.mark.parametrize("name", ["made_with.json", "metrics.json"])
+def test_damaged_notes_mean_run_again_and_nothing_else(scan, calls, tmp_path, name, content):
+    run_ablation([scan], [FULL, PLAIN], tmp_path / "out")
+    before = len(calls)
+    for part in (FULL, PLAIN):
+        (tmp_path / "out" / "data_1" / part.folder / name).write_text(content)
+    report = run_ablation([scan], [FULL, PLAIN], tmp_path / "out")
+    assert report["failed"] == [] and len(calls) == 2 * before
 
 
 def test_results_of_code_that_changed_meanwhile_are_not_kept(scan, calls, tmp_path, monkeypatch):

@@ -111,6 +111,18 @@ def test_the_hierarchy_is_computed_once(ball, tmp_path, monkeypatch):
     assert len(list(tmp_path.glob("hierarchy_*.npz"))) == 2
 
 
+def test_a_damaged_file_is_made_again(ball, tmp_path):
+    first = cached_hierarchy(*ball, COUNTS, tmp_path)
+    (path,) = tmp_path.glob("hierarchy_*.npz")
+    good = path.read_bytes()
+    for content in (b"", b"text", good[:-300], good[:100] + bytes(50) + good[150:]):
+        path.write_bytes(content)
+        again = cached_hierarchy(*ball, COUNTS, tmp_path)
+        assert all(np.array_equal(a.ids, b.ids) for a, b in zip(first, again, strict=True))
+        cached_hierarchy(*ball, COUNTS, tmp_path)
+        assert np.load(path)["ids_0"].size  # whole again
+
+
 @pytest.mark.parametrize("counts", [[], [120, 120], [700], [120, 3]])
 def test_levels_that_cannot_be_are_named(ball, counts):
     verts, faces = ball

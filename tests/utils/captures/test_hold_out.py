@@ -90,6 +90,26 @@ def test_what_is_up_to_date_is_not_written_again(scan, tmp_path):
     assert written.stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"a": 1}'])
+def test_a_damaged_note_means_write_again(scan, tmp_path, content):
+    arguments = (scan.data_path, "1", [0], tmp_path / "out", tmp_path / "none")
+    note = hold_out(*arguments) / "1" / "made_of.json"
+    good = note.read_text()
+    note.write_text(content)
+    hold_out(*arguments)
+    assert note.read_text() == good
+
+
+def test_masks_and_keypoints_that_came_or_went_are_noticed(scan, tmp_path):
+    arguments = (scan.data_path, "1", [0], tmp_path / "out", tmp_path / "none")
+    out = hold_out(*arguments)
+    for folder in ("mask", "pose"):
+        (path,) = (scan.data_path / "1" / folder).glob("02.*")
+        path.unlink()
+        hold_out(*arguments)
+        assert not list((out / "1" / folder).glob("01.*"))
+
+
 def test_each_view_is_left_out_in_turn(scan, tmp_path):
     scans = held_out(scan, ["each"], tmp_path)
     assert len(scans) == 5

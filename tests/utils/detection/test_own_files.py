@@ -34,6 +34,20 @@ def test_removed_files_are_forgotten(own, tmp_path):
     assert OwnFiles(own.path, own.root).is_users(path)
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", "null"])
+def test_a_damaged_list_leaves_all_files_to_the_user(own, tmp_path, capsys, content):
+    path = tmp_path / "scan" / "0.json"
+    own.write(path, lambda p: save_text(p, "mine"))
+    own.path.write_text(content)
+    again = OwnFiles(own.path, own.root)
+    assert again.is_users(path)
+    assert capsys.readouterr().out.startswith(f"note: {own.path} is damaged")
+    again.write(path, lambda p: save_text(p, "mine again"))
+    again.remove(path)
+    OwnFiles(own.path, own.root)
+    assert capsys.readouterr().out == ""
+
+
 def test_a_capture_that_cannot_be_written(own, tmp_path):
     (tmp_path / "scan").write_text("")  # a file where the folder should be
     with pytest.raises(UserError, match=r"cannot write .*--into DIR writes a capture"):
