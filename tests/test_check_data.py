@@ -1,7 +1,6 @@
 """check_data.py as users run it, and what it finds."""
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -55,11 +54,45 @@ def test_warnings_do_not_fail(run, capture_dir):
     assert "warning: view 2: no mask" in done.stdout and "1 warnings" in done.stdout
 
 
-def test_missing_keypoints_are_a_warning(run, capture_dir):
-    shutil.rmtree(capture_dir / "1" / "pose")
+def test_what_pose_optim_refuses_fails_for_the_same_reason(run, capture_dir, tmp_path, run_main):
+    """Missing keypoint files, none in them, one view, and hands that fit no views."""
+    pose = capture_dir / "1" / "pose"
+    given = {path: path.read_text() for path in sorted(pose.iterdir())}
+    nothing = json.dumps({"Left": [], "Right": []})
+
+    def contents(change):
+        for view, (path, text) in enumerate(given.items()):
+            path.unlink(missing_ok=True)
+            if (changed := change(view, text)) is not None:
+                path.write_text(changed)
+
+    for change, words in (
+        (lambda view, text: None, "00.json is missing"),
+        (lambda view, text: None if view == 3 else text, "03.json is missing"),
+        (lambda view, text: nothing, "no hand is detected in any of 5 views"),
+        (lambda view, text: text if view == 2 else nothing, "only in view 2 of 5"),
+        (lambda view, text: text if view == 2 else "[]", "has no 'Left' list"),
+    ):
+        contents(change)
+        arguments = ("--data_path", capture_dir, "--out_path", tmp_path / "p")
+        refused = run_main("pose_optim.py", *arguments)
+        assert refused.returncode in (2, 3) and words in refused.stderr
+        done = run()
+        assert done.returncode == 2 and done.stderr == refused.stderr
+        assert done.stdout.splitlines()[1] == "failed: " + done.stderr[len("error: ") :].rstrip()
+        sheet = tmp_path / "o" / "check" / "1.png"
+        assert sheet.is_file()  # drawn all the same
+        sheet.unlink()
+
+
+def test_a_sheet_that_cannot_be_drawn_stops_nothing(run, tmp_path, monkeypatch):
+    def fail(*_):
+        raise MemoryError("18 GB asked for")
+
+    monkeypatch.setattr("utils.captures.sheet.capture_sheet", fail)
     done = run()
-    assert done.returncode == 0, done.stderr
-    assert "warning: " in done.stdout and "00.json is missing" in done.stdout
+    assert done.returncode == 0 and "not drawn: 18 GB asked for" in done.stdout
+    assert done.stdout.endswith("\n0 warnings\n")
 
 
 def test_unusable_captures_fail(run, capture_dir, tmp_path):
@@ -151,7 +184,9 @@ def test_the_first_line_names_what_is_wrong_with_the_capture(run, capture_dir, t
     first = done.stdout.splitlines()[1]
     assert first.startswith("failed: K belongs to photos of 200x150: scaled by 0.8")
     assert "K belongs to photos of 200x150" in done.stderr and done.stderr.count("\n") == 1
-    assert (tmp_path / "o" / "check" / "1.png").is_file()  # drawn all the same
+    sheet = load_image(tmp_path / "o" / "check" / "1.png")  # drawn all the same
+    above = len(sheet) - 480 * 3  # the cause
+    assert above > 0 and sheet[:above].max() > 0.9 and (sheet[:above] == 0).mean() > 0.5
     done = run("--set", "k_scale=0.8")
     assert done.returncode == 0 and "failed" not in done.stdout
 

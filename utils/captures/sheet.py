@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Sequence
+
 import numpy as np
 
 from utils import draw
@@ -12,19 +15,37 @@ from utils.keypoints.order import BONES
 from utils.keypoints.triangulation import HandKeypoints
 
 GREEN, AMBER = (0.2, 1.0, 0.2), (1.0, 0.8, 0.2)
+RED = (1.0, 0.45, 0.4)  # readable on black, which draw.BAD is not
 CELL_WIDTH = 640  # pixels
+LINE_HEIGHT, LETTER_WIDTH, LETTERS = 48, 18, 1.0  # pixels, pixels, their scale: of verdicts
 
 
 def capture_sheet(
-    capture: Capture, views: list[ViewFacts], hands: HandKeypoints | None
+    capture: Capture,
+    views: list[ViewFacts],
+    hands: HandKeypoints | None,
+    verdict: Sequence[str] = (),
 ) -> np.ndarray:
     """RGB (H, W, 3) uint8: a cell a view (mask outlined in green), then the cameras in 3D.
 
-    A view's first warning stands below its title.
+    A view's warnings stand below its title; the lines of `verdict`, on the whole capture, above
+    all views.
     """
     cells = [_view_cell(capture, facts, hands) for facts in views]
     cells.append(cameras_picture(capture, hands, cells[0].shape[:2]))
-    return draw.contact_sheet(cells, width=CELL_WIDTH)
+    sheet = draw.contact_sheet(cells, width=CELL_WIDTH)
+    return np.concatenate([*verdict_strips(verdict, sheet.shape[1]), sheet])
+
+
+def verdict_strips(verdict: Sequence[str], width: int) -> list[np.ndarray]:
+    """The lines, broken where they are too long, each a black strip (LINE_HEIGHT, width, 3)."""
+    strips = []
+    for line in verdict:
+        color = RED if line.startswith("failed") else AMBER
+        for part in textwrap.wrap(line, width // LETTER_WIDTH, subsequent_indent="    "):
+            strip = np.zeros((LINE_HEIGHT, width, 3), np.uint8)
+            strips.append(draw.caption(strip, part, color, scale=LETTERS))
+    return strips
 
 
 def _view_cell(capture: Capture, facts: ViewFacts, hands: HandKeypoints | None) -> np.ndarray:

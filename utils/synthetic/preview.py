@@ -8,7 +8,7 @@ import numpy as np
 
 from utils import draw
 from utils.captures.pose_files import POSE_KEYS
-from utils.io.images import save_image
+from utils.pictures import save_picture
 from utils.synthetic.capture_files import RecordedViews
 
 COLUMNS = 4
@@ -18,14 +18,21 @@ COLOURS = dict(zip(POSE_KEYS, (draw.LEFT, draw.RIGHT)))
 def save_preview(
     path: Path, training: RecordedViews, held: RecordedViews, poses: list[dict]
 ) -> None:
-    """Write a picture of all views, the training views first, named by their numbers."""
+    """Write a picture of all views, the training views first, named by their numbers.
+
+    Where it cannot be drawn, that is said, and no more.
+    """
+    save_picture(path, lambda: _sheet(training, held, poses))
+
+
+def _sheet(training: RecordedViews, held: RecordedViews, poses: list[dict]) -> np.ndarray:
     tiles, labels = [], []
     for name, views, detected in (("", training, poses), ("held ", held, [{}] * len(held.images))):
         for view, (image, mask) in enumerate(zip(views.images, views.masks)):
             tiles.append(_marked(image, mask, detected[view]))
             labels.append(f"{name}{view:02d}")
     width = training.images[0].shape[1]
-    save_image(path, draw.contact_sheet(tiles, labels, COLUMNS, width))
+    return draw.contact_sheet(tiles, labels, COLUMNS, width)
 
 
 def _marked(image: np.ndarray, mask: np.ndarray, detected: dict) -> np.ndarray:
