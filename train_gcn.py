@@ -89,8 +89,10 @@ def train(
     from models.gcn.training import Trainer
     from models.gcn.weights import save_network
     from models.hand import load_hand_model
+    from models.hand.model import announce
 
     model = load_hand_model("right", config.hand_model).to(_device(device))
+    announce([model])
     people = None if annotations is None else load_annotations(annotations, model)
     weights, progress = out_path / f"gcn_{model.kind}.pt", out_path / ".progress.pt"
     trainer = Trainer(model, config.gcn, seed, people)

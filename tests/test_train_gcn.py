@@ -46,6 +46,7 @@ def test_weights_and_curves_are_written(train, tmp_path):
     assert [int(row["step"]) for row in rows] == [2, 4]
     assert all(float(row["verts"]) > 0 for row in rows)
     assert "clean" in done.stdout and "mm" in done.stdout
+    assert done.stdout.startswith("hand model: the open hand (open_hand_right.npz)\n")
     assert not (tmp_path / "out" / ".progress.pt").exists()
 
 

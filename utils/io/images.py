@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ from utils.io.decoding import decoding
 from utils.io.files import atomic_path, existing_file
 from utils.io.image_headers import ImageHeader, read_header
 from utils.io.mask_values import MaskForm, mask_of
+from utils.io.overheard import lost_pixels, overheard
 
 VIDEO_SUFFIXES = (".mp4", ".gif")
 MOST_PIXELS = 500_000_000  # of an image: a header that claims more is not believed
@@ -66,24 +68,32 @@ def stored_pixels(path: Path, flags: int) -> np.ndarray:
     """An image file's pixels as OpenCV decodes them, not turned by any EXIF orientation.
 
     Raises UserError where it cannot be decoded; a truncated file is an error, not a half-grey
-    picture.
+    picture. Where the decoder says that a part is lost, that is passed on, once a file.
     """
     with decoding(path, "not a readable image", READ_AGAIN):
         data = existing_file(path).read_bytes()
         header = read_header(io.BytesIO(data))
         if header is not None:
             _check_claim(path, header)
-        image = None
+        image, said = None, []
         if data:
             flags |= cv2.IMREAD_IGNORE_ORIENTATION
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+            with overheard() as said:
+                image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     cut = _is_cut(data[:8], data[-64:])
     if image is None or cut:
         state = "truncated" if cut else "not a readable image"
         raise UserError(f"{path} is {state} ({len(data)} bytes); {READ_AGAIN}")
+    if lost := lost_pixels(said):
+        _tell_loss(path, lost)
     if header is not None and header.format == "tiff":  # OpenCV always turns these
         return oriented(image, TURN_BACK.get(header.orientation, header.orientation))
     return image
+
+
+@cache
+def _tell_loss(path: Path, lost: str) -> None:
+    print(f"note: {path} may be damaged ({lost}): look at it, or {READ_AGAIN}")
 
 
 def check_complete(path: Path) -> None:
