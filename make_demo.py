@@ -28,11 +28,16 @@ import re
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from utils.stage import start
 
+if TYPE_CHECKING:
+    from utils.synthetic.capture_files import RecordedViews
+    from utils.synthetic.session import Session
+
 HAND_FILE = Path(__file__).resolve().parent / "mano" / "open_hand_right.npz"
-HANDS = ("left", "right", "both")
+SIDES = {"left": ["left"], "right": ["right"], "both": ["left", "right"]}
 SMALLEST_IMAGE = 16  # pixels
 
 
@@ -47,11 +52,27 @@ def make_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--out", type=Path, required=True, help="folder of captures; the capture is OUT/SCAN")
     add("--scan_id", default="1", metavar="SCAN", help="name of the capture (default %(default)s)")
+    _add_scene_options(parser)
+    _add_picture_options(parser)
+    add("--preview", type=Path, metavar="PNG", help="also write a contact sheet of all views")
+    add("--overwrite", action="store_true", help="replace a capture that is there")
+    add("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _add_scene_options(parser: argparse.ArgumentParser) -> None:
+    """Whose hands, how, and from where they are seen."""
+    add = parser.add_argument
     add("--seed", type=_at_least(0), default=0, help="who, where and how (default %(default)s)")
     add("--pose_seed", type=_at_least(0), metavar="N", help="the hands of --seed in another pose")
-    add("--hands", choices=HANDS, default="both", help="default: %(default)s")
+    add("--hands", choices=list(SIDES), default="both", help="default: %(default)s")
     add("--views", type=_at_least(2), default=12, help="training views (default %(default)s)")
     add("--held", type=_at_least(1), default=2, help="held-out views (default %(default)s)")
+
+
+def _add_picture_options(parser: argparse.ArgumentParser) -> None:
+    """How large the pictures are, and how fine what is in them."""
+    add = parser.add_argument
     add(
         "--res",
         dest="size",
@@ -82,10 +103,6 @@ def make_parser() -> argparse.ArgumentParser:
         default="auto",
         help="of mitsuba: auto takes LLVM where there is one (about twice as fast)",
     )
-    add("--preview", type=Path, metavar="PNG", help="also write a contact sheet of all views")
-    add("--overwrite", action="store_true", help="replace a capture that is there")
-    add("--debug", action="store_true", help="show the traceback of an error")
-    return parser
 
 
 def _at_least(lowest: int):
@@ -129,8 +146,7 @@ def make_capture(
     Raises UserError when `target` exists and `overwrite` is False, cannot be written, or when
     mitsuba is missing.
     """
-    from utils.keypoints import SIDES
-    from utils.synthetic.capture_files import appearing_folder, refuse_existing, write_capture
+    from utils.synthetic.capture_files import appearing_folder, refuse_existing
     from utils.synthetic.path_tracer import PathTracer
     from utils.synthetic.preview import save_preview
     from utils.synthetic.session import photograph, plan_session
@@ -139,20 +155,26 @@ def make_capture(
     arguments = {k: v for k, v in locals().items() if isinstance(v, int | str | tuple)}
     start = time.perf_counter()
     refuse_existing(target, overwrite)
-    template, sides = load_template(HAND_FILE), list(SIDES) if hands == "both" else [hands]
+    template, sides = load_template(HAND_FILE), SIDES[hands]
     session = plan_session(template, sides, levels, views, held, size, seed, pose_seed)
     tracer = PathTracer(session.hands, session.lights, bounces, variant)
     training, held_out, exposure = photograph(session, tracer, samples, seed)
     facts = {"conventions": __doc__, "arguments": arguments, "mitsuba_variant": tracer.variant}
     facts |= {"exposure": exposure, **session.facts(template.hands_mean)}
-    poses = session.detections.poses
     with appearing_folder(target, overwrite) as folder:
-        write_capture(
-            folder, training, held_out, session.world_from_norm, poses, session.hands, facts
-        )
+        _write(folder, session, training, held_out, facts)
     if preview:
-        save_preview(preview, training, held_out, poses)
+        save_preview(preview, training, held_out, session.detections.poses)
     print(f"{target}: {views + held} views in {time.perf_counter() - start:.0f} s")
+
+
+def _write(
+    folder: Path, session: Session, training: RecordedViews, held: RecordedViews, facts: dict
+) -> None:
+    from utils.synthetic.capture_files import write_capture
+
+    poses, world_from_norm = session.detections.poses, session.world_from_norm
+    write_capture(folder, training, held, world_from_norm, poses, session.hands, facts)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -49,13 +49,12 @@ def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
     """
     import torch  # here and below, so that --help need not wait for it
 
-    from models.gcn.prediction import predict_hands
-    from models.gcn.weights import load_network, weights_path
+    from models.gcn.weights import weights_path
     from models.hand import load_hand_models
     from models.hand.files import model_files
     from pose_optim import pose_optim
     from utils.captures import open_capture
-    from utils.keypoints.order import SIDES, load_keypoints
+    from utils.keypoints import SIDES
 
     config = job.config
     frames_done = set() if frames_done is None else frames_done
@@ -63,31 +62,57 @@ def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:
     detect_missing(job, capture)
     pose_optim(job.nested())
     capture = open_capture(job, mended=True)
-    points_path = job.out_path / "keypoints3d" / f"keypoints_3d_{job.scan_id}.xyz"
     models = load_hand_models(SIDES, config.hand_model, torch.float64)
     chosen = config.multihands.weights
     weights = weights_path(models["right"].kind) if chosen == "auto" else Path(chosen)
     before = hands_before(job, frames_done)
     record = StageRecord(job, "multihands_mano", {"optim": job.args.optim})
-    inputs = [points_path, weights, *([before] if before else []), *model_files(config.hand_model)]
+    inputs = [points_file(job), weights, *model_files(config.hand_model)]
+    inputs += [before] if before else []
     inputs += capture.files("camera", "image", "mask", "pose")
     if record.is_current(inputs):
         frames_done.add(job.scan_id)
         return
 
-    network = load_network(models["right"], weights)
-    points, earlier = load_keypoints(points_path), keypoints_of(before, models)
-    start = time.perf_counter()
-    prediction = predict_hands(network, models, points, earlier, config.multihands)
-    seconds = time.perf_counter() - start
-    if not np.array_equal(prediction.points, points, equal_nan=True):
-        rewrite_keypoints(job, record, points_path, prediction.points)
-    print(*prediction.summary_lines(), sep="\n")
-    print(f"predicted in {seconds:.2f} s; results and overlays: {job.out_path / 'gcn_out'}")
+    prediction, seconds = predict(job, record, models, weights, before)
     outputs, verdict = write_results(job, capture, prediction)
     record.finish(outputs, seconds_network=round(seconds, 4), verdict=verdict.as_dict())
     frames_done.add(job.scan_id)
     print(verdict.line())
+
+
+def predict(
+    job: Job,
+    record: StageRecord,
+    models: Mapping[str, HandModel],
+    weights: Path,
+    before: Path | None,
+) -> tuple[Prediction, float]:
+    """The network's hands, and the seconds that it took.
+
+    `before` holds the hands of the frame before. Where keypoints were mended by them, they are
+    written again.
+    """
+    from models.gcn.prediction import predict_hands
+    from models.gcn.weights import load_network
+    from utils.keypoints.order import load_keypoints
+
+    network = load_network(models["right"], weights)
+    path = points_file(job)
+    points, earlier = load_keypoints(path), keypoints_of(before, models)
+    start = time.perf_counter()
+    prediction = predict_hands(network, models, points, earlier, job.config.multihands)
+    seconds = time.perf_counter() - start
+    if not np.array_equal(prediction.points, points, equal_nan=True):
+        rewrite_keypoints(job, record, path, prediction.points)
+    print(*prediction.summary_lines(), sep="\n")
+    print(f"predicted in {seconds:.2f} s; results and overlays: {job.out_path / 'gcn_out'}")
+    return prediction, seconds
+
+
+def points_file(job: Job) -> Path:
+    """The keypoints that pose_optim.py triangulated."""
+    return job.out_path / "keypoints3d" / f"keypoints_3d_{job.scan_id}.xyz"
 
 
 def rewrite_keypoints(job: Job, record: StageRecord, path: Path, points: np.ndarray) -> None:

@@ -110,9 +110,15 @@ def train(
     save_network(weights, trainer.average.module, model, {"seed": seed, "errors_mm": found})
     progress.unlink(missing_ok=True)
     print(f"{trainer.steps_done} steps, {(time.perf_counter() - start) / 60:.1f} min: {weights}")
-    for name, values in found.items():
-        print(f"  {name:10s}", "  ".join(f"{k} {v:.2f} mm" for k, v in values.items()))
+    print(*_error_lines(found), sep="\n")
     return weights
+
+
+def _error_lines(found: dict[str, dict[str, float]]) -> list[str]:
+    return [
+        f"  {name:10s} " + "  ".join(f"{k} {v:.2f} mm" for k, v in values.items())
+        for name, values in found.items()
+    ]
 
 
 def _device(name: str) -> str:

@@ -86,32 +86,33 @@ def own_views(
         )
     count = len(capture)
     image_paths = list(capture.image_paths) if images is None else _numbered(images, count)
-    own_masks = capture.files("mask")
-    mask_paths = [path if path.is_file() else None for path in own_masks]
+    mask_paths = [path if path.is_file() else None for path in capture.files("mask")]
     believed = None
     if masks is not None:
         mask_paths = _numbered(masks, count)
     elif verdicts is not None and verdicts.is_file():
         given = [each.believed and not each.made for each in load_verdicts(verdicts)]
         believed = given if len(given) == count else None
-    moved = cameras.project(_middle(cameras)) - capture.cameras.project(_middle(cameras))
-    shift = float(moved.norm(dim=-1).max())
-    origin = "the capture's own cameras" + (
-        f", as the pipeline corrected them (by up to {shift:.1f} px)" if shift > 0.05 else ""
-    )
-    cameras = Cameras(cameras.K, cameras.R, cameras.t, capture.cameras.sizes)
     views = EvaluationViews(
-        cameras,
+        Cameras(cameras.K, cameras.R, cameras.t, capture.cameras.sizes),
         capture.names,
         image_paths,
         mask_paths,
-        True,
-        origin,
+        fitted=True,
+        origin=_origin(capture.cameras, cameras),
         believed=believed,
         own=capture,
     )
     _check_sizes(views)
     return views
+
+
+def _origin(own: Cameras, corrected: Cameras) -> str:
+    """Whose the cameras are, and how far a stage moved what they see."""
+    moved = corrected.project(_middle(corrected)) - own.project(_middle(corrected))
+    shift = float(moved.norm(dim=-1).max())
+    how = f", as the pipeline corrected them (by up to {shift:.1f} px)" if shift > 0.05 else ""
+    return f"the capture's own cameras{how}"
 
 
 def _middle(cameras: Cameras) -> torch.Tensor:

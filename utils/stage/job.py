@@ -65,15 +65,17 @@ def stage_parser(
         epilog="examples:\n" + textwrap.indent(textwrap.dedent(examples).strip(), "  "),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument
-    add(
-        "--data_path",
-        type=Path,
-        metavar="D",
-        help="folder of the scans (default: the config's data_path)",
-    )
+    data_help = "folder of the scans (default: the config's data_path)"
+    parser.add_argument("--data_path", type=Path, metavar="D", help=data_help)
     add_scan_options(parser, several=together)
     parser.set_defaults(together=together)
+    _add_run_options(parser)
+    return parser
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Where results go, and how a stage runs."""
+    add = parser.add_argument
     add(
         "--out_path",
         type=Path,
@@ -92,13 +94,8 @@ def stage_parser(
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: %(default)s")
     add_seed(parser)
     add("--overwrite", action="store_true", help="run even if the results are up to date")
-    add(
-        "--force",
-        action="store_true",
-        help="write results even where the verdict is failed",
-    )
+    add("--force", action="store_true", help="write results even where the verdict is failed")
     add("--debug", action="store_true", help="show the traceback of an error")
-    return parser
 
 
 def default_out_path(data_path: Path) -> Path:

@@ -86,13 +86,22 @@ def draw_samples(verts, points, faces, first, last, near, number, tiles, side, i
                     for i in range(max(x0, x * side), min(x1, x * side + side - 1) + 1):
                         s = (j - y * side) * side + i - x * side
                         px, py = (i + 0.5) * step - 0.5, (j + 0.5) * step - 0.5
-                        b0 = row0[0] * px + row0[1] * py + row0[2]
-                        b1 = row1[0] * px + row1[1] * py + row1[2]
-                        b2 = row2[0] * px + row2[1] * py + row2[2]
-                        inverse = b0 + b1 + b2
-                        inside = (b0 >= 0) & (b1 >= 0) & (b2 >= 0)
-                        if inside & (inverse > inv_z[U(e), U(s)]) & (inverse < 1 / near):
-                            inv_z[U(e), U(s)], face[U(e), U(s)] = inverse, f
-                            bary[U(e), U(s), U(0)] = b0 / inverse
-                            bary[U(e), U(s), U(1)] = b1 / inverse
-                            bary[U(e), U(s), U(2)] = b2 / inverse
+                        keep_nearest(f, row0, row1, row2, px, py, e, s, near, inv_z, face, bary)
+
+
+@njit(**SMALL)
+def keep_nearest(f, row0, row1, row2, px, py, e, s, near, inv_z, face, bary):
+    """Note face f at point s of pixel e, where it covers that and is the nearest so far.
+
+    The point is at px, py in the image; the rows are as `invert` has them for the face.
+    """
+    b0 = row0[0] * px + row0[1] * py + row0[2]
+    b1 = row1[0] * px + row1[1] * py + row1[2]
+    b2 = row2[0] * px + row2[1] * py + row2[2]
+    inverse = b0 + b1 + b2
+    inside = (b0 >= 0) & (b1 >= 0) & (b2 >= 0)
+    if inside & (inverse > inv_z[U(e), U(s)]) & (inverse < 1 / near):
+        inv_z[U(e), U(s)], face[U(e), U(s)] = inverse, f
+        bary[U(e), U(s), U(0)] = b0 / inverse
+        bary[U(e), U(s), U(1)] = b1 / inverse
+        bary[U(e), U(s), U(2)] = b2 / inverse
