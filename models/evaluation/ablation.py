@@ -21,7 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from utils.errors import UserError
-from utils.io.files import load_json, load_record, save_json, save_text
+from utils.io.files import load_json, load_record, load_text, save_json, save_text
 from utils.io.fingerprint import code_version, file_names, fingerprint, hashes
 from utils.paths import ROOT
 
@@ -87,7 +87,7 @@ def load_parts(path: Path, overrides: Sequence[str] = (), only: Sequence[str] = 
     import pyparsing
 
     try:
-        tree = pyhocon.ConfigFactory.parse_string(path.read_text(encoding="utf-8"))
+        tree = pyhocon.ConfigFactory.parse_string(load_text(path))
         listed = [(str(p["name"]), [str(x) for x in p["set"]]) for p in tree["parts"]]
     except FileNotFoundError:
         raise UserError(f"--parts {path}: no such file; see conf/ablation.conf") from None

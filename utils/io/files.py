@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import os
@@ -23,6 +24,14 @@ from utils.io.decoding import decoding
 
 # A file that is being written: its name, the machine's mark, the process, and a random number.
 BEING_WRITTEN = re.compile(r"\..*\.(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{8}(\..*)?")
+BYTE_ORDER_MARKS = {  # UTF-32's begin as UTF-16's do, so they come first
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+LONGEST_MARK = 4  # bytes
 LONG_AGO = 7 * 24 * 3600  # seconds after which a writer on another machine counts as gone
 
 
@@ -122,6 +131,17 @@ def save_text(path: str | Path, text: str) -> None:
         beside.write_text(text, encoding="utf-8")
 
 
+def load_text(path: Path) -> str:
+    """Text in UTF-8, or in what a byte order mark says: Windows' tools write UTF-16 behind one.
+
+    Raises OSError and UnicodeDecodeError.
+    """
+    with open(path, "rb") as file:
+        head = file.read(LONGEST_MARK)
+    marked = (encoding for mark, encoding in BYTE_ORDER_MARKS.items() if head.startswith(mark))
+    return path.read_text(encoding=next(marked, "utf-8"))
+
+
 def save_json(path: str | Path, data: Any) -> None:
     """Write JSON; numpy scalars and arrays become numbers and lists, nan becomes null."""
     save_text(path, json.dumps(_plain(data), indent=1, allow_nan=False) + "\n")
@@ -140,10 +160,10 @@ def _plain(data: Any) -> Any:
 
 
 def load_json(path: str | Path, remedy: str = "write it again") -> Any:
-    """Read JSON, with or without a byte order mark. Raises UserError when missing or not JSON."""
+    """Read JSON in any encoding of `load_text`. Raises UserError when missing or not JSON."""
     path = existing_file(Path(path))
     with decoding(path, "not valid JSON", remedy):
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(load_text(path))
 
 
 def load_record(path: str | Path) -> dict[str, Any]:

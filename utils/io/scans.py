@@ -10,7 +10,7 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.io.decoding import decoding
-from utils.io.files import existing_file
+from utils.io.files import existing_file, load_text
 from utils.io.meshes import LARGEST, check_mesh
 
 TABLES = (".xyz", ".txt", ".pts", ".asc", ".csv")  # points as text, a row each
@@ -73,7 +73,7 @@ def _cloud(path: Path, points: np.ndarray) -> Scan:
 
 def _table(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """The first three numbers of every row; further columns may be colours or normals."""
-    text = path.read_text(encoding="utf-8-sig").replace(",", " ").replace(";", " ")
+    text = load_text(path).replace(",", " ").replace(";", " ")
     rows = [line.split() for line in text.splitlines()]
     rows = [row for row in rows if row and not row[0].startswith(("#", "//"))]
     if rows and len(rows[0]) == 1 and rows[0][0].isdecimal():  # .pts begins with their number

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.errors import UserError
+from utils.io.files import load_text
 
 INCLUDE = re.compile(r"\s*include\b(?P<what>.*)")
 QUOTED = re.compile(r'(?:required\s*\()?\s*(?:file\s*\()?\s*"(?P<name>[^"]+)"[\s)]*$')
@@ -24,7 +25,7 @@ def parse_file(path: Path, including: Sequence[Path] = ()) -> dict[str, Any]:
     """
     source = f"--conf {path}"
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = load_text(path)
     except FileNotFoundError:
         raise UserError(f"{source}: no such file") from None
     except UnicodeDecodeError as error:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from utils.errors import UserError
+from utils.io.files import load_text
 from utils.stage.arguments import LONGEST_NAME, whole
 
 WILDCARDS = "*?["
@@ -54,7 +55,7 @@ def chosen_scans(args: argparse.Namespace, present: Callable[[], Sequence[str]])
 
 def _names_in(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = load_text(path).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"--scans-from {path}: not a readable text file ({error}); expected one scan a line"

@@ -105,8 +105,9 @@ def test_broken_json(tmp_path):
         load_json(tmp_path / "a.json")
 
 
-def test_json_of_windows_editors(tmp_path):
-    (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n')
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_json_of_windows_editors(tmp_path, encoding):
+    (tmp_path / "a.json").write_bytes('{"a": 1}\r\n'.encode(encoding))
     assert load_json(tmp_path / "a.json") == {"a": 1}
 
 

@@ -165,8 +165,16 @@ def test_missing_config_names_the_shipped_ones(tmp_path):
         load_config(tmp_path / "none.conf")
 
 
-def test_config_that_is_not_text(tmp_path):
-    (tmp_path / "own.conf").write_bytes(b"\xff\xfe\x00num")
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_configs_of_windows_editors(tmp_path, encoding):
+    (tmp_path / "own.conf").write_bytes("lap_weight = 0.5\r\nnum = 3\r\n".encode(encoding))
+    config = load_config(tmp_path / "own.conf")
+    assert (config.lap_weight, config.num) == (0.5, 3)
+
+
+@pytest.mark.parametrize("content", [b"\xff\x00num", b"\xff\xfe\x00nu"])
+def test_config_that_is_not_text(tmp_path, content):
+    (tmp_path / "own.conf").write_bytes(content)
     with pytest.raises(UserError, match="not a text file in UTF-8"):
         load_config(tmp_path / "own.conf")
 
