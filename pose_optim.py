@@ -17,8 +17,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from utils.stage import Job, StageRecord, run_stage, stage_parser, start
+
+if TYPE_CHECKING:
+    from utils.captures import Capture
+    from utils.captures.diagnosis import Diagnosis
+    from utils.keypoints.triangulation import HandKeypoints
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,13 +42,9 @@ def pose_optim(job: Job) -> None:
     """Run the stage on one scan."""
     from utils.captures import open_capture  # here, so that --help need not wait for torch
     from utils.captures.diagnosis import understand
-    from utils.captures.keypoint_overlay import pose_overlay
     from utils.captures.units import unit_line
-    from utils.io.files import save_json
-    from utils.keypoints.order import save_keypoints
-    from utils.keypoints.triangulation import report, summary_lines
+    from utils.keypoints.triangulation import summary_lines
     from utils.keypoints.verdict import judge_keypoints
-    from utils.pictures import save_picture
 
     config = job.config
     capture = open_capture(job)
@@ -57,22 +60,35 @@ def pose_optim(job: Job) -> None:
 
     verdict = judge_keypoints(hands)
     verdict.enforce(job.force)
-    folder = job.out_path / "keypoints3d"
-    outputs = [folder / f"keypoints_3d_{job.scan_id}.xyz"]
-    outputs.append(outputs[0].with_suffix(".json"))
-    save_keypoints(outputs[0], hands.points)
-    save_json(outputs[1], report(hands, capture.names) | diagnosis.facts())
-    for view in range(len(capture)):
-        path = folder / f"overlay_{job.scan_id}" / f"{view:02d}.png"
-        outputs += save_picture(path, partial(pose_overlay, capture, hands, view))
+    outputs = write_results(job, capture, hands, diagnosis)
     if diagnosis.cause:
         print(f"warning: {diagnosis.line}")
     unit = unit_line(hands.points, capture.unit)
     notes = [f"note: {note}" for note in diagnosis.notes]
     print(*notes, *summary_lines(hands), *[unit] * bool(unit), sep="\n")
-    print(f"triangulated in {seconds:.2f} s; results and overlays: {folder}")
+    print(f"triangulated in {seconds:.2f} s; results and overlays: {outputs[0].parent}")
     record.finish(outputs, seconds_triangulation=round(seconds, 3), verdict=verdict.as_dict())
     print(verdict.line())
+
+
+def write_results(
+    job: Job, capture: Capture, hands: HandKeypoints, diagnosis: Diagnosis
+) -> list[Path]:
+    """Write keypoints, facts and overlays; returns their paths."""
+    from utils.captures.keypoint_overlay import pose_overlay
+    from utils.io.files import save_json
+    from utils.keypoints.order import save_keypoints
+    from utils.keypoints.triangulation import report
+    from utils.pictures import save_picture
+
+    folder = job.out_path / "keypoints3d"
+    outputs = [folder / f"keypoints_3d_{job.scan_id}{ending}" for ending in (".xyz", ".json")]
+    save_keypoints(outputs[0], hands.points)
+    save_json(outputs[1], report(hands, capture.names) | diagnosis.facts())
+    for view in range(len(capture)):
+        path = folder / f"overlay_{job.scan_id}" / f"{view:02d}.png"
+        outputs += save_picture(path, partial(pose_overlay, capture, hands, view))
+    return outputs
 
 
 if __name__ == "__main__":
