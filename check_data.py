@@ -11,6 +11,7 @@ it (for want of keypoints, too: detect_hands.py finds them).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from utils.stage import Job, run_stage, stage_parser, start
@@ -27,13 +28,53 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and check the scans; returns the exit status."""
     parser = stage_parser(
         "Print and draw what a capture holds, and what looks wrong in it.",
-        "python check_data.py --data_path demo_data --scan_id 1",
+        "python check_data.py --data_path demo_data --scan_id 1\n"
+        "python check_data.py --data_path my_rig --scan_id 1 --set data_type=colmap\n"
+        "python check_data.py --data_path my_rig --set data_type=colmap --convert my_data",
+    )
+    add = parser.add_argument
+    add(
+        "--convert",
+        type=Path,
+        metavar="OUT",
+        help="instead, write the capture as OUT/S, undistorted",
+    )
+    add(
+        "--layout",
+        default="demo",
+        metavar="L",
+        help="of OUT: demo (default), colmap, nerfstudio, cameras_json",
     )
     return run_stage(parser, check_data, argv)
 
 
 def check_data(job: Job) -> None:
-    """Check one scan. Raises UserError where it cannot be used."""
+    """Check one scan, or convert it. Raises UserError where it cannot be used."""
+    if job.args.convert is not None:
+        convert(job)
+    else:
+        check(job)
+
+
+def convert(job: Job) -> None:
+    """Write the capture in another layout, with photos, masks, keypoints and cameras."""
+    from utils.captures import open_capture
+    from utils.captures.convert.capture import LAYOUTS, convert_capture
+    from utils.errors import UserError
+
+    layout, folder = job.args.layout, job.args.convert
+    if layout not in LAYOUTS:
+        raise UserError(
+            f"--layout {layout}: no such layout to write; there are {', '.join(LAYOUTS)}"
+        )
+    capture = open_capture(job)
+    files = convert_capture(capture, folder, layout, job.overwrite)
+    print(f"{capture.name}: {len(capture)} views, {len(files)} files in {folder / job.scan_id}")
+    print(f"read it with --data_path {folder} --set data_type={layout}")
+
+
+def check(job: Job) -> None:
+    """Print, draw and judge one scan. Raises UserError where it cannot be used."""
     from utils.captures import open_capture
     from utils.captures.check import table, triangulated
     from utils.captures.diagnosis import understand

@@ -206,3 +206,18 @@ def test_what_is_mended_is_said(run, capture_dir):
     done = run()
     assert done.returncode == 0 and "0 warnings" in done.stdout
     assert "note: left and right are named the wrong way round in all views" in done.stdout
+
+
+def test_a_capture_is_converted_to_another_layout(run, run_main, tmp_path):
+    done = run("--convert", tmp_path / "colmap_data", "--layout", "colmap")
+    assert done.returncode == 0, done.stderr
+    assert (
+        f"read it with --data_path {tmp_path / 'colmap_data'} --set data_type=colmap" in done.stdout
+    )
+    assert (tmp_path / "colmap_data" / "1" / "sparse" / "0" / "images.txt").is_file()
+    converted = "--data_path", tmp_path / "colmap_data", "--out_path", tmp_path / "colmap_out"
+    checked = run_main("check_data.py", *converted, "--set", "data_type=colmap")
+    assert checked.returncode == 0 and "5 views" in checked.stdout
+    done = run("--convert", tmp_path / "x", "--layout", "blender")
+    assert done.returncode == 2
+    assert "--layout blender: no such layout to write; there are demo, colmap" in done.stderr

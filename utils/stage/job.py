@@ -13,7 +13,7 @@ from pathlib import Path
 
 from utils.errors import UserError
 from utils.io.files import save_text
-from utils.stage.arguments import add_seed
+from utils.stage.arguments import add_seed, whole
 from utils.stage.config import DEFAULT_CONFIG, Config, load_config
 from utils.stage.process import FAILED_RESULT, FAULT, INTERRUPTED, OK, USER_ERROR
 from utils.stage.scans import add_scan_options, chosen_scans
@@ -91,6 +91,12 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="override config keys, one or several; may be given more than once",
     )
+    add(
+        "--frame",
+        type=whole(0, 100_000_000),
+        metavar="N",
+        help="of a folder of photos or a video a camera, the frame numbered N: --set frame=N",
+    )
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: %(default)s")
     add_seed(parser)
     add("--overwrite", action="store_true", help="run even if the results are up to date")
@@ -159,7 +165,8 @@ def run_stage(
 
 def _jobs(args: argparse.Namespace) -> list[Job]:
     """What the command line asks for: a job a scan, or one for all."""
-    config = load_config(args.conf, args.set)
+    framed = [] if args.frame is None else [f"frame={args.frame}"]
+    config = load_config(args.conf, [*args.set, *framed])
     data_path = args.data_path or _configured_data_path(config)
     scans = chosen_scans(args, lambda: _scans_in(data_path, config))
     first = Job(
