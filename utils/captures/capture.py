@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.cameras import Cameras, Similarity
+from utils.captures.annotation import Annotation
 from utils.captures.camera_files import load_cameras
 from utils.captures.notes import Notes
 from utils.captures.pose_files import load_pose, save_pose, seen_only
@@ -110,7 +111,8 @@ class Capture:
     were read from; cameras_corrected: whether a stage of this suite has corrected them; left_out:
     views that contradict all others, with which nothing is compared; unit: the world's unit (m,
     cm or mm) where the calibration says it; held: a capture of the views that are kept for
-    judging, if the layout knows such; notes: what its reader had to interpret, in words.
+    judging, if the layout knows such; annotation: what the data set says of the hands, if it does;
+    notes: what its reader had to interpret, in words.
     """
 
     name: str
@@ -123,6 +125,7 @@ class Capture:
     left_out: Sequence[int] = ()
     unit: str | None = None
     held: Capture | None = None
+    annotation: Annotation | None = None
     notes: Notes = field(default_factory=Notes)
 
     def __len__(self) -> int:

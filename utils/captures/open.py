@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from utils.captures.capture import Capture
 from utils.captures.mends import mended as with_mend
 from utils.captures.mends import recorded_left_out, recorded_mend, without_views
-from utils.captures.readers import demo, rig
+from utils.captures.readers import demo, interhand, rig
 from utils.captures.readers.formats import FORMATS
 from utils.errors import UserError
 
@@ -50,6 +50,7 @@ class Reader:
 
 READERS = {  # by `data_type`
     "demo": Reader(demo.read, demo.scans),
+    "interhand": Reader(interhand.read, interhand.scans, interhand.out_path),
     **{name: Reader(partial(rig.read, form), rig.scans) for name, form in FORMATS.items()},
 }
 

@@ -12,24 +12,9 @@ from utils.errors import UserError
 from utils.paths import ROOT
 from utils.stage.hocon import parse_file, parse_text
 from utils.stage.ranges import check_ranges
+from utils.stage.reference_config import RETIRED_KEYS, without_foreign_keys
 
 DEFAULT_CONFIG = ROOT / "conf" / "demo_sfs.conf"
-
-# Keys of the reference implementation that no longer mean anything, and what took their place.
-RETIRED_KEYS = {
-    "is_continue": "an interrupted run continues by itself; --overwrite starts afresh",
-    "sap_res": "it was never read",
-    "use_rgb": "it was never read",
-    "albedo_res": "it was never read",
-    "sig": "it was never read",
-    "sh_res": "it was never read",
-    "num_sample": "it was never read",
-    "grid_weight": "it was never read",
-    "need_mask": "it was never read",
-    "batch": "all views are rendered in every step",
-    "epoch_albedo": "albedo and light start in closed form; see ham_levels",
-    "epoch_sfs": "see steps in ham_levels",
-}
 
 
 class Config(dict):
@@ -120,7 +105,8 @@ def load_config(path: str | Path | None = None, overrides: Iterable[str] = ()) -
     """
     config = _schema()
     if path is not None and Path(path).resolve() != DEFAULT_CONFIG:
-        config = _merged(config, _parse_file(Path(path)), str(path))
+        own = without_foreign_keys(_parse_file(Path(path)), str(path))
+        config = _merged(config, own, str(path))
     for override in overrides:
         name, sep, _ = override.partition("=")
         if not sep or not name.strip():

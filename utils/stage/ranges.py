@@ -12,7 +12,14 @@ from utils.errors import UserError
 from utils.paths import ROOT
 
 TABLE = ROOT / "conf" / "ranges.txt"
-KINDS = {"int": "whole number", "float": "number", "bool": "true or false", "text": "text"}
+KINDS = {
+    "int": "whole number",
+    "float": "number",
+    "bool": "true or false",
+    "text": "text",
+    "names": "list of names or text",
+}
+PYTHON_KINDS = {"bool": bool, "list": list, "text": str, "names": str | list | int}
 
 
 @dataclass(frozen=True)
@@ -20,7 +27,7 @@ class Range:
     """One row of the table: what a key, or each item of a list (`name[]`), may be."""
 
     key: str
-    kind: str  # int, float, bool, text or list
+    kind: str  # int, float, bool, text, names or list
     optional: bool  # null will do
     required: bool  # each item of the list of sections needs it
     low: float
@@ -38,7 +45,7 @@ class Range:
         if self.words and value not in self.words:
             return f"expected one of {', '.join(self.words)}"
         size = len(value) if self.kind == "list" else value
-        if isinstance(size, str | bool) or self.words:
+        if isinstance(size, str | bool) or self.words or self.kind == "names":
             return None
         if not (self.low < size if self.above else self.low <= size) or not size <= self.high:
             low = f"above {self.low:g}, at most" if self.above else f"{self.low:g} to"
@@ -47,8 +54,8 @@ class Range:
         return None
 
     def _is_kind(self, value: Any) -> bool:
-        if self.kind in ("bool", "list", "text"):
-            return isinstance(value, {"bool": bool, "list": list, "text": str}[self.kind])
+        if self.kind in PYTHON_KINDS:
+            return isinstance(value, PYTHON_KINDS[self.kind])
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
         return math.isfinite(value) and (self.kind == "float" or float(value).is_integer())
