@@ -23,6 +23,7 @@ from utils.stage.job import default_out_path
 
 if TYPE_CHECKING:
     from models.detection.detect import DetectedKeypoints
+    from models.detection.masks import MadeMasks
     from utils.captures import Capture
     from utils.detection.own_files import OwnFiles
     from utils.keypoints.triangulation import HandKeypoints
@@ -89,7 +90,10 @@ def detect_hands(
     if record.is_current([*capture.files("image", "camera"), *users, *models]):
         return
     given = [v for v in views if own.is_users(capture.views[v].pose_path) and not replace_given]
-    if given:
+    if has_annotated_keypoints(capture, source):
+        given = list(views)
+        print("keypoints are the data set's (keypoints = annotation): masks are made by them")
+    elif given:
         print(f"kept the keypoints of {views_text(given)}, which are there (--overwrite: detect)")
 
     start, facts, written = time.perf_counter(), {}, []
@@ -110,6 +114,14 @@ def detect_hands(
         f"{job.out_path / 'detect' / f'overlay_{job.scan_id}'}"
     )
     record.finish(written, seconds_detection=round(seconds, 2))
+
+
+def has_annotated_keypoints(capture: Capture, source: str | None) -> bool:
+    """Whether the keypoints are a data set's. Raises UserError where others are to be taken."""
+    annotated = capture.annotation is not None and capture.annotation.are_keypoints
+    if annotated and source is not None:
+        raise UserError("--from: keypoints = annotation; --set keypoints=detected takes others")
+    return annotated
 
 
 def keypoints_from(
@@ -154,7 +166,7 @@ def write_masks(job: Job, capture: Capture, own: OwnFiles, hands: HandKeypoints)
     """Make masks where the user gave none; returns their paths."""
     import torch
 
-    from models.detection.masks import make_masks
+    from models.detection.masks import make_held_masks, make_masks
     from models.fitting.fit import fit_hands
     from models.fitting.observations import Observations
     from models.hand import load_hand_models
@@ -164,22 +176,34 @@ def write_masks(job: Job, capture: Capture, own: OwnFiles, hands: HandKeypoints)
     config, paths = job.config, capture.files("mask")
     masks = [capture.mask(view) if own.is_users(p) else None for view, p in enumerate(paths)]
     lacking = [view for view, mask in enumerate(masks) if mask is None]
-    if not lacking:
+    held = capture.held
+    if not lacking and held is None:
         print("masks: all views have one; they stay")
         return []
     sides = hands_in(hands.points)
     models = list(load_hand_models(sides, config.hand_model, torch.float64).values())
     observations = Observations.of(capture, hands.points, config.pose_optim, masks)
-    made = make_masks(fit_hands(models, observations, config.mano_optim), observations)
-    for view, mask in made.masks.items():
-        own.write(paths[view], partial(capture.views[view].save_mask, mask=mask))
-    for view, reason in made.refused.items():
-        print(f"mask of view {view:02d}: not made, {reason}")
-        if paths[view].is_file():
-            own.remove(paths[view])
+    fit = fit_hands(models, observations, config.mano_optim)
+    made = make_masks(fit, observations)
+    written = save_masks(capture, own, made)
     if len(lacking) < len(capture):
         print(f"masks: made for {views_text(sorted(made.masks))}; those that were there stay")
-    return [paths[view] for view in made.masks]
+    if held is not None:
+        written += save_masks(held, own, make_held_masks(fit, observations, held))
+    return written
+
+
+def save_masks(capture: Capture, own: OwnFiles, made: MadeMasks) -> list[Path]:
+    """Write masks that were made, but over none of the user's; returns their paths."""
+    paths = capture.files("mask")
+    written = [view for view in made.masks if not own.is_users(paths[view])]
+    for view in written:
+        own.write(paths[view], partial(capture.views[view].save_mask, mask=made.masks[view]))
+    for view, reason in made.refused.items():
+        print(f"mask of view {capture.views[view].name}: not made, {reason}")
+        if paths[view].is_file() and not own.is_users(paths[view]):
+            own.remove(paths[view])
+    return [paths[view] for view in written]
 
 
 def write_report(job: Job, capture: Capture, hands: HandKeypoints, facts: dict) -> list[Path]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from utils.captures.evaluation_views import EvaluationViews
 
 NET_TYPES = ("mlp", "unet")
+HELD = "held"  # name of the results in views that were kept for judging
 OPTIONS = ("cameras", "images", "masks", "gt_mesh", "gt_keypoints")
 
 
@@ -68,15 +69,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def evaluate(job: Job) -> None:
     """Evaluate one scan and write the results."""
-    from models.evaluation.judge import evaluate_reconstruction
-    from models.evaluation.results import result_name, save_evaluation
-    from models.evaluation.truth import open_truth
+    from models.evaluation.results import result_name
     from models.ham.reconstruction import load_reconstruction
 
     args, folder = job.args, job.out_path / job.config.out_mesh_dire / job.scan_id
     reconstruction = load_reconstruction(folder, job.scan_id)
-    views, truth = open_views(job, reconstruction), open_truth(args.gt_mesh, args.gt_keypoints)
     name = result_name(args.name, args.cameras)
+    evaluate_in(job, reconstruction, name, open_views(job, reconstruction))
+    held = open_held_views(job)
+    if held is not None:
+        print(f"\nviews that had no part in the fit ({', '.join(held.names)}):")
+        evaluate_in(job, reconstruction, HELD if args.name is None else f"{name}_{HELD}", held)
+
+
+def evaluate_in(
+    job: Job, reconstruction: Reconstruction, name: str, views: EvaluationViews
+) -> None:
+    """Evaluate in some views and write the results under `name`."""
+    from models.evaluation.judge import evaluate_reconstruction
+    from models.evaluation.results import save_evaluation
+    from models.evaluation.truth import open_truth
+
+    args, folder = job.args, job.out_path / job.config.out_mesh_dire / job.scan_id
+    truth = open_truth(args.gt_mesh, args.gt_keypoints)
     options = {key: str(getattr(args, key)) for key in OPTIONS}
     record = StageRecord(job, f"evaluate_{name}", options)
     inputs = [folder / f"{job.scan_id}.pt", *views.files()]
@@ -108,6 +123,14 @@ def open_views(job: Job, reconstruction: Reconstruction) -> EvaluationViews:
         return own_views(capture, reconstruction.cameras, args.images, args.masks, verdicts)
     height, width = reconstruction.cameras.sizes[0].tolist()
     return load_views(args.cameras, args.images, args.masks, (height, width))
+
+
+def open_held_views(job: Job) -> EvaluationViews | None:
+    """The views that the capture keeps for judging, where no cameras are named; None: no such."""
+    from utils.captures import open_capture
+    from utils.captures.evaluation_views import held_views
+
+    return held_views(open_capture(job)) if job.args.cameras is None else None
 
 
 def trained_painters(

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from utils.stage.config import Config
     from utils.stage.progress import Progress
 
+DATA_SETS = ("interhand",)  # whose scans come with annotations to start from
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and run the stage; returns the exit status."""
@@ -45,6 +47,7 @@ def mesh_sfs_optim(job: Job) -> None:
     from utils.stage.progress import Progress
 
     config = job.config
+    make_start(job)
     capture = open_capture(job, corrected=True, mended=True)
     hands = load_hands(job.out_path / config.input_mesh_dire, job.scan_id)
     record = StageRecord(job, "mesh_sfs_optim")
@@ -67,6 +70,58 @@ def mesh_sfs_optim(job: Job) -> None:
     progress.forget()
     print(f"look at {folder / 'overlay'} and {folder / f'{job.scan_id}.ply'}")
     print(verdict.line())
+
+
+def make_start(job: Job) -> None:
+    """Fit the hands of a data set's scan where nobody did: what the config's `mano_start` says.
+
+    Other captures' hands are left to mano_optim.py, whose results are to be looked at first.
+    """
+    from argparse import Namespace
+    from dataclasses import replace
+
+    from models.fitting.annotated_start import chosen_start
+    from utils.captures import open_capture
+
+    started = job.out_path / job.config.input_mesh_dire / f"{job.scan_id}.pt"
+    if started.is_file() or job.config.data_type not in DATA_SETS:
+        return
+    own = job.nested()
+    start_name = chosen_start(open_capture(own), own.config)
+    print(f"{started} is missing: made from {start_name} (mano_start)", flush=True)
+    if start_name == "annotation":
+        take_annotation(own)
+    elif start_name == "keypoints":
+        from mano_optim import mano_optim
+        from pose_optim import pose_optim
+
+        pose_optim(own)
+        mano_optim(own.nested())
+    else:
+        from multihands_mano import multihands_mano
+
+        fits_on = own.config.input_mesh_dire != "gcn_out"
+        multihands_mano(replace(own, args=Namespace(**{**vars(job.args), "optim": fits_on})))
+
+
+def take_annotation(job: Job) -> None:
+    """Write the data set's MANO parameters as mano_optim.py writes a fit."""
+    from models.fitting.annotated_start import annotated_fit
+    from models.fitting.results import save_fit, summary_lines
+    from models.fitting.verdict import judge_fit
+    from models.hand.files import model_files
+    from utils.captures import open_capture
+
+    capture, record = open_capture(job), StageRecord(job, "mano_optim", "annotation")
+    inputs = [*model_files("mano"), *capture.files("camera", "pose", "image", "mask")]
+    if record.is_current(inputs):
+        return
+    fit = annotated_fit(capture, job.config.mano_optim)
+    verdict = judge_fit(fit.metrics, float(capture.cameras.sizes.max()))
+    verdict.enforce(job.force)
+    outputs = save_fit(job.out_path, job.scan_id, capture, fit)
+    print(*summary_lines(fit), sep="\n")
+    record.finish(outputs, verdict=verdict.as_dict())
 
 
 def refine_mesh(

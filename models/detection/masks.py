@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from models.fitting.fit import Fit
 from models.fitting.masks import MADE_SIZE, segment_hands
 from models.fitting.observations import Observations
 from models.fitting.silhouettes import HandOutlines
+from utils.captures import Capture
 from utils.photos.masks import judge_mask
 
 
@@ -47,3 +48,9 @@ def make_masks(fit: Fit, observations: Observations) -> MadeMasks:
         else:
             refused[view] = f"what GrabCut finds {verdict.reason}"
     return MadeMasks(made, refused)
+
+
+def make_held_masks(fit: Fit, observations: Observations, held: Capture) -> MadeMasks:
+    """Masks of views that had no part in the fit, as `make_masks` makes them."""
+    seen = replace(observations, cameras=held.cameras, masks=[None] * len(held), photo=held.image)
+    return make_masks(replace(fit, cameras=held.cameras), seen)

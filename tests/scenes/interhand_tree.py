@@ -15,7 +15,7 @@ from utils.io.images import save_image
 SEQUENCE = "0000_made_up"
 FRAMES = (20625, 563)  # of which the first is named without a zero before it
 FINGERS = ([4, 3, 2, 1], [8, 7, 6, 5], [12, 11, 10, 9], [16, 15, 14, 13], [20, 19, 18, 17])
-ROWS = [row for finger in FINGERS for row in finger] + [0]  # of our order, in theirs
+ROWS = [*(row for finger in FINGERS for row in finger), 0]  # of our order, in theirs
 
 
 def names_of(count: int) -> list[str]:

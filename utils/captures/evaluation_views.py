@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +113,14 @@ def _origin(own: Cameras, corrected: Cameras) -> str:
     shift = float(moved.norm(dim=-1).max())
     how = f", as the pipeline corrected them (by up to {shift:.1f} px)" if shift > 0.05 else ""
     return f"the capture's own cameras{how}"
+
+
+def held_views(capture: Capture) -> EvaluationViews | None:
+    """The views that a capture keeps for judging; None where it keeps none."""
+    if capture.held is None:
+        return None
+    views = own_views(capture.held, capture.held.cameras)
+    return replace(views, fitted=False, origin="cameras that are kept for judging (eval_cam)")
 
 
 def _middle(cameras: Cameras) -> torch.Tensor:

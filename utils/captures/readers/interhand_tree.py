@@ -1,6 +1,6 @@
 """Where the files of InterHand2.6M are, and which frames a sequence has.
 
-D/images/SPLIT/CaptureN/SEQUENCE/camXXXXXX/imageNNNNN.jpg, and D/annotations/SPLIT (in older releases
+D/images/SPLIT/CaptureN/SEQUENCE/camXXXXXX/imageNNNNN.jpg, and D/annotations/SPLIT (older releases:
 all, human_annot and machine_annot) /InterHand2.6M_SPLIT_{camera,joint_3d,MANO_NeuralAnnot}.json.
 """
 
