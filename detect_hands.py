@@ -89,12 +89,7 @@ def detect_hands(
     models = model_files(job.config.hand_model)
     if record.is_current([*capture.files("image", "camera"), *users, *models]):
         return
-    given = [v for v in views if own.is_users(capture.views[v].pose_path) and not replace_given]
-    if has_annotated_keypoints(capture, source):
-        given = list(views)
-        print("keypoints are the data set's (keypoints = annotation): masks are made by them")
-    elif given:
-        print(f"kept the keypoints of {views_text(given)}, which are there (--overwrite: detect)")
+    given = given_views(capture, own, source, replace_given)
 
     start, facts, written = time.perf_counter(), {}, []
     if len(given) < len(capture):
@@ -116,12 +111,25 @@ def detect_hands(
     record.finish(written, seconds_detection=round(seconds, 2))
 
 
-def has_annotated_keypoints(capture: Capture, source: str | None) -> bool:
-    """Whether the keypoints are a data set's. Raises UserError where others are to be taken."""
-    annotated = capture.annotation is not None and capture.annotation.are_keypoints
-    if annotated and source is not None:
-        raise UserError("--from: keypoints = annotation; --set keypoints=detected takes others")
-    return annotated
+def given_views(
+    capture: Capture, own: OwnFiles, source: str | None, replace_given: bool
+) -> list[int]:
+    """Views whose keypoints are the user's or the data set's, and stay.
+
+    Raises UserError where other files are to be taken for a data set's.
+    """
+    from utils.detection.report import views_text
+
+    views = range(len(capture))
+    if capture.annotation is not None and capture.annotation.are_keypoints:
+        if source is not None:
+            raise UserError("--from: keypoints = annotation; --set keypoints=detected takes others")
+        print("keypoints are the data set's (keypoints = annotation): masks are made by them")
+        return list(views)
+    given = [v for v in views if own.is_users(capture.views[v].pose_path) and not replace_given]
+    if given:
+        print(f"kept the keypoints of {views_text(given)}, which are there (--overwrite: detect)")
+    return given
 
 
 def keypoints_from(
