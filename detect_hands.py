@@ -79,15 +79,14 @@ def detect_hands(
     from models.hand.files import model_files
     from utils.captures import open_capture
     from utils.detection.own_files import OwnFiles
-    from utils.detection.report import views_text
 
     capture = open_capture(job)
-    views = range(len(capture))
     record = StageRecord(job, "detect_hands", [source, with_masks])
     own = OwnFiles(job.out_path / "detect" / f"{job.scan_id}_files.json", job.scan_dir)
     users = [path for path in capture.files("pose", "mask") if own.is_users(path)]
     models = model_files(job.config.hand_model)
-    if record.is_current([*capture.files("image", "camera"), *users, *models]):
+    held = [] if capture.held is None else capture.held.files("image")
+    if record.is_current([*capture.files("image", "camera"), *held, *users, *models]):
         return
     given = given_views(capture, own, source, replace_given)
 
@@ -96,7 +95,8 @@ def detect_hands(
         detected = keypoints_from(job, capture, source, given)
         print(*detected.lines, sep="\n")
         facts = detected.facts
-        written += write_keypoints(capture, own, detected, [v for v in views if v not in given])
+        sought = [view for view in range(len(capture)) if view not in given]
+        written += write_keypoints(capture, own, detected, sought)
     seconds = time.perf_counter() - start
     capture = open_capture(job)
     hands = triangulated(job, capture)
