@@ -55,7 +55,8 @@ class Range:
 
     def _is_kind(self, value: Any) -> bool:
         if self.kind in PYTHON_KINDS:
-            return isinstance(value, PYTHON_KINDS[self.kind])
+            is_bool = isinstance(value, bool)
+            return isinstance(value, PYTHON_KINDS[self.kind]) and is_bool == (self.kind == "bool")
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
         return math.isfinite(value) and (self.kind == "float" or float(value).is_integer())

@@ -138,6 +138,18 @@ def test_retired_keys_say_what_took_their_place(write, key):
         load_config(write(f"{key} = 1"))
 
 
+def test_a_config_of_the_reference_implementation_is_read(write, capsys):
+    """Its retired keys tell it; what its units make wrong here keeps our values."""
+    theirs = "epoch_sfs = 400\nsig = 4\nbatch = 8\nlap_weight = 2000\nnum = 16\ndegree = 2"
+    config, ours = load_config(write(theirs)), load_config()
+    assert (config.degree, config.lap_weight, config.num) == (2, ours.lap_weight, ours.num)
+    said = capsys.readouterr().out
+    assert "3 keys that mean nothing here are passed over" in said
+    assert "num, lap_weight keep this suite's values" in said
+    with pytest.raises(UserError, match="unknown key 'nmu'"):
+        load_config(write(f"{theirs}\nnmu = 3"))
+
+
 def test_no_retired_key_is_in_use():
     assert not RETIRED_KEYS.keys() & load_config().keys()
 

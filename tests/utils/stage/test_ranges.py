@@ -1,5 +1,8 @@
 """The table of ranges: complete, and true of the shipped config."""
 
+import pytest
+
+from utils.errors import UserError
 from utils.stage.config import load_config
 from utils.stage.ranges import _leaves, check_ranges, ranges
 
@@ -21,5 +24,18 @@ def test_kinds_are_those_of_the_shipped_values():
         assert (
             row.optional
             if value is None
-            else row.kind == kinds[type(value)] or (row.kind == "float" and isinstance(value, int))
+            else row.kind == kinds[type(value)]
+            or (row.kind == "float" and isinstance(value, int))
+            or (row.kind == "names" and isinstance(value, str))
         ), name
+
+
+@pytest.mark.parametrize("value", ['"a,b"', "[a, 400262]", "400262", '""'])
+def test_names_are_a_list_or_text(value):
+    assert load_config(overrides=[f"drop_cam={value}"]).drop_cam is not None
+
+
+@pytest.mark.parametrize("value", ["true", "1.5", "null"])
+def test_names_are_nothing_else(value):
+    with pytest.raises(UserError, match=r"drop_cam = .*: expected a list of names or text"):
+        load_config(overrides=[f"drop_cam={value}"])
