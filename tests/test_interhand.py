@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.scenes.captures import two_hands
+from tests.scenes.captures import two_hands, write_pose
 from tests.scenes.interhand_tree import FRAMES, SEQUENCE, write_tree
 from utils.captures import load_capture
 from utils.captures.camera_files import save_cameras
-from utils.captures.pose_files import save_pose
 from utils.io.files import load_json
 from utils.io.meshes import load_mesh
 from utils.keypoints.order import load_keypoints
@@ -58,7 +57,7 @@ def write_demo_form(folder: Path, capture) -> None:
         photo = folder / "img" / f"{number:02d}.jpg"
         photo.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(view.image_path, photo)
-        save_pose(folder / "pose" / f"{number:02d}.json", *view.keypoints(), view.size)
+        write_pose(folder / "pose" / f"{number:02d}.json", view.keypoints()[0], view.size)
     save_cameras(folder / "camera" / "param.npz", capture.cameras, None)
 
 

@@ -270,11 +270,11 @@ def test_a_gigabyte_is_streamed_once_in_little_memory(root, tmp_path, plain):
         file.write(f'"20625": {json.dumps(joint_entry(HANDS))}' + "}}")
     assert path.stat().st_size > 1e9
     program = (
-        "import resource, sys, time; start = time.perf_counter()\n"
+        "import resource, time\n"
         "from utils.captures import load_capture\n"
         "config = {'data_type': 'interhand', 'frame': 20625}\n"
         f"load_capture({str(root)!r}, '0', config)\n"
-        "print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        "print(time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
     )
     first, second = [], []
     for numbers in (first, second):
@@ -282,7 +282,7 @@ def test_a_gigabyte_is_streamed_once_in_little_memory(root, tmp_path, plain):
         assert done.returncode == 0, done.stderr
         numbers += map(float, done.stdout.splitlines()[-1].split())
     assert max(first[1], second[1]) < 1e6  # KiB, torch's 500 MB included
-    assert second[0] < 3  # seconds
+    assert second[0] < 3  # seconds, of which two are torch's import
 
 
 def test_a_hundred_views_open_in_a_second(tmp_path, plain):
