@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests.scenes.captures import two_hands, write_pose
 from tests.scenes.interhand_tree import FRAMES, SEQUENCE, write_tree
+from tests.scenes.official_mano import made_up_model, write_official
 from utils.captures import load_capture
 from utils.captures.camera_files import save_cameras
-from utils.io.files import load_json
+from utils.errors import UserError
+from utils.io.files import load_json, load_torch
 from utils.io.meshes import load_mesh
 from utils.keypoints.order import load_keypoints
 from utils.stage.config import load_config
@@ -98,6 +101,41 @@ def test_the_mesh_is_that_of_the_same_capture_in_the_demo_layout(tmp_path, run_m
     assert scores["mean"]["mask"]["iou"] > 0.9  # whose mask was made without a part in the fit
     assert "up to date" in run_main("mesh_sfs_optim", *ours).stdout
     assert "up to date" in run_main("pose_optim", *ours).stdout
+
+
+def test_the_start_is_the_annotation_s_hands(capture_dir, tmp_path, run_main, monkeypatch):
+    """Parameters come into S.pt as they stand in the annotation, the scale is 1."""
+    import mesh_sfs_optim
+    from models.fitting.annotated_start import annotated_hand
+    from models.hand import load_hand_model
+    from utils.captures.annotation import HandParameters
+
+    for side in ("left", "right"):
+        write_official(tmp_path / f"MANO_{side.upper()}.pkl", made_up_model(0, side))
+    monkeypatch.setattr("models.hand.files.MODEL_DIR", tmp_path)
+    rng, hands, points = np.random.default_rng(3), {}, np.full((2, 21, 3), np.nan)
+    for row, (side, size) in enumerate({"left": 0.1, "right": -0.1}.items()):
+        trans = np.array([-size, 0, 0])
+        hands[side] = HandParameters(rng.normal(0, 0.2, 48), rng.normal(0, 1, 10), trans)
+        model = load_hand_model(side, "mano", dtype=torch.float64)
+        points[row] = annotated_hand(model, hands[side]).keypoints().numpy()
+    entry = {side: {k: v.tolist() for k, v in vars(hand).items()} for side, hand in hands.items()}
+    write_tree(tmp_path / "ih", load_capture(capture_dir, "1"), points, mano=entry)
+
+    def stop(*_: object) -> None:
+        raise UserError("stopped before the refinement")
+
+    monkeypatch.setattr(mesh_sfs_optim, "refine_mesh", stop)
+    settings = ["hand_model=mano", "mano_start=annotation"]
+    done = run_main("mesh_sfs_optim", *arguments(tmp_path / "ih", *settings))
+    assert "stopped before the refinement" in done.stderr and "verdict" not in done.stderr
+    out = tmp_path / "interhand_out" / f"Capture0_{SEQUENCE}"
+    started = load_torch(out / "mano_out" / "0.pt")
+    assert [hand["type"] for hand in started] == ["left", "right"]
+    for hand in started:
+        assert hand["hand_model"] == "mano" and float(hand["scale"]) == pytest.approx(1, abs=1e-6)
+        for key, values in vars(hands[hand["type"]]).items():
+            assert np.allclose(hand[key][0], values, atol=1e-6)
 
 
 def test_what_the_annotation_lacks_is_said(capture_dir, tmp_path, run_main):

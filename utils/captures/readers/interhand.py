@@ -74,17 +74,17 @@ def read(
     sequence, notes = find_sequence(data_path, config), Notes()
     frame = _frame(sequence, scan_id, config, notes)
     annotation, path = _annotation(frame, config, made_path)
-    held = [name for name in camera_ids(config.get("eval_cam", "")) if name in frame.photos]
+    held = [name for name in camera_ids(config.get("eval_cam")) if name in frame.photos]
     fitted = [name for name in frame.photos if name not in held]
     least = LEAST_LEFT if len(fitted) >= LEAST_LEFT else LEAST_VIEWS
-    views = _views(frame, fitted, least, notes)
+    views = _views(frame, fitted, config, least, notes)
     opened = partial(_capture, frame, scan_id, config, notes)
     capture = opened(views, made_path or data_path / "made")
     if annotation is not None:
         capture = replace(capture, annotation=annotation)
         if annotation.are_keypoints:
             capture = replace(capture, views=_with_keypoints(capture, views, annotation, path))
-    held_views = _views(frame, held, 0, notes)
+    held_views = _views(frame, held, config, 0, notes)
     if held_views:
         folder = (made_path or data_path / "made") / "held"
         capture = replace(capture, held=opened(held_views, folder))
@@ -106,35 +106,45 @@ def out_path(data_path: Path, config: Mapping[str, Any]) -> Path:
 def _frame(sequence: HandSequence, scan_id: str, config: Mapping[str, Any], notes: Notes) -> _Frame:
     calibrated, images = _cameras(sequence), sequence.frames()
     number = sequence.wanted_frame(images, scan_id, config.get("frame"))
-    dropped, kept = set(camera_ids(config.get("drop_cam", ""))), camera_ids(config.get("eval_cam"))
-    unknown = [name for name in kept if name not in images]
-    if unknown:
-        raise UserError(
-            f"eval_cam: {sequence.folder} has no camera {shown(unknown)}; it has "
-            f"{shown([name for name in images if name not in dropped])}"
-        )
+    notes.add(f"{sequence.capture}/{sequence.folder.name}: scan {scan_id} is frame {number}")
+    names = _used_cameras(sequence, images, config, notes)
     absent = [name for name in calibrated if name not in images]
-    images = {name: found for name, found in images.items() if name not in dropped or name in kept}
-    grey = [name for name in images if name.startswith(GREY) and name not in kept]
-    if 0 < len(grey) < len(images):
-        notes.add(f"{len(grey)} grey cameras are left out; {len(images) - len(grey)} are coloured")
-        images = {name: found for name, found in images.items() if name not in grey}
-    without = [name for name in images if name not in calibrated]
-    lost = [name for name, found in images.items() if number not in found and name in calibrated]
-    for names, what in (
+    without = [name for name in names if name not in calibrated]
+    lost = [name for name in names if name in calibrated and number not in images[name]]
+    for left_out, why in (
         (absent, "they have no folder"),
         (without, "not in the camera file"),
         (lost, f"no image of frame {number}"),
     ):
-        if names:
-            notes.add(f"cameras {shown(names)} are left out: {what}")
+        if left_out:
+            notes.add(f"cameras {shown(left_out)} are left out: {why}")
     photos = {
-        name: sequence.photo(name, found[number])
-        for name, found in images.items()
+        name: sequence.photo(name, images[name][number])
+        for name in names
         if name not in without and name not in lost
     }
-    notes.add(f"{sequence.capture}/{sequence.folder.name}: scan {scan_id} is frame {number}")
     return _Frame(sequence, number, calibrated, photos)
+
+
+def _used_cameras(
+    sequence: HandSequence,
+    images: Mapping[str, Mapping[int, str]],
+    config: Mapping[str, Any],
+    notes: Notes,
+) -> list[str]:
+    """Cameras that are fitted or kept for judging: none dropped, nor grey beside coloured."""
+    dropped, kept = camera_ids(config.get("drop_cam")), camera_ids(config.get("eval_cam"))
+    used = [name for name in images if name not in dropped or name in kept]
+    unknown = [name for name in kept if name not in images]
+    if unknown:
+        raise UserError(
+            f"eval_cam: {sequence.folder} has no camera {shown(unknown)}; it has {shown(used)}"
+        )
+    grey = [name for name in used if name.startswith(GREY) and name not in kept]
+    if not 0 < len(grey) < len(used):
+        return used
+    notes.add(f"grey cameras are left out: {len(grey)} of {len(used)}")
+    return [name for name in used if name not in grey]
 
 
 def _cameras(sequence: HandSequence) -> dict[str, CalibratedCamera]:
@@ -157,13 +167,15 @@ def _cameras(sequence: HandSequence) -> dict[str, CalibratedCamera]:
     return cameras
 
 
-def _views(frame: _Frame, names: Sequence[str], least: int, notes: Notes) -> list[RigView]:
+def _views(
+    frame: _Frame, names: Sequence[str], config: Mapping[str, Any], least: int, notes: Notes
+) -> list[RigView]:
     """Views of the cameras whose photos show something. Raises UserError where few are left."""
     views, reasons = [], []
     for name in names:
         source, own = PhotoSource(frame.photos[name]), frame.cameras[name]
         try:
-            stored, _ = stored_photo(source, own)
+            stored, _ = stored_photo(source, own, config.get("k_scale", 1.0))
         except UnreadablePhotoError as error:
             reasons.append(f"view cam{name} is left out: {error}")
             continue

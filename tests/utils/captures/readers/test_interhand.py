@@ -147,7 +147,7 @@ def test_grey_cameras_and_those_without_images_or_calibration(root, plain):
     capture = opened(root)
     assert capture.names == ["cam400200", "cam400203", "cam400206", "cam400209"]
     notes = "\n".join(capture.notes)
-    assert "1 grey cameras are left out" in notes
+    assert "grey cameras are left out: 1 of 8" in notes
     assert "400212, 400999 are left out: not in the camera file" in notes
     assert "400888 are left out: no image of frame 20625" in notes
 
