@@ -68,7 +68,7 @@ def write_demo_form(folder: Path, capture) -> None:
 def test_the_mesh_is_that_of_the_same_capture_in_the_demo_layout(tmp_path, run_main):
     """From the tree (mm, tips first, right hand first) to the mesh, with masks made from photos.
 
-    Within 0.05 mm, as promised; measured 0: what the stages are given is the same to the last digit.
+    Within 0.05 mm, as promised; measured 0: the stages are given the same to the last digit.
     """
     demo = without_views(load_capture(ROOT / "demo_data", "1"), [4, 5, 6, 7, 8])
     names = write_tree(

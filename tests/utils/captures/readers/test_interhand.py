@@ -27,7 +27,8 @@ from utils.errors import UserError
 from utils.io.images import save_image
 from utils.keypoints.joint_orders import own_rows
 
-SHARED = Path("/work/shared/formats/interhand")
+ROOT = Path(__file__).parents[4]
+SHARED = ROOT.parent / "shared" / "formats" / "interhand"
 CONFIG = {"data_type": "interhand"}
 HANDS = two_hands(np.random.default_rng(0), gap=0.12)
 
