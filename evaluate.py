@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 NET_TYPES = ("mlp", "unet")
 HELD = "held"  # name of the results in views that were kept for judging
-OPTIONS = ("cameras", "images", "masks", "gt_mesh", "gt_keypoints")
+OPTIONS = ("cameras", "images", "masks", "gt_mesh", "gt_partial", "gt_keypoints")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,6 +58,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="the true surface, world units: a mesh or a cloud of points (final_S.obj is judged "
         "beside S.obj)",
     )
+    add(
+        "--gt_partial",
+        action="store_true",
+        help="--gt_mesh is a scan with holes and more than the hands: it is compared within the "
+        "hands' region, which --gt_keypoints tell (without them, the fitted hands)",
+    )
     add("--gt_keypoints", type=Path, metavar="F.xyz", help="42 true keypoints, left hand first")
     add(
         "--ablation",
@@ -89,13 +95,16 @@ def evaluate_in(
     from models.evaluation.judge import evaluate_reconstruction
     from models.evaluation.results import save_evaluation
     from models.evaluation.truth import open_truth
+    from utils.captures.open import capture_truth
 
     args, folder = job.args, job.out_path / job.config.out_mesh_dire / job.scan_id
-    truth = open_truth(args.gt_mesh, args.gt_keypoints)
+    own = capture_truth(job) if args.gt_mesh is None else None
+    truth = open_truth(args.gt_mesh, args.gt_keypoints, args.gt_partial, own)
     options = {key: str(getattr(args, key)) for key in OPTIONS}
     record = StageRecord(job, f"evaluate_{name}", options)
     inputs = [folder / f"{job.scan_id}.pt", *views.files()]
     inputs += [path for path in (args.cameras, args.gt_mesh, args.gt_keypoints) if path]
+    inputs += own.files if own else []
     inputs += (folder / "checkpoints").glob(f"*_{job.scan_id}.pth")
     if record.is_current(inputs):
         print((folder / "eval" / name / "table.txt").read_text(encoding="utf-8"), end="")

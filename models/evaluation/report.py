@@ -131,7 +131,11 @@ def _truth_table(truth: dict[str, Any]) -> list[str]:
         rows = [["surface, mm", "mesh to truth", "truth to mesh", "Chamfer", "90 %", "99 %"]]
         rows[0] += ["normals, deg", "F 0.5 mm", "F 1 mm", "F 2 mm", "left out"]
         rows += [_surface_row(name, scores) for name, scores in truth["surface"].items()]
-        lines += [*_aligned(rows), *truth["notes"], *_surface_notes(truth["surface"]["all"])]
+        lines += [*_aligned(rows), *_partial_table(truth["surface"])]
+        lines += _surface_notes(truth["surface"]["all"])
+    lines += truth["notes"]
+    if "depth" in truth:
+        lines += ["", *_depth_table(truth["depth"])]
     if "keypoints" in truth:
         rows = [["keypoints, mm", "mean", "median", "largest", "count"]]
         for name, scores in truth["keypoints"].items():
@@ -139,6 +143,35 @@ def _truth_table(truth: dict[str, Any]) -> list[str]:
             rows.append([name, *numbers, str(scores["count"])])
         lines += ["", *_aligned(rows)]
     return lines
+
+
+def _partial_table(surface: dict[str, Any]) -> list[str]:
+    """Both directions in the hands' region, of a truth that is partial."""
+    if "mesh_in_region" not in surface["all"]:
+        return []
+    rows = [["in the region, mm", "mean", "median", "90 %", "compared"]]
+    directions = {"to_truth": "mesh to scan", "from_truth": "scan to mesh"}
+    for name, scores in surface.items():
+        for key, words in directions.items():
+            if scores[key] is not None:
+                numbers = [f"{scores[key][each]:.3f}" for each in ("mean_mm", "p50_mm", "p90_mm")]
+                compared = f"{100 * (1 - scores[key]['left_out']):.1f} %"
+                rows.append([f"{name}, {words}", *numbers, compared])
+    shares = [100 * surface["all"][f"{what}_in_region"] for what in ("mesh", "truth")]
+    inside = f"in the region: {shares[0]:.0f} % of the mesh, {shares[1]:.0f} % of the scan"
+    return ["", *_aligned(rows), inside]
+
+
+def _depth_table(depth: dict[str, Any]) -> list[str]:
+    rows = [["depth, mm", "mean", "median", "within 5 mm", "pixels"]]
+    for view in (*depth["views"], {"name": "all pixels", **depth["all"]}):
+        if not view["pixels"]:
+            rows.append([view["name"], *"---", "0"])
+            continue
+        numbers = [f"{view['mean_mm']:.2f}", f"{view['median_mm']:.2f}"]
+        share = f"{100 * view['within_5_mm']:.1f} %"
+        rows.append([view["name"], *numbers, share, str(view["pixels"])])
+    return _aligned(rows)
 
 
 def _surface_notes(scores: dict[str, Any]) -> list[str]:

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 from utils.captures.capture import Capture
 from utils.captures.mends import mended as with_mend
 from utils.captures.mends import recorded_left_out, recorded_mend, without_views
-from utils.captures.readers import demo, interhand, rig
+from utils.captures.readers import demo, dhm, interhand, rig
 from utils.captures.readers.formats import FORMATS
+from utils.captures.truth import CaptureTruth
 from utils.errors import UserError
 
 
@@ -40,17 +41,19 @@ class Reader:
     then. made_path: folder (of the results) of the masks and keypoints that stages made of a scan
     whose own folder nobody should write into. scans(data_path, config) lists the scans that are
     there. out_path(data_path, config): the results' folder where none is named; None: as the
-    data's.
+    data's. truth(data_path, scan_id, config): what the layout knows of a scan beside its photos.
     """
 
     read: Callable[[Path, str, Mapping[str, Any], Path | None], Capture]
     scans: Callable[[Path, Mapping[str, Any]], Sequence[str]]
     out_path: Callable[[Path, Mapping[str, Any]], Path | None] = lambda data_path, config: None
+    truth: Callable[[Path, str, Mapping[str, Any]], CaptureTruth | None] = lambda *scan: None
 
 
 READERS = {  # by `data_type`
     "demo": Reader(demo.read, demo.scans),
     "interhand": Reader(interhand.read, interhand.scans, interhand.out_path),
+    "dhm": Reader(dhm.read, dhm.scans, dhm.out_path, dhm.truth),
     **{name: Reader(partial(rig.read, form), rig.scans) for name, form in FORMATS.items()},
 }
 
@@ -73,6 +76,11 @@ def open_capture(job: CaptureJob, corrected: bool = False, mended: bool = False)
         capture = without_views(capture, recorded_left_out(facts, len(capture)))
     path = job.out_path / "cameras" / f"param_{job.scan_id}.npz"
     return capture.with_corrected_cameras(path) if corrected and path.is_file() else capture
+
+
+def capture_truth(job: CaptureJob) -> CaptureTruth | None:
+    """The ground truth that comes with the scan that a job names, if its layout has any."""
+    return _reader(job.config).truth(job.data_path, job.scan_id, job.config)
 
 
 @cache

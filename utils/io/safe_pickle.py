@@ -15,14 +15,11 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from utils.errors import UserError
-from utils.io.bounded_pickle import MOST_STEPS, BoundedUnpickler, names_only
-from utils.io.decoding import decoding
+from utils.io.array_pickle import PickleContent, load_restricted, numpy_names
+from utils.io.bounded_pickle import MOST_STEPS, names_only
 
 AGAIN = "download the file again from its official source"
 SPARSE_FORMATS = ("csc", "csr", "coo")
-MOST_BYTES = 1 << 28  # of a file; the official ones have 4 MB
-PYTHON_3_NAMES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 
 
 class _StandIn:
@@ -99,20 +96,6 @@ def _sparse(layout: str) -> type[_Sparse]:
     return type(f"_Sparse_{layout}", (_Sparse,), {"layout": layout})
 
 
-def _no_array(cls: Any, shape: tuple, letter: Any) -> np.ndarray:
-    """numpy's _reconstruct: an empty array, which the state that follows fills."""
-    if cls is not _NdArray or shape != (0,):
-        raise pickle.UnpicklingError("an array is built in an unusual way")
-    return np.empty(0)
-
-
-class _NdArray:
-    """numpy.ndarray by name only: called, it could ask for any amount of memory."""
-
-    def __init__(self, *args: Any) -> None:
-        raise pickle.UnpicklingError("an array is built in an unusual way")
-
-
 def _new_object(cls: type, base: type, state: Any) -> _StandIn:
     """copy_reg._reconstructor for stand-ins only."""
     if not (isinstance(cls, type) and issubclass(cls, _StandIn)) or state is not None:
@@ -120,66 +103,26 @@ def _new_object(cls: type, base: type, state: Any) -> _StandIn:
     return cls()
 
 
-def _encode(text: str, encoding: str) -> bytes:
-    """_codecs.encode as Python 3 uses it to write bytes in protocol 2: latin1 alone."""
-    if not isinstance(text, str) or encoding != "latin1":
-        raise pickle.UnpicklingError("bytes are written in an unusual way")
-    return text.encode("latin1")
-
-
-def _from_buffer(
-    data: Any, dtype: np.dtype, shape: tuple, order: str, axes: tuple | None = None
-) -> np.ndarray:
-    """numpy's own _frombuffer, which arrays in protocol 5 call."""
-    flat = np.frombuffer(data, dtype)
-    return flat.reshape(shape, order=order) if axes is None else flat.reshape(shape).transpose(axes)
-
-
 def _allowed() -> dict[tuple[str, str], Any]:
-    core = np._core if hasattr(np, "_core") else np.core
     table = {
+        **numpy_names(),
         ("copyreg", "_reconstructor"): _new_object,
-        ("_codecs", "encode"): _encode,
         ("builtins", "object"): object,
         ("builtins", "set"): names_only(set),
         ("builtins", "frozenset"): names_only(frozenset),
         ("collections", "OrderedDict"): names_only(OrderedDict),
-        ("numpy", "ndarray"): _NdArray,
-        ("numpy", "dtype"): np.dtype,
         ("chumpy.ch", "Ch"): _Chumpy,
         ("chumpy", "Ch"): _Chumpy,
         ("chumpy.reordering", "Select"): _ChumpySelect,
         ("chumpy.reordering", "Reshape"): _ChumpyReshape,
         ("chumpy.reordering", "transpose"): _ChumpyTranspose,
     }
-    for package in ("numpy.core", "numpy._core"):
-        table[f"{package}.multiarray", "_reconstruct"] = _no_array
-        table[f"{package}.numeric", "_frombuffer"] = _from_buffer
-        table[f"{package}.multiarray", "scalar"] = core.multiarray.scalar
     for layout in SPARSE_FORMATS:
         stand_in = _sparse(layout)
         for module in (f"scipy.sparse.{layout}", f"scipy.sparse._{layout}"):
             table[module, f"{layout}_matrix"] = stand_in
             table[module, f"{layout}_array"] = stand_in
     return table
-
-
-class _Unpickler(BoundedUnpickler):
-    def __init__(self, data: bytes, path: Path) -> None:
-        super().__init__(data)
-        self._path, self._allowed = path, _allowed()
-
-    def find_class(self, module: str, name: str) -> Any:
-        entry = self._allowed.get((PYTHON_3_NAMES.get(module, module), name))
-        if entry is None:
-            raise UserError(
-                f"{self._path}: refuses to load, the file asks for {module}.{name}, which is not "
-                f"part of a hand model and could run code; {AGAIN}"
-            )
-        return entry
-
-    def persistent_load(self, pid: Any) -> Any:
-        raise pickle.UnpicklingError(f"it refers to an outside object {pid!r}")
 
 
 class _Plain:
@@ -228,9 +171,9 @@ def load_pickle(path: str | Path) -> Any:
     Raises UserError naming the file, and the global if it asks for one that is not allowed or
     what is wrong if it is no complete pickle, or one that grows beyond what a hand model is.
     """
-    path = Path(path)
-    with decoding(path, "no complete pickle of a hand model", AGAIN):
-        data = path.read_bytes() if path.stat().st_size <= MOST_BYTES else b""
-        if not data:
-            raise pickle.UnpicklingError(f"{path.stat().st_size} bytes")
-        return _Plain()(_Unpickler(data, path).load())
+    content = PickleContent("a hand model", AGAIN, _allowed(), _plain)
+    return load_restricted(Path(path), content)
+
+
+def _plain(loaded: Any) -> Any:
+    return _Plain()(loaded)

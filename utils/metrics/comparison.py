@@ -5,6 +5,11 @@ Against a cloud of points, distances go from the points to the surface alone.
 Both surfaces are sampled uniformly by area. A sample whose nearest point lies on an open border of
 the other surface (a hand's wrist) is left out: it tells where that surface ends, not how good it
 is. How many were left out is part of the result.
+
+A partial truth, a scan with holes and with more than the hands, is compared within a region:
+samples of both surfaces count where they are in it. A sample of the mesh is then left out, too,
+where what is nearest to it looks the other way: beside a hole, that is the hand's other side. The
+share that stays is how much of the mesh the scan covers.
 """
 
 from __future__ import annotations
@@ -17,63 +22,17 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from utils.errors import UserError
-from utils.metrics.surface import Nearest, Surface
+from utils.metrics.one_way import OneWay
+from utils.metrics.region import HandRegion
+from utils.metrics.surface import Surface
 
 THRESHOLDS_MM = (0.5, 1.0, 2.0)
-PERCENTILES = (50, 90, 95, 99)
 SAME_SIZE = (0.4, 2.5)  # true over own size: beyond, no missing hand and no forearm explains it
 UNITS = {1000: "millimetres for metres", 100: "centimetres for metres"}
 UNITS |= {10: "millimetres for centimetres"}
 SAME_UNIT = (0.5, 2.0)
 FARTHEST = 0.25  # of a hand's size: what is typically farther away is another thing
-
-
-@dataclass(frozen=True)
-class OneWay:
-    """Samples (N,) of one surface against the other: mm and degrees, and which are left out.
-
-    Points of a cloud have no normals, and so no angle.
-    """
-
-    distance: np.ndarray
-    angle: np.ndarray | None
-    left_out: np.ndarray
-
-    @staticmethod
-    def of(nearest: Nearest, normals: np.ndarray | None, mm_per_unit: float) -> OneWay:
-        """From the nearest points to samples with unit normals (N, 3), if they have any."""
-        if normals is None:
-            return OneWay(mm_per_unit * nearest.distance, None, nearest.on_border)
-        cosine = np.clip((nearest.normal * normals).sum(1), -1, 1)
-        angle = np.degrees(np.arccos(cosine))
-        return OneWay(mm_per_unit * nearest.distance, angle, nearest.on_border)
-
-    def part(self, chosen: np.ndarray) -> OneWay:
-        """The samples chosen (N,) bool."""
-        angle = None if self.angle is None else self.angle[chosen]
-        return OneWay(self.distance[chosen], angle, self.left_out[chosen])
-
-    def within(self, threshold: float) -> float:
-        """The share of samples that are not left out within `threshold` mm."""
-        return float((self.distance[~self.left_out] <= threshold).mean())
-
-    def scores(self) -> dict[str, float]:
-        """Distance (mean, RMS, percentiles, maximum), normal angle, and what was left out."""
-        kept = self.part(~self.left_out)
-        quantiles = np.percentile(kept.distance, PERCENTILES)
-        angles = {}
-        if kept.angle is not None:
-            angles["normal_deg"] = float(kept.angle.mean())
-            angles["normal_median_deg"] = float(np.median(kept.angle))
-        return {
-            "mean_mm": float(kept.distance.mean()),
-            "rms_mm": float(np.sqrt(np.square(kept.distance).mean())),
-            **{f"p{q}_mm": float(x) for q, x in zip(PERCENTILES, quantiles)},
-            "max_mm": float(kept.distance.max()),
-            **angles,
-            "left_out": float(self.left_out.mean()),
-            "mean_all_mm": float(self.distance.mean()),
-        }
+FEWEST = 100  # samples in a region that say something
 
 
 @dataclass(frozen=True)
@@ -97,24 +56,26 @@ def compare_surfaces(
     hands: Sequence[str] = ("hand",),
     samples: int = 50_000,
     seed: int = 0,
+    region: HandRegion | None = None,
 ) -> Comparison:
     """Compare a mesh verts (V, 3), faces (F, 3) with the true one, both in world units.
 
     `hands` names the hands that share the mesh's vertices equally; samples of the true surface
     belong to the hand that they are nearest to. A hand that the true surface lacks is named and
-    left out. Raises UserError where the true mesh is of another size or elsewhere.
+    left out. region: of a truth that is partial, see above. Raises UserError where the true mesh is
+    of another size or elsewhere.
     """
     own, true = Surface(verts, faces), _true_surface(*truth)
-    check_size(np.sqrt(true.area.sum() / own.area.sum()))
     hand_size, per_hand = float(np.sqrt(own.area.sum() / len(hands))), len(verts) // len(hands)
-    (points, face), (true_points, true_face) = own.sample(samples, seed), true.sample(samples, seed)
-    forth, back = true.nearest(points), own.nearest(true_points)
+    drawn = _drawn(own, true, samples, seed, region)
+    face, true_face = drawn.face, drawn.true_face
+    forth, back = true.nearest(drawn.points), own.nearest(drawn.true_points)
     hand, true_hand = own.faces[face, 0] // per_hand, own.faces[back.face, 0] // per_hand
-    apart = [np.median(forth.distance[hand == k]) for k in range(len(hands))]
+    apart = [_median(forth.distance[hand == k]) for k in range(len(hands))]
     check_place(min(apart), hand_size)
     absent = [k for k, distance in enumerate(apart) if distance > FARTHEST * hand_size]
     flip = -1 if np.median((forth.normal * own.normals[face]).sum(1)) < 0 else 1
-    to_truth = OneWay.of(forth, flip * own.normals[face], mm_per_unit)
+    to_truth = OneWay.of(forth, flip * own.normals[face], mm_per_unit, holes=region is not None)
     from_truth = OneWay.of(back, flip * true.normals[true_face], mm_per_unit)
 
     per_hand_scores = {
@@ -127,8 +88,66 @@ def compare_surfaces(
         "absent_in_truth": [hands[k] for k in absent],
         "missed_truth": float((back.distance > FARTHEST * hand_size).mean()),
         "truth_turned_inside_out": flip < 0,
+        **drawn.shares,
     }
-    return Comparison(scores, per_hand_scores, _vertex_error(verts, true, flip) * mm_per_unit)
+    error = _vertex_error(own, true, flip, region) * mm_per_unit
+    return Comparison(scores, per_hand_scores, error)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Samples (N, 3) of a mesh and (M, 3) of the truth, their faces, the shares in a region."""
+
+    points: np.ndarray
+    face: np.ndarray
+    true_points: np.ndarray
+    true_face: np.ndarray
+    shares: dict[str, float]
+
+
+def _drawn(
+    own: Surface, true: Surface, samples: int, seed: int, region: HandRegion | None
+) -> _Drawn:
+    (points, face), (true_points, true_face) = own.sample(samples, seed), true.sample(samples, seed)
+    if region is None:
+        check_size(np.sqrt(true.area.sum() / own.area.sum()))
+        return _Drawn(points, face, true_points, true_face, {})
+    inside, true_inside = _inside(region, points, true_points)
+    shares = {"mesh_in_region": inside.mean(), "truth_in_region": true_inside.mean()}
+    return _Drawn(
+        points[inside],
+        face[inside],
+        true_points[true_inside],
+        true_face[true_inside],
+        {name: float(share) for name, share in shares.items()},
+    )
+
+
+def _median(distances: np.ndarray) -> float:
+    """Of no distances: far away."""
+    return float(np.median(distances)) if len(distances) else np.inf
+
+
+def _inside(
+    region: HandRegion, points: np.ndarray, true_points: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which samples of mesh and truth are in the region; UserError where hardly any are."""
+    if not region.hands():
+        raise UserError(
+            "the keypoints that tell the hands' region hold no wrist with a finger's root; give "
+            "--gt_keypoints"
+        )
+    inside, true_inside = region.contains(points), region.contains(true_points)
+    if true_inside.sum() < FEWEST:
+        check_size(_extent(true_points) / _extent(points))
+    for what, chosen in (("ground truth", true_inside), ("reconstruction", inside)):
+        if chosen.sum() < FEWEST:
+            raise UserError(
+                f"hardly anything of the {what} ({chosen.sum()} of {len(chosen)} samples) is in "
+                "the hands' region, which the keypoints tell; expected both in the world frame of "
+                "the capture's cameras"
+            )
+    return inside, true_inside
 
 
 def _true_surface(verts: np.ndarray, faces: np.ndarray) -> Surface:
@@ -148,6 +167,7 @@ def compare_points(
     hands: Sequence[str] = ("hand",),
     samples: int = 50_000,
     seed: int = 0,
+    region: HandRegion | None = None,
 ) -> Comparison:
     """Compare a mesh with a cloud of points (N, 3) of the true surface, both in world units.
 
@@ -155,7 +175,10 @@ def compare_points(
     has no points tells nothing. Otherwise as `compare_surfaces`.
     """
     own = Surface(verts, faces)
-    check_size(_extent(points) / _extent(verts))
+    if region is None:
+        check_size(_extent(points) / _extent(verts))
+    else:
+        points = points[_inside(region, verts, points)[1]]
     hand_size, per_hand = float(np.sqrt(own.area.sum() / len(hands))), len(verts) // len(hands)
     to_cloud = cKDTree(points).query(verts)[0]
     apart = [np.median(to_cloud[k * per_hand : (k + 1) * per_hand]) for k in range(len(hands))]
@@ -206,11 +229,16 @@ def _scores(to_truth: OneWay, from_truth: OneWay) -> dict[str, Any]:
     }
 
 
-def _vertex_error(verts: np.ndarray, true: Surface, flip: int) -> np.ndarray:
-    nearest = true.nearest(verts)
-    outside = ((verts - nearest.point) * nearest.normal).sum(1) * flip >= 0
-    error = np.where(outside, nearest.distance, -nearest.distance)
-    return np.where(nearest.on_border, np.nan, error)
+def _vertex_error(own: Surface, true: Surface, flip: int, region: HandRegion | None) -> np.ndarray:
+    nearest = true.nearest(own.verts)
+    outside = ((own.verts - nearest.point) * nearest.normal).sum(1) * flip >= 0
+    unknown = nearest.on_border
+    if region is not None:
+        normals = np.zeros_like(own.verts)
+        normals[own.faces.ravel()] = np.repeat(own.normals, 3, axis=0)  # of one of its faces
+        turned = flip * (normals * nearest.normal).sum(1) < 0
+        unknown = unknown | turned | ~region.contains(own.verts)
+    return np.where(unknown, np.nan, np.where(outside, nearest.distance, -nearest.distance))
 
 
 def check_size(ratio: float, what: str = "ground truth") -> None:

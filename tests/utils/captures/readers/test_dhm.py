@@ -1,0 +1,296 @@
+"""DeepHandMesh's layout: a miniature tree by our own writer, read in place."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.hand.fitted import FittedHand
+from tests.scenes.dhm_tree import (
+    SEQUENCE,
+    SUBJECT,
+    DhmTree,
+    scan_of,
+    write_depth_maps,
+    write_frame,
+    write_keypoints,
+    write_scan,
+    write_tree,
+)
+from tests.scenes.ham import hand_scene
+from utils.captures import list_scans, load_capture
+from utils.captures.calibrations import krt
+from utils.captures.open import named_out_path
+from utils.captures.readers.dhm_truth import annotated_keypoints, scaled_K
+from utils.errors import UserError
+from utils.io.meshes import load_mesh
+from utils.keypoints import SIDES
+
+FRAMES = (3, 13, 12044)
+VIEWS, PIXELS = 5, 100
+KRT = Path(__file__).parents[5] / "shared" / "formats" / "deephandmesh" / "KRT"
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return hand_scene(sides=("right",), views=VIEWS, pixels=PIXELS)
+
+
+@pytest.fixture(scope="module")
+def keypoints(scene):
+    points = np.full((2, 21, 3), np.nan)
+    points[1] = FittedHand.of_dict(scene.parameters[0]).keypoints().numpy()
+    return points
+
+
+@pytest.fixture
+def tree(scene, keypoints, tmp_path) -> DhmTree:
+    """Three frames, the middle one annotated."""
+    tree = write_tree(tmp_path / "data", scene.cameras)
+    for frame in FRAMES:
+        write_frame(tree, frame, scene.images)
+    write_keypoints(tree, 13, keypoints)
+    return tree
+
+
+def opened(tree, scan="1", made=None, **config):
+    return load_capture(tree.root, scan, tree.config | config, made or tree.root.parent / "made")
+
+
+def test_cameras_are_those_that_were_written(tree, scene):
+    capture = opened(tree)
+    assert capture.names == [f"cam{name}" for name in tree.cameras] and capture.unit == "m"
+    # diag(w / 334, h / 512) K of the photos' 100x100, text with 17 digits, mm to m
+    for key in ("K", "R", "t"):
+        ours, theirs = getattr(capture.cameras, key), getattr(scene.cameras, key)
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
+    assert capture.cameras.sizes.tolist() == [[PIXELS, PIXELS]] * VIEWS
+    assert np.abs(capture.image(2) - scene.images[2]).mean() < 0.02  # as JPEG keeps it
+    assert capture.camera_files == (tree.annotations / "KRT_512",)
+
+
+def test_what_had_to_be_interpreted_is_said(tree):
+    notes = "\n".join(opened(tree).notes)
+    assert "1 of 6 cameras are grey (not 40...): left out" in notes
+    assert "K of KRT_512 is scaled from 334x512 to the photos' 100x100" in notes
+
+
+def test_keypoints_are_the_annotated_ones_in_our_order(tree, scene, keypoints):
+    xy, confidence = opened(tree).keypoints
+    expected = scene.cameras.project(torch.from_numpy(keypoints[1])).numpy()
+    inside = ((expected > -0.5) & (expected < PIXELS - 0.5)).all(-1)
+    assert inside.mean() > 0.8  # of some views, the hand is at the border
+    np.testing.assert_allclose(xy[:, 1][inside], expected[inside], atol=1e-6)
+    assert (confidence[:, 1] == inside).all()
+    assert np.isnan(xy[:, 0]).all() and (confidence[:, 0] == 0).all()
+
+
+def test_both_hands_left_first_and_missing_lines(tree, keypoints):
+    both = np.stack([keypoints[1] * [-1, 1, 1], keypoints[1]])
+    both[0, 4] = np.nan
+    write_keypoints(tree, 13, both)
+    lines = tree.keypoints(13).read_text().splitlines()
+    assert len(lines) == 41
+    numbers = [float(x) for x in lines[20].split()[:4]]  # the right wrist is their 20th
+    np.testing.assert_allclose(numbers, [20, *1000 * both[1, 0]])
+    np.testing.assert_allclose(annotated_keypoints(tree.keypoints(13)), both, atol=1e-15)
+
+
+def test_scans_are_frames_in_order_of_their_numbers(tree):
+    assert list_scans(tree.root, tree.config) == ["0", "1", "2"]
+    assert [p.name for p in opened(tree).image_paths] == ["image00013.jpg"] * VIEWS
+    assert opened(tree, "0", frame=13).name == f"{SUBJECT}/{SEQUENCE}, frame 13"
+    late = opened(tree, "2", keypoints="detected")
+    assert late.name.endswith("frame 12044")
+
+
+def test_frames_padded_otherwise(tree):
+    """Three paddings: of photos, of keypoints, and of folders and scans."""
+    for camera in tree.cameras:
+        tree.photo(camera, 13).rename(tree.photo(camera, 13).with_name("image13.jpg"))
+    tree.keypoints(13).rename(tree.keypoints(13).with_name("keypoints000013.pts"))
+    assert np.isfinite(opened(tree).keypoints[0]).any()
+
+
+def test_nothing_is_written_into_the_data(tree, scene, tmp_path):
+    capture = opened(tree, made=tmp_path / "made" / "1", keypoints="detected")
+    assert capture.views[0].mask_path == tmp_path / "made" / "1" / "mask" / "cam400002.png"
+    assert capture.views[0].pose_path == tmp_path / "made" / "1" / "pose" / "cam400002.json"
+    view = capture.views[1]
+    view.save_mask(view.mask_path, scene.masks[1])
+    again = opened(tree, made=tmp_path / "made" / "1", keypoints="detected")
+    np.testing.assert_array_equal(again.mask(1), scene.masks[1])
+    assert named_out_path(tree.root, tree.config) == Path(f"dhm_out/{SUBJECT}_{SEQUENCE}")
+
+
+def test_cameras_dropped_and_kept_for_judging(tree):
+    capture = opened(tree, drop_cam="cam400002", eval_cam="400006, 400010")
+    assert capture.names == ["cam400004", "cam400008"]
+    assert capture.held.names == ["cam400006", "cam400010"]
+    assert np.isfinite(capture.held.keypoints[0]).any()
+    with pytest.raises(UserError, match=r"eval_cam names 400999: no colour camera with a photo"):
+        opened(tree, eval_cam="400999")
+
+
+def test_photos_resized_by_the_config(tree, scene):
+    capture = opened(tree, w=50, h=50)
+    assert capture.image(0).shape == (50, 50, 3)
+    # halved photos: borders stay borders
+    x = capture.cameras.project(scene.true[:9].double())[0, :, 0]
+    full = scene.cameras.project(scene.true[:9].double())[0, :, 0]
+    torch.testing.assert_close(x, (full + 0.5) / 2 - 0.5)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((512, 334), (167.0, 256.0, 600.0, 600.0)),
+        ((1024, 668), (334.0, 512.0, 1200.0, 1200.0)),
+        ((256, 334), (167.0, 128.0, 600.0, 300.0)),  # by the rule, whatever the shape
+        ((334, 512), (256.0, 167.0, 919.76, 391.41)),
+    ],
+)
+def test_k_follows_the_pictures_size(size, expected):
+    K = np.array([[600.0, 0, 167], [0, 600, 256], [0, 0, 1]])
+    found = scaled_K(K, size)
+    np.testing.assert_allclose([*found[:2, 2], found[0, 0], found[1, 1]], expected, rtol=1e-4)
+
+
+def test_k_of_a_camera_that_lies():
+    K = np.array([[600.0, 0, 256], [0, 600, 167], [0, 0, 1]])
+    np.testing.assert_array_equal(scaled_K(K, (334, 512)), K)
+    np.testing.assert_allclose(scaled_K(K, (668, 1024))[:2, 2], [512, 334])
+
+
+class TestBadInput:
+    def test_a_frame_without_annotation(self, tree):
+        with pytest.raises(UserError, match=r"keypoints0003.pts is missing: .*keypoints=detected"):
+            opened(tree, "0")
+
+    def test_broken_keypoints(self, tree):
+        tree.keypoints(13).write_text("0 1 2\n")
+        with pytest.raises(UserError, match=r"pts is no file of keypoints .*; copy it again"):
+            opened(tree)
+        tree.keypoints(13).write_text("42 1 2 3 4 5\n")
+        with pytest.raises(UserError, match=r"no file of keypoints .*42 1 2 3 4 5"):
+            opened(tree)
+        tree.keypoints(13).write_text("")
+        with pytest.raises(UserError, match=r"pts holds no keypoint; take another frame"):
+            opened(tree)
+
+    def test_a_camera_without_the_frame_and_one_without_calibration(self, tree):
+        tree.photo("400004", 13).unlink()
+        shutil.copytree(tree.sequence / "cam400002", tree.sequence / "cam400099")
+        capture = opened(tree)
+        assert capture.names == ["cam400002", "cam400006", "cam400008", "cam400010"]
+        assert "400004: no photo of frame 13, left out" in capture.notes
+        assert "400099: not in KRT_512, left out" in capture.notes
+
+    @pytest.mark.parametrize("damage", ["cut", "text"])
+    def test_an_unreadable_photo_is_left_out(self, tree, damage):
+        path = tree.photo("400006", 13)
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) // 2] if damage == "cut" else b"no picture at all")
+        capture = opened(tree)
+        assert capture.names == ["cam400002", "cam400004", "cam400008", "cam400010"]
+        assert any(
+            "view cam400006 is left out" in note and path.name in note for note in capture.notes
+        )
+        for camera in ("400002", "400004"):
+            tree.photo(camera, 13).write_bytes(b"")
+        with pytest.raises(UserError, match=r"image00013.jpg is"):  # two are too few
+            opened(tree)
+
+    @pytest.mark.parametrize(
+        ("config", "words"),
+        [
+            ({"capture_name": "subject_5"}, "capture_name = subject_5: .* there are subject_4"),
+            ({"data_name": ""}, "data_name is not set; .* there are 0007_RT_fist, 0008_RT_flat"),
+            ({"data_name": "0000"}, f"data_name = 0000: .* has no such folder; .*{SEQUENCE}"),
+            ({"frame": 14}, "frame = 14: no camera .* 3 frames from 3 to 12044"),
+        ],
+    )
+    def test_names_that_are_not_there(self, tree, config, words):
+        (tree.sequence.parent / "0008_RT_flat").mkdir()
+        with pytest.raises(UserError, match=words):
+            opened(tree, **config)
+
+    def test_a_scan_that_is_no_place(self, tree):
+        for scan in ("3", "x"):
+            with pytest.raises(UserError, match=rf"--scan_id {scan}: scans of .* are 0 to 2"):
+                opened(tree, scan)
+
+    def test_folders_without_what_is_expected(self, tree):
+        (tree.annotations / "KRT_512").rename(tree.annotations / "KRT")
+        with pytest.raises(UserError, match=r"KRT_512"):
+            opened(tree)
+        with pytest.raises(UserError, match=r"images is no folder; check --data_path"):
+            load_capture(tree.annotations, "1", tree.config)
+        shutil.rmtree(tree.sequence)
+        os.mkdir(tree.sequence)
+        with pytest.raises(UserError, match=r"holds no folder of a camera"):
+            opened(tree)
+
+
+@pytest.mark.skipif(not KRT.is_file(), reason="the studio's own file is not here")
+def test_a_file_of_the_studio():
+    """The numbers that its check.py prints."""
+    cameras = {camera.name: camera for camera in krt.read(KRT).cameras}
+    assert len(cameras) == 38
+    np.testing.assert_allclose(cameras["400069"].center, [256.806, 324.452, 40.304], atol=5e-4)
+    point = np.array([[5.63, -3.06, 1041.73]])  # given to 0.005 mm, at 8 pixels a mm
+    pixel = cameras["400069"].project(point)[0]
+    np.testing.assert_allclose(pixel, [679.347, 1058.507], atol=0.06)
+
+
+@pytest.mark.slow
+def test_the_pipeline_gives_the_mesh_of_the_same_capture_in_demo_form(run_main, tmp_path):
+    """demo_data/1's right hand, written with the set's conventions, and as D/S/img and so on.
+
+    The same photos, masks and keypoints: what differs are texts and units, so 0.05 mm is plenty.
+    """
+    from utils.captures.camera_files import save_cameras
+    from utils.captures.pose_files import save_pose
+    from utils.keypoints.order import load_keypoints
+
+    source = load_capture("demo_data", "1")
+    tree = write_tree(tmp_path / "data", source.cameras)
+    for frame in FRAMES:
+        write_frame(tree, frame, [source.image(view) for view in range(len(source))])
+    points = load_keypoints("demo_data/1/gt/keypoints3d.xyz")
+    points[SIDES.index("left")] = np.nan
+    write_keypoints(tree, 13, points)
+    verts, faces = load_mesh("demo_data/1/gt/mesh.ply")
+    half = len(verts) // 2
+    verts, faces = verts[half:], faces[faces[:, 0] >= half] - half
+    write_depth_maps(tree, 13, source.cameras, (verts, faces), (256, 167))
+    write_scan(tree, 13, *scan_of(verts, faces, hole=20000))
+
+    out, demo = tmp_path / "out", tmp_path / "demo_data" / "1"
+    level = "ham_levels=[{verts=3000, image_scale=0.5, steps=20, lr=0.03, smoothness=20.0}]"
+    in_place = [*tree.options, "--scan_id", "1", "--out_path", out, "--set", level]
+    for stage in ("pose_optim.py", "detect_hands.py"):
+        assert run_main(stage, *in_place).returncode == 0
+    capture = load_capture(tree.root, "1", tree.config, out / "made" / "1")
+    for number, view in enumerate(capture.views):
+        for folder, path in (("img", view.image_path), ("mask", view.mask_path)):
+            (demo / folder).mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, demo / folder / f"{number:02d}{path.suffix}")
+        xy, confidence = view.keypoints()
+        save_pose(demo / "pose" / f"{number:02d}.json", xy, confidence, view.size)
+    save_cameras(demo / "camera" / "param.npz", source.cameras, None)
+    usual = ["--data_path", demo.parent, "--out_path", tmp_path / "usual", "--set", level]
+
+    meshes = []
+    for options, results in ((in_place, out), (usual, tmp_path / "usual")):
+        for stage in ("pose_optim.py", "mano_optim.py", "mesh_sfs_optim.py"):
+            done = run_main(stage, *options)
+            assert done.returncode == 0, done.stderr
+        meshes.append(load_mesh(results / "demo_sfs" / "1" / "1.obj")[0])
+    apart = 1000 * np.linalg.norm(meshes[0] - meshes[1], axis=1)
+    assert apart.max() < 0.05
+    judged = run_main("evaluate.py", *in_place)
+    assert judged.returncode == 0 and "right, scan to mesh" in judged.stdout
