@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from utils.stage.config import Config
     from utils.stage.progress import Progress
 
-DATA_SETS = ("interhand",)  # whose scans come with annotations to start from
+DATA_SETS = ("interhand", "dhm")  # whose scans come with annotations to start from
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,110 +1,173 @@
-"""Sequences as Meta's hand studio releases them: cam<camera>/image<frame>.jpg in a folder.
+"""What InterHand2.6M and DeepHandMesh share, data sets of one studio: sequences of cam*/image*.jpg.
 
-DeepHandMesh is laid out so. Cameras whose name begins with 40 give colours, the others (41) grey.
+A scan is a frame of a sequence, its views the colour cameras. Nothing is written into the data.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from utils.captures.calibrations.reading import listed
-from utils.captures.view_files import PHOTO_SUFFIXES
+from utils.cameras.calibrated import CalibratedCamera
+from utils.captures.notes import Notes
+from utils.captures.readers.rig_photos import shown
 from utils.errors import UserError
 from utils.io.files import natural_order
 
-COLOUR = "40"  # names of colour cameras begin so
-FRAME = re.compile(r"image(\d+)$")
-Frames = Mapping[str, Mapping[int, Path]]
+IMAGE = re.compile(r"image(\d+)\.(?:jpe?g|png)", re.IGNORECASE)
+COLOUR = "40"  # how the names of colour cameras begin; those of grey ones begin with 41
 
 
-def named_folder(parent: Path, key: str, name: str | None) -> Path:
-    """The folder in `parent` that the config's `key` names, or the only one that is there.
+@dataclass(frozen=True)
+class StudioSequence:
+    """A sequence: its folder of cameras."""
 
-    Raises UserError that lists what there is.
-    """
-    if name and (parent / name).is_dir():
-        return parent / name
-    if not parent.is_dir():
-        raise UserError(f"{parent} is no folder; check --data_path, which holds images/")
-    folders = sorted((p.name for p in parent.iterdir() if p.is_dir()), key=natural_order)
-    if not name and len(folders) == 1:
-        return parent / folders[0]
-    asked = f"{key} = {name}: {parent} has no such folder" if name else f"{key} is not set"
-    raise UserError(f"{asked}; --set {key}=NAME, there are {listed(folders) or 'none'}")
+    folder: Path
 
+    def frames(self) -> dict[str, dict[int, str]]:
+        """Each camera's images by number, by the camera's name without "cam"; empty ones, too."""
+        folders = [path for path in self.folder.iterdir() if path.is_dir()]
+        return {
+            camera_id(path.name): _images(path)
+            for path in sorted(folders, key=lambda path: natural_order(path.name))
+        }
 
-def camera_frames(sequence: Path) -> dict[str, dict[int, Path]]:
-    """Photos of a sequence's folder by camera (without `cam`) and number of the frame.
+    def scans(self) -> list[str]:
+        """The places of the frames: 0, 1, ..."""
+        numbers = {number for images in self.frames().values() for number in images}
+        return [str(place) for place in range(len(numbers))]
 
-    Numbers may be padded with zeros to any length. Raises UserError where there is no camera.
-    """
-    folders = {path.name[3:]: path for path in sorted(sequence.glob("cam*")) if path.is_dir()}
-    if not folders:
-        raise UserError(f"{sequence} holds no folder of a camera; expected cam400002 and so on")
-    return {name: _frames(folder) for name, folder in folders.items()}
+    def photo(self, camera: str, file_name: str) -> Path:
+        """The path of a camera's image."""
+        return self.folder / f"cam{camera}" / file_name
 
+    def wanted_frame(
+        self, frames: Mapping[str, Mapping[int, str]], scan_id: str, frame: int | None
+    ) -> int:
+        """The number `frame`, or the one at place `scan_id` among the frames of all cameras.
 
-def _frames(folder: Path) -> dict[int, Path]:
-    photos = [path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES]
-    matches = [(FRAME.match(path.stem), path) for path in sorted(photos)]
-    return {int(match[1]): path for match, path in matches if match}
-
-
-def frame_numbers(frames: Frames) -> list[int]:
-    """The frames that any camera has, in order."""
-    return sorted({number for photos in frames.values() for number in photos})
-
-
-def wanted_frame(sequence: Path, frames: Frames, scan_id: str, frame: int | None) -> int:
-    """The number of the frame: `frame`, or that at place `scan_id` of all. Raises UserError."""
-    numbers = frame_numbers(frames)
-    if not numbers:
-        raise UserError(f"{sequence}: no camera has a photo; expected image0001.jpg and so on")
-    if frame is not None:
-        if frame in numbers:
+        Raises UserError where there is no such frame.
+        """
+        numbers = sorted({number for images in frames.values() for number in images})
+        if not numbers:
+            raise UserError(f"{self.folder}: no camera holds an image (camNNNNNN/imageNNNN.jpg)")
+        held = f"{self.folder} has {len(numbers)} frames from {numbers[0]} to {numbers[-1]}"
+        if frame is not None:
+            if frame not in numbers:
+                raise UserError(f"frame = {frame}: no image of it; {held}")
             return frame
-        raise UserError(
-            f"frame = {frame}: no camera of {sequence} has it; there are {len(numbers)} frames "
-            f"from {numbers[0]} to {numbers[-1]}"
-        )
-    if not scan_id.isdecimal() or int(scan_id) >= len(numbers):
-        raise UserError(
-            f"--scan_id {scan_id}: scans of {sequence} are 0 to {len(numbers) - 1} (frame "
-            f"{numbers[0]} to {numbers[-1]}); --set frame=NUMBER takes a frame by its number"
-        )
-    return numbers[int(scan_id)]
+        if not scan_id.isdigit() or int(scan_id) >= len(numbers):
+            raise UserError(
+                f"--scan_id {scan_id}: expected the place of a frame, 0 to {len(numbers) - 1}; "
+                f"{held} (--set frame=NUMBER chooses one by its number)"
+            )
+        return numbers[int(scan_id)]
 
 
-def camera_names(value: str | Sequence[str] | None) -> list[str]:
-    """Names of cameras in the config, a list or with commas between, with or without `cam`."""
-    names = value.split(",") if isinstance(value, str) else (value or [])
-    return [name.strip().removeprefix("cam") for name in map(str, names) if name.strip()]
+@dataclass(frozen=True)
+class StudioFrame:
+    """One frame of a sequence: its name for messages, number, and each chosen camera's photo.
 
-
-def chosen_cameras(
-    frames: Frames, number: int, config: Mapping[str, Any], note: Any
-) -> tuple[list[str], list[str]]:
-    """Colour cameras with a photo of the frame: those to fit, and those kept for judging.
-
-    The config's drop_cam are left out, its eval_cam kept. `note` takes lines on cameras left out
-    for other reasons. Raises UserError for eval_cam without a photo.
+    cameras: all that are calibrated, by name, world units; held: names of those that only judge.
     """
-    colour = [name for name in sorted(frames) if name.startswith(COLOUR)]
-    if len(colour) < len(frames):
-        note(f"{len(frames) - len(colour)} of {len(frames)} cameras are grey (not 40...): left out")
-    with_photo = [name for name in colour if number in frames[name]]
-    lost = [name for name in colour if name not in with_photo]
-    if lost:
-        note(f"{listed(lost)}: no photo of frame {number}, left out")
-    held = camera_names(config.get("eval_cam"))
-    unknown = [name for name in held if name not in with_photo]
+
+    name: str
+    number: int
+    cameras: Mapping[str, CalibratedCamera]
+    photos: Mapping[str, Path]
+    held: Sequence[str]
+
+
+def studio_frame(
+    sequence: StudioSequence,
+    name: str,
+    cameras: Mapping[str, CalibratedCamera],
+    scan_id: str,
+    config: Mapping[str, Any],
+    notes: Notes,
+) -> StudioFrame:
+    """The frame that a scan is, with its colour cameras, but the config's drop_cam.
+
+    name: the sequence's, for messages. Grey cameras are taken where there are no others, and those
+    of eval_cam whatever they are. Notes say which are left out. Raises UserError for a frame or an
+    eval_cam that is not there.
+    """
+    images = sequence.frames()
+    number = sequence.wanted_frame(images, scan_id, config.get("frame"))
+    notes.add(f"{name}: scan {scan_id} is frame {number}")
+    used = _used_cameras(sequence, images, config, notes)
+    absent = [camera for camera in cameras if camera not in images]
+    without = [camera for camera in used if camera not in cameras]
+    lost = [camera for camera in used if camera in cameras and number not in images[camera]]
+    for left_out, why in (
+        (absent, "they have no folder"),
+        (without, "not in the camera file"),
+        (lost, f"no image of frame {number}"),
+    ):
+        if left_out:
+            notes.add(f"cameras {shown(left_out)} are left out: {why}")
+    photos = {
+        camera: sequence.photo(camera, images[camera][number])
+        for camera in used
+        if camera not in without and camera not in lost
+    }
+    held = [camera for camera in camera_ids(config.get("eval_cam")) if camera in photos]
+    return StudioFrame(f"{name}, frame {number}", number, cameras, photos, held)
+
+
+def _used_cameras(
+    sequence: StudioSequence,
+    images: Mapping[str, Mapping[int, str]],
+    config: Mapping[str, Any],
+    notes: Notes,
+) -> list[str]:
+    """Cameras that are fitted or kept for judging: none dropped, nor grey beside coloured."""
+    dropped, kept = camera_ids(config.get("drop_cam")), camera_ids(config.get("eval_cam"))
+    used = [name for name in images if name not in dropped or name in kept]
+    unknown = [name for name in kept if name not in images]
     if unknown:
         raise UserError(
-            f"eval_cam names {listed(unknown)}: no colour camera with a photo of frame {number}; "
-            f"there are {listed(with_photo) or 'none'}"
+            f"eval_cam: {sequence.folder} has no camera {shown(unknown)}; it has {shown(used)}"
         )
-    dropped = {*camera_names(config.get("drop_cam")), *held}
-    return [name for name in with_photo if name not in dropped], held
+    grey = [name for name in used if not name.startswith(COLOUR) and name not in kept]
+    if not 0 < len(grey) < len(used):
+        return used
+    notes.add(f"grey cameras are left out: {len(grey)} of {len(used)}")
+    return [name for name in used if name not in grey]
+
+
+def chosen_folder(folder: Path, name: str | None, key: str) -> str:
+    """The name of the folder in `folder` that the config's `key` names, or of the only one.
+
+    Raises UserError that says what there is.
+    """
+    present = sorted((path.name for path in folder.iterdir() if path.is_dir()), key=natural_order)
+    if name in present:
+        return str(name)
+    if not name and len(present) == 1:
+        return present[0]
+    there = f"there are {shown(present)}" if present else "it is empty"
+    if not name:
+        raise UserError(f"{folder}: {there}; say which with --set {key}=...")
+    raise UserError(f"{folder} holds no {name} ({key} = {name}); {there}")
+
+
+def _images(folder: Path) -> dict[int, str]:
+    found = ((IMAGE.fullmatch(name), name) for name in sorted(os.listdir(folder)))
+    return {int(match[1]): name for match, name in found if match}
+
+
+def camera_id(name: object) -> str:
+    """A camera's name as the annotations have it: 400262 of cam400262."""
+    return str(name).strip().removeprefix("cam")
+
+
+def camera_ids(value: object) -> list[str]:
+    """The cameras of a config's list or text with commas."""
+    names = value if isinstance(value, Sequence) and not isinstance(value, str) else None
+    names = str(value or "").split(",") if names is None else names
+    return [camera_id(name) for name in names if str(name).strip()]

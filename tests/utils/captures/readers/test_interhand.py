@@ -325,7 +325,7 @@ def real_tree(tmp_path):
 
 @real
 def test_real_joints_fall_on_the_expected_pixels(real_tree, monkeypatch):
-    monkeypatch.setattr("utils.captures.readers.interhand.LEAST_VIEWS", 1)
+    monkeypatch.setattr("utils.captures.readers.studio_views.LEAST_VIEWS", 1)
     root, images = real_tree
     expected = json.loads((SHARED / "expected.json").read_text())
     rows = own_rows("interhand")
