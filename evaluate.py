@@ -17,6 +17,8 @@ from utils.errors import UserError
 from utils.stage import Job, StageRecord, run_stage, stage_parser, start
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
     from models.ham.reconstruction import Reconstruction
     from models.neural.painter import WorldPainter
     from utils.captures.evaluation_views import EvaluationViews
@@ -41,6 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "    --masks demo_data/1/held/mask --gt_mesh demo_data/1/gt/mesh.ply \\\n"
         "    --gt_keypoints demo_data/1/gt/keypoints3d.xyz",
     )
+    _add_options(parser)
+    return run_stage(parser, evaluate, argv)
+
+
+def _add_options(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("--name", metavar="NAME", help="name of the results (default: fitted, or the cameras')")
     add(
@@ -70,7 +77,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         action="store_true",
         help="instead, tabulate what each part of the pipeline brings: --ablation --help",
     )
-    return run_stage(parser, evaluate, argv)
 
 
 def evaluate(job: Job) -> None:

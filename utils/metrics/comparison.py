@@ -68,7 +68,7 @@ def compare_surfaces(
     own, true = Surface(verts, faces), _true_surface(*truth)
     hand_size, per_hand = float(np.sqrt(own.area.sum() / len(hands))), len(verts) // len(hands)
     drawn = _drawn(own, true, samples, seed, region)
-    face, true_face = drawn.face, drawn.true_face
+    face = drawn.face
     forth, back = true.nearest(drawn.points), own.nearest(drawn.true_points)
     hand, true_hand = own.faces[face, 0] // per_hand, own.faces[back.face, 0] // per_hand
     apart = [_median(forth.distance[hand == k]) for k in range(len(hands))]
@@ -76,20 +76,15 @@ def compare_surfaces(
     absent = [k for k, distance in enumerate(apart) if distance > FARTHEST * hand_size]
     flip = -1 if np.median((forth.normal * own.normals[face]).sum(1)) < 0 else 1
     to_truth = OneWay.of(forth, flip * own.normals[face], mm_per_unit, holes=region is not None)
-    from_truth = OneWay.of(back, flip * true.normals[true_face], mm_per_unit)
-
+    from_truth = OneWay.of(back, flip * true.normals[drawn.true_face], mm_per_unit)
     per_hand_scores = {
         name: _scores(to_truth.part(hand == k), from_truth.part(true_hand == k))
         for k, name in enumerate(hands)
         if k not in absent
     }
-    scores = _scores(to_truth.part(~np.isin(hand, absent)), from_truth) | {
-        "samples": samples,
-        "absent_in_truth": [hands[k] for k in absent],
-        "missed_truth": float((back.distance > FARTHEST * hand_size).mean()),
-        "truth_turned_inside_out": flip < 0,
-        **drawn.shares,
-    }
+    scores = _scores(to_truth.part(~np.isin(hand, absent)), from_truth)
+    scores |= _facts(samples, [hands[k] for k in absent], back.distance / hand_size, flip < 0)
+    scores |= drawn.shares
     error = _vertex_error(own, true, flip, region) * mm_per_unit
     return Comparison(scores, per_hand_scores, error)
 
@@ -188,18 +183,26 @@ def compare_points(
         points = np.random.default_rng(seed).choice(points, samples, replace=False)
     back = own.nearest(points)
     from_truth, hand = OneWay.of(back, None, mm_per_unit), own.faces[back.face, 0] // per_hand
-    scores = _one_way_scores(from_truth) | {
-        "samples": len(points),
-        "absent_in_truth": [hands[k] for k in absent],
-        "missed_truth": float((back.distance > FARTHEST * hand_size).mean()),
-        "truth_turned_inside_out": False,
-    }
+    scores = _one_way_scores(from_truth)
+    scores |= _facts(len(points), [hands[k] for k in absent], back.distance / hand_size, False)
     per_hand_scores = {
         name: _one_way_scores(from_truth.part(hand == k))
         for k, name in enumerate(hands)
         if k not in absent
     }
     return Comparison(scores, per_hand_scores, None)
+
+
+def _facts(
+    samples: int, absent: Sequence[str], distance: np.ndarray, inside_out: bool
+) -> dict[str, Any]:
+    """What qualifies the scores; distance (N,) of the truth from the mesh, in sizes of a hand."""
+    return {
+        "samples": samples,
+        "absent_in_truth": list(absent),
+        "missed_truth": float((distance > FARTHEST).mean()),
+        "truth_turned_inside_out": inside_out,
+    }
 
 
 def _extent(points: np.ndarray) -> float:
