@@ -94,9 +94,8 @@ def test_both_hands_left_first_and_missing_lines(tree, keypoints):
     both = np.stack([keypoints[1] * [-1, 1, 1], keypoints[1]])
     both[0, 4] = np.nan
     write_keypoints(tree, 13, both)
-    lines = tree.keypoints(13).read_text().splitlines()
-    numbers = [float(x) for x in lines[20].split()[:4]]  # the right wrist is their 20th
-    np.testing.assert_allclose(numbers, [20, *1000 * both[1, 0]])
+    wrist = [float(x) for x in tree.keypoints(13).read_text().splitlines()[20].split()[:4]]
+    np.testing.assert_allclose(wrist, [20, *1000 * both[1, 0]])
     np.testing.assert_allclose(annotated_keypoints(tree.keypoints(13)), both, atol=1e-15)
 
 
