@@ -1,0 +1,1 @@
+"""Textures of refined hands: where texels lie on the surface, and what photos say of them."""

@@ -1,0 +1,85 @@
+"""What one photo says of the texels: where they are in it, and how far it is to be trusted there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+BORDER = 5.0  # pixels from an occlusion or the outline: nearer counts less
+LEAST_FACING = 0.15  # cosine below which a surface is seen too flat to say anything
+SATURATED, DARK = 0.985, 0.015  # values beyond which a photo says nothing
+DEPTH_SLACK = 2.5  # pixels' widths: a texel so much deeper than what is seen there is hidden
+STEP = 6.0  # pixels' widths of depth between neighbours that are an occlusion
+
+
+@dataclass(frozen=True)
+class SeenTexels:
+    """Which texels one view sees: their numbers (n,), pixels (n, 2), and weights (n,) float32."""
+
+    index: np.ndarray
+    pixel: np.ndarray
+    weight: np.ndarray
+
+
+def seen_texels(
+    points: np.ndarray, normals: np.ndarray, camera_matrix: np.ndarray, center: np.ndarray,
+    depth: np.ndarray, focal: float,
+) -> SeenTexels:  # fmt: skip
+    """The texels at points (N, 3) with unit normals (N, 3) that a view sees.
+
+    camera_matrix (3, 4) = K [R | t]; center (3,); depth (H, W) of the nearest surface, inf where
+    there is none; focal: in pixels. Weights fall with the cosine to the viewer, the square of the
+    distance (a texel's footprint) and towards borders of what is seen.
+    """
+    towards = center - points
+    distance = np.linalg.norm(towards, axis=1)
+    cosine = np.einsum("nc,nc->n", normals, towards) / distance
+    index = np.flatnonzero(cosine > LEAST_FACING)
+    px = points[index] @ camera_matrix[:, :3].T + camera_matrix[:, 3]
+    pixel = (px[:, :2] / px[:, 2:]).astype(np.float32)
+    height, width = depth.shape
+    inside = ((pixel > 0.5) & (pixel < [width - 1.5, height - 1.5])).all(1) & (px[:, 2] > 0)
+    index, pixel, z = index[inside], pixel[inside], px[inside, 2]
+    column, row = np.round(pixel).astype(int).T
+    hidden = z > depth[row, column] + DEPTH_SLACK * z / focal / cosine[index]
+    trust = sample(border_trust(depth, focal), pixel)
+    weight = trust * cosine[index] ** 2 / distance[index] ** 2
+    keep = ~hidden & (weight > 0) & np.isfinite(depth[row, column])
+    return SeenTexels(index[keep], pixel[keep], weight[keep].astype(np.float32))
+
+
+def border_trust(depth: np.ndarray, focal: float) -> np.ndarray:
+    """Trust (H, W) float32 in [0, 1]: 0 at the outline and at occlusions, 1 BORDER pixels off."""
+    covered = np.isfinite(depth)
+    filled = np.where(covered, depth, 0).astype(np.float32)
+    step = STEP * np.median(filled[covered]) / focal if covered.any() else 1.0
+    nearest = cv2.erode(np.where(covered, depth, 1e9).astype(np.float32), np.ones((3, 3)))
+    farthest = cv2.dilate(filled, np.ones((3, 3)))
+    inner = covered & (farthest - nearest < step)
+    away = cv2.distanceTransform(inner.astype(np.uint8), cv2.DIST_L2, 3)
+    return np.clip((away - 1) / BORDER, 0, 1).astype(np.float32)
+
+
+def believable(photo: np.ndarray) -> np.ndarray:
+    """1 (H, W) float32 where no channel of a photo (H, W, 3) is saturated or black, else 0."""
+    good = (photo.max(-1) < SATURATED) & (photo.max(-1) > DARK)
+    return good.astype(np.float32)
+
+
+def sample(image: np.ndarray, pixel: np.ndarray) -> np.ndarray:
+    """Values (N, ...) of an image (H, W, ...) at pixels (N, 2), bilinear.
+
+    OpenCV remaps pictures of fewer than 32768 rows: points are laid out in rows of 4096.
+    """
+    count = len(pixel)
+    rows = max(-(-count // 4096), 1)
+    laid = np.zeros((rows * 4096, 2), np.float32)
+    laid[:count] = pixel
+    x, y = laid.reshape(rows, 4096, 2).transpose(2, 0, 1)
+    values = cv2.remap(
+        image, np.ascontiguousarray(x), np.ascontiguousarray(y), cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+    return values.reshape(rows * 4096, *image.shape[2:])[:count]
