@@ -9,174 +9,195 @@ least squares (Cauchy), so that what only one view shows stays out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import scipy.ndimage as ndi
 import torch
+from torch import Tensor
+from tqdm import tqdm
 
 from models.ham.reconstruction import Reconstruction
 from models.textures.layout import AlbedoTexture, Texels, TextureLayout, surface_texels
 from models.textures.painting import TexturePainter
-from models.textures.registration import RegisteredView, register
+from models.textures.registration import register
 from models.textures.sampling import SeenTexels, believable, sample, seen_texels
+from utils.cameras import Cameras
+from utils.photos.crops import ViewCrop
+from utils.render import Fragments
 
-COARSE = 0.004  # metres at the hand: coarser differences are errors of light
-ROUNDS = 3  # of registration and averaging
+COARSE = 0.005  # metres at the hand: coarser differences are errors of light
+ROUNDS = 2  # of registration and averaging
 ROBUST_PASSES = 2
-LEAST_SHADE = 0.15  # radiance below which a photo says nothing of the albedo
-OUTLIER = 0.04  # where the robust weight is one half, albedo
-LEAST_WEIGHT = 1e-3  # of the best seen texels: less counts as unseen
-PAD = 24  # texels that colours reach beyond the charts, at least
+LEAST_SHADE = 0.2  # radiance below which a photo says nothing of the albedo
+OUTLIER = 0.03  # of albedo: differences from the average that count half
+LARGEST_DETAIL = 0.25  # of albedo: more is not skin
+EDGE = 3  # pixels of a mask's rim that show a mixture with the background
+LEAST_WEIGHT = 0.02  # of what well seen texels have: less counts as unseen
+WELL_SEEN = 0.9  # quantile of the weights
 
 
 @dataclass(frozen=True)
 class BakedTexture:
     """albedo (H, W, 3) float32 in [0, 1], filled everywhere; seen (H, W) bool: texels that photos
-    have coloured; on_surface (H, W) bool; misalignment: pixels by which photos and renderings
-    differ, median over views, before and after registration."""
+    have coloured; on_surface (H, W) bool; misalignment: median pixels by which photos and
+    renderings with this texture differ, over the views."""
 
     albedo: np.ndarray
     seen: np.ndarray
     on_surface: np.ndarray
-    misalignment: tuple[float, float]
+    misalignment: float
 
 
-@dataclass
+@dataclass(frozen=True)
+class _Surface:
+    """Texels with their points and unit normals (N, 3), hand units, and coarse albedo (N, 3)."""
+
+    texels: Texels
+    points: np.ndarray
+    normals: np.ndarray
+    coarse: np.ndarray
+
+
+@dataclass(frozen=True)
 class _View:
-    """One photo prepared: pixels, its camera's parts, and the texels that it sees."""
+    """One photo around the hands, its camera, what it covers, and which texels it sees."""
 
     number: int
     photo: np.ndarray
-    texels: SeenTexels
+    trust: np.ndarray
+    camera: Cameras
+    fragments: Fragments
+    shading: Tensor
+    seen: SeenTexels
+
+    @property
+    def covered(self) -> np.ndarray:
+        covered = np.zeros(self.photo.shape[:2], bool)
+        covered[self.at] = True
+        return covered
+
+    @property
+    def at(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns (n,) of the covered pixels."""
+        return self.fragments.y.numpy(), self.fragments.x.numpy()
 
 
 def bake_albedo(
     reconstruction: Reconstruction,
     layout: TextureLayout,
-    photo: Callable[[int], np.ndarray],
+    crops: Sequence[ViewCrop],
     size: int = 2048,
-    used_views: np.ndarray | None = None,
 ) -> BakedTexture:
-    """The hands' albedo texture of `size` rows from the photos of the fitted views.
-
-    photo(view) gives RGB (H, W, 3) in [0, 1]; used_views (views,) bool leaves some out.
-    """
+    """The hands' albedo texture of `size` rows from the photos that they were fitted to."""
     verts, cameras = reconstruction.in_hand_units(reconstruction.cameras)
     faces = torch.from_numpy(reconstruction.faces)
-    plain = TexturePainter(verts, faces, reconstruction.appearance, None)
-    texels = surface_texels(layout, size)
-    points = texels.at(verts.numpy(), reconstruction.faces)
-    normals = texels.at(plain.normals[: len(verts)].numpy(), reconstruction.faces)
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
-    coarse = texels.at(reconstruction.appearance.albedo.numpy(), reconstruction.faces)
-    views = range(len(cameras)) if used_views is None else np.flatnonzero(used_views).tolist()
-    _Baker.metre = reconstruction.scale / reconstruction.frame.scale
-    print("metre", _Baker.metre)
-    baker = _Baker(plain, cameras, texels, points, normals, views, photo)
-    detail, total = baker.solve(None)
-    shifts = [baker.misalignment]
+    painter = TexturePainter(verts, faces, reconstruction.appearance, None)
+    surface = _surface(reconstruction, painter, layout, size)
+    views = [
+        _view(number, crop, cameras[number], painter, surface)
+        for number, crop in enumerate(tqdm(crops, desc="views", leave=False))
+        if crop.photometric.any()
+    ]
+    sigma = COARSE * reconstruction.scale / reconstruction.frame.scale  # hand units
+    detail, total = _solve(views, painter, surface, sigma)[:2]
+    misalignment = 0.0
     for _ in range(ROUNDS - 1):
-        image = _filled(texels, coarse + detail)
-        texture = AlbedoTexture(torch.from_numpy(image), layout)
-        detail, total = baker.solve(texture)
-        shifts.append(baker.misalignment)
-    seen = np.zeros(texels.shape, bool)
-    on_surface = seen.copy()
-    on_surface[texels.y, texels.x] = True
-    seen[texels.y, texels.x] = total > LEAST_WEIGHT * np.quantile(total, 0.99)
-    albedo = _filled(texels, (coarse + detail).clip(0, 1))
-    return BakedTexture(albedo, seen, on_surface, (shifts[0], shifts[-1]))
+        image = fill(surface.texels, surface.coarse + detail)
+        painter.texture = AlbedoTexture(torch.from_numpy(image), layout)
+        detail, total, misalignment = _solve(views, painter, surface, sigma)
+    seen, on_surface = np.zeros((2, *surface.texels.shape), bool)
+    at = surface.texels.y, surface.texels.x
+    on_surface[at] = True
+    if len(views):
+        seen[at] = total > LEAST_WEIGHT * np.quantile(total[total > 0], WELL_SEEN)
+    albedo = fill(surface.texels, (surface.coarse + detail).clip(0, 1))
+    return BakedTexture(albedo, seen, on_surface, misalignment)
 
 
-class _Baker:
-    """Goes through the photos, one at a time, and averages what they say."""
+def _surface(
+    reconstruction: Reconstruction, painter: TexturePainter, layout: TextureLayout, size: int
+) -> _Surface:
+    texels, faces = surface_texels(layout, size), reconstruction.faces
+    count = len(reconstruction.verts)
+    normals = texels.at(painter.normals[:count].numpy(), faces)
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+    points = texels.at(painter.verts[:count].numpy(), faces)
+    albedo = reconstruction.appearance.albedo.clamp(0, 1).numpy()
+    return _Surface(texels, points, normals, texels.at(albedo, faces))
 
-    def __init__(self, plain, cameras, texels: Texels, points, normals, views, photo):
-        self.plain, self.cameras, self.texels = plain, cameras, texels
-        self.points, self.normals, self.views, self.photo = points, normals, views, photo
-        self.misalignment = np.nan
-        self.prepared: dict[int, SeenTexels] = {}
 
-    def solve(self, texture: AlbedoTexture | None) -> tuple[np.ndarray, np.ndarray]:
-        """Detail (N, 3) of the texels beyond the vertices' albedo, and their summed weights (N,).
+def _view(
+    number: int, crop: ViewCrop, camera: Cameras, painter: TexturePainter, surface: _Surface
+) -> _View:
+    camera = camera.crop(torch.tensor([crop.box]))
+    fragments = painter.fragments(camera)
+    depth = np.full(crop.image.shape[:2], np.inf, np.float32)
+    depth[fragments.y.numpy(), fragments.x.numpy()] = fragments.depth.numpy()
+    R, t, K = (value[0].double().numpy() for value in (camera.R, camera.t, camera.K))
+    focal = float(np.sqrt(K[0, 0] * K[1, 1]))
+    matrix = K @ np.column_stack([R, t])
+    seen = seen_texels(surface.points, surface.normals, matrix, -R.T @ t, depth, focal)
+    inner = cv2.erode(crop.photometric.astype(np.uint8), np.ones((2 * EDGE + 1,) * 2))
+    trust = believable(crop.image) * inner
+    shading = painter.shading(camera, fragments, number)
+    return _View(number, crop.image, trust, camera, fragments, shading, seen)
 
-        texture: what photos are registered to; None: mesh shading by vertices.
-        """
-        found = [self._detail_image(view, texture) for view in self.views]
-        self.misalignment = float(np.median([each[2] for each in found])) if found else np.nan
-        count = len(self.texels.face)
-        detail, total = np.zeros((count, 3), np.float32), np.zeros(count, np.float32)
-        for robust in range(ROBUST_PASSES + 1):
-            summed, weights = np.zeros((count, 3), np.float32), np.zeros(count, np.float32)
-            for image, warp, _, seen in found:
-                pixel = seen.pixel if warp is None else seen.pixel + sample(warp, seen.pixel)
-                values = sample(image, pixel)
-                weight = seen.weight * values[:, 3]
-                if robust:
-                    off = np.abs(values[:, :3] - detail[seen.index]).max(1)
-                    weight = weight / (1 + (off / OUTLIER) ** 2)
-                summed[seen.index] += weight[:, None] * values[:, :3]
-                weights[seen.index] += weight
-            detail = summed / np.maximum(weights, 1e-12)[:, None]
-            total = weights
-        return detail, total
 
-    def _detail_image(self, view: int, texture: AlbedoTexture | None):
-        """(H, W, 4): the photo's detail in albedo and its trust; its warp; the misalignment."""
-        camera, photo = self.cameras[view], self.photo(view)
-        fragments = self.plain.fragments(camera)
-        shading = self.plain.shading(camera, fragments, view)
-        y, x = fragments.y.numpy(), fragments.x.numpy()
-        depth = np.full(photo.shape[:2], np.inf, np.float32)
-        depth[y, x] = fragments.depth.numpy()
-        focal = float((camera.K[0, 0, 0] * camera.K[0, 1, 1]).sqrt())
-        if view not in self.prepared:
-            self.prepared[view] = self._seen(camera, depth, focal)
-        seen = self.prepared[view]
-        gain = self.plain.appearance.gain[view]
-        albedo, shade, shine = (part.numpy() for part in shading.split([3, 1, 3], 1))
-        shown = TexturePainter.colors(self.plain, camera, fragments, view).numpy()
-        if texture is not None:
-            self.plain.texture = texture
-            shown = self.plain.colors(camera, fragments, view).numpy()
-            self.plain.texture = None
-        rendered = np.zeros_like(photo)
-        rendered[y, x] = shown
-        covered = np.isfinite(depth)
-        registered: RegisteredView = register(photo, rendered, covered)
-        image = np.zeros((*photo.shape[:2], 4), np.float32)
-        # what the photo says where it is warped back onto the rendering
-        warped = registered.image
-        says = (warped[y, x] / gain.numpy() - shine) / np.maximum(shade, LEAST_SHADE) - albedo
-        image[y, x, :3] = says
-        image[..., 3] = believable(warped) * covered
-        image[y, x, 3] *= shade[:, 0] > LEAST_SHADE
-        sigma = COARSE * self.metre * focal / float(np.median(fragments.depth.numpy()))
-        image[..., :3] -= _blurred(image[..., :3], image[..., 3], sigma)
-        return image, None, registered.misalignment, seen
+def _solve(
+    views: Sequence[_View], painter: TexturePainter, surface: _Surface, sigma: float
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Detail (N, 3) of the texels, summed weights (N,), and the views' median misalignment."""
+    said, shifts = [], []
+    for view in tqdm(views, desc="details", leave=False):
+        image, shift = _detail_image(view, painter, sigma)
+        values = sample(image, view.seen.pixel)
+        said.append((view.seen.index, values[:, :3], view.seen.weight * values[:, 3]))
+        shifts.append(shift)
+    count = len(surface.points)
+    detail = np.zeros((count, 3), np.float32)
+    for robust in range(ROBUST_PASSES + 1):
+        summed, total = np.zeros((count, 3), np.float32), np.zeros(count, np.float32)
+        for index, values, weight in said:
+            if robust:
+                off = np.abs(values - detail[index]).max(1)
+                weight = weight / (1 + (off / OUTLIER) ** 2)
+            summed[index] += weight[:, None] * values
+            total[index] += weight
+        detail = summed / np.maximum(total, 1e-12)[:, None]
+    return detail, total, float(np.median(shifts)) if shifts else 0.0
 
-    metre = 1.0  # hand units
 
-    def _seen(self, camera, depth: np.ndarray, focal: float) -> SeenTexels:
-        R, t, K = (value[0].double().numpy() for value in (camera.R, camera.t, camera.K))
-        matrix = K @ np.column_stack([R, t])
-        return seen_texels(self.points, self.normals, matrix, -R.T @ t, depth, focal)
+def _detail_image(view: _View, painter: TexturePainter, sigma: float) -> tuple[np.ndarray, float]:
+    """(h, w, 4): what the photo says beyond the vertices' albedo, and how far that is trusted;
+    and the median pixels of misalignment."""
+    rendered = np.zeros_like(view.photo)
+    rendered[view.at] = painter.colors(view.camera, view.fragments, view.number).numpy()
+    laid = register(view.photo, rendered, view.covered, view.trust)
+    gain = painter.appearance.gain[view.number].numpy()
+    albedo, shade, shine = (part.numpy() for part in view.shading.split([3, 1, 3], 1))
+    says = (laid.image[view.at] / gain - shine) / np.maximum(shade, LEAST_SHADE) - albedo
+    image = np.zeros((*view.covered.shape, 4), np.float32)
+    image[view.at] = np.column_stack([says, laid.trust[view.at] * (shade[:, 0] > LEAST_SHADE)])
+    depth = float(np.median(view.fragments.depth.numpy()))
+    pixels = sigma * float(view.camera.K[0, 0, 0]) / depth
+    image[..., :3] -= _blurred(image[..., :3], image[..., 3], pixels)
+    image[..., 3] *= np.abs(image[..., :3]).max(-1) < LARGEST_DETAIL
+    return image, laid.misalignment
 
 
 def _blurred(image: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
-    """Normalised Gaussian blur of (H, W, 3) where weight (H, W) says that there is something."""
-    kernel = (0, 0)
-    top = cv2.GaussianBlur(image * weight[..., None], kernel, sigma)
-    bottom = cv2.GaussianBlur(weight, kernel, sigma)
+    """Normalised Gaussian blur of (h, w, 3) where weight (h, w) says that there is something."""
+    top = cv2.GaussianBlur(image * weight[..., None], (0, 0), sigma)
+    bottom = cv2.GaussianBlur(weight, (0, 0), sigma)
     return top / np.maximum(bottom, 1e-4)[..., None]
 
 
-def _filled(texels: Texels, values: np.ndarray) -> np.ndarray:
-    """A picture (H, W, 3) of the texels' values; elsewhere that of the nearest texel."""
-    image = np.zeros((*texels.shape, 3), np.float32)
+def fill(texels: Texels, values: np.ndarray) -> np.ndarray:
+    """A picture (H, W, C) of the texels' values (N, C); elsewhere that of the nearest texel."""
+    image = np.zeros((*texels.shape, values.shape[1]), np.float32)
     image[texels.y, texels.x] = values
     free = np.ones(texels.shape, bool)
     free[texels.y, texels.x] = False

@@ -14,56 +14,51 @@ LEAST_CONTRAST = 0.004  # below which there is nothing to register
 
 
 @dataclass(frozen=True)
-class RegisteredView:
-    """image (H, W, 3): the photo laid over the rendering; misalignment: median pixels of shift
-    that was found where there is contrast."""
+class LaidOver:
+    """The photo image (h, w, 3) and its trust (h, w) laid over the rendering; misalignment: median
+    pixels of the shift where there is contrast."""
 
     image: np.ndarray
+    trust: np.ndarray
     misalignment: float
 
 
-def register(photo: np.ndarray, rendered: np.ndarray, covered: np.ndarray) -> RegisteredView:
-    """Lay a photo (H, W, 3) over its rendering where that covers (H, W) bool.
+def register(
+    photo: np.ndarray, rendered: np.ndarray, covered: np.ndarray, trust: np.ndarray
+) -> LaidOver:
+    """Lay a photo (h, w, 3) and its trust (h, w) over the rendering, which covers (h, w) bool.
 
     Dense optical flow (DIS, Kroeger et al. 2016) between pictures of equal local contrast,
     smoothed by the contrast that it rests on.
     """
-    box = _box(covered)
-    if box is None:
-        return RegisteredView(photo, 0.0)
-    y0, y1, x0, x1 = box
-    inner, own = covered[y0:y1, x0:x1], photo[y0:y1, x0:x1]
-    a, energy = _contrast(rendered[y0:y1, x0:x1], inner)
-    b, _ = _contrast(own, inner)
+    common = covered & (trust > 0)
+    if not common.any() or min(common.shape) < 32:
+        return LaidOver(photo, trust, 0.0)
+    smooth, energy = shift_between(photo, rendered, common)
+    y, x = np.indices(covered.shape, np.float32)
+    where = x + smooth[..., 0], y + smooth[..., 1]
+    image = cv2.remap(photo, *where, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT).clip(0, 1)
+    laid_trust = cv2.remap(trust.astype(np.float32), *where, cv2.INTER_LINEAR)
+    clear = common & (energy > np.median(energy[common]))
+    lengths = np.linalg.norm(smooth[clear], axis=-1)
+    return LaidOver(image, laid_trust, float(np.median(lengths)) if clear.any() else 0.0)
+
+
+def shift_between(
+    photo: np.ndarray, rendered: np.ndarray, common: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Smooth shifts (h, w, 2), pixels x and y, from what is rendered to where the photo shows it,
+    and the contrast (h, w) that they rest on; common (h, w) bool: pixels that both show."""
+    a, energy = _contrast(rendered, common)
+    b, _ = _contrast(photo, common)
     flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    flow.setFinestScale(1)
     shift = flow.calc(a, b, None)
-    weight = np.where(np.linalg.norm(shift, axis=-1) < LARGEST, energy, 0) * inner
-    smooth = _smoothed(shift, weight.astype(np.float32))
-    y, x = np.indices(inner.shape, np.float32)
-    image = photo.copy()
-    image[y0:y1, x0:x1] = cv2.remap(
-        own, x + smooth[..., 0], y + smooth[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
-    )
-    clear = inner & (energy > np.median(energy[inner]))
-    return RegisteredView(
-        image.clip(0, 1), float(np.median(np.linalg.norm(smooth[clear], axis=-1)))
-    )
-
-
-def _box(covered: np.ndarray, margin: int = 16) -> tuple[int, int, int, int] | None:
-    rows, columns = np.flatnonzero(covered.any(1)), np.flatnonzero(covered.any(0))
-    if not len(rows):
-        return None
-    height, width = covered.shape
-    return (
-        max(rows[0] - margin, 0), min(rows[-1] + margin + 1, height),
-        max(columns[0] - margin, 0), min(columns[-1] + margin + 1, width),
-    )  # fmt: skip
+    likely = np.linalg.norm(shift, axis=-1) < LARGEST
+    return _smoothed(shift, (energy * likely).astype(np.float32)), energy
 
 
 def _contrast(image: np.ndarray, inner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Grey bytes (H, W) of equal local mean and contrast, and that contrast, 0 outside."""
+    """Grey bytes (h, w) of equal local mean and contrast, and that contrast, 0 outside."""
     grey = cv2.cvtColor(image.astype(np.float32), cv2.COLOR_RGB2GRAY)
     weight = inner.astype(np.float32)
     total = np.maximum(cv2.GaussianBlur(weight, (0, 0), CONTRAST), 1e-3)

@@ -1,4 +1,4 @@
-"""What one photo says of the texels: where they are in it, and how far it is to be trusted there."""
+"""Where texels are in one photo, which of them it shows, and how far it is to be trusted."""
 
 from __future__ import annotations
 
