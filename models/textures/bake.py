@@ -33,7 +33,8 @@ ROUNDS = 2  # of registration and averaging
 ROBUST_PASSES = 2
 LEAST_SHADE = 0.2  # radiance below which a photo says nothing of the albedo
 OUTLIER = 0.03  # of albedo: differences from the average that count half
-LARGEST_DETAIL = 0.25  # of albedo: more is not skin
+NEIGHBOURS = 6.0  # texels over which signal and noise are compared
+LARGEST_DETAIL = 0.15  # of albedo: more is not skin
 EDGE = 3  # pixels of a mask's rim that show a mixture with the background
 LEAST_WEIGHT = 0.02  # of what well seen texels have: less counts as unseen
 WELL_SEEN = 0.9  # quantile of the weights
@@ -157,17 +158,55 @@ def _solve(
         said.append((view.seen.index, values[:, :3], view.seen.weight * values[:, 3]))
         shifts.append(shift)
     count = len(surface.points)
-    detail = np.zeros((count, 3), np.float32)
+    detail, total = np.zeros((count, 3), np.float32), np.zeros(count, np.float32)
     for robust in range(ROBUST_PASSES + 1):
-        summed, total = np.zeros((count, 3), np.float32), np.zeros(count, np.float32)
-        for index, values, weight in said:
-            if robust:
-                off = np.abs(values - detail[index]).max(1)
-                weight = weight / (1 + (off / OUTLIER) ** 2)
-            summed[index] += weight[:, None] * values
-            total[index] += weight
-        detail = summed / np.maximum(total, 1e-12)[:, None]
-    return detail, total, float(np.median(shifts)) if shifts else 0.0
+        weighed = [(i, v, _robust(w, v - detail[i]) if robust else w) for i, v, w in said]
+        total = _summed(count, [(i, w[:, None]) for i, _, w in weighed])[:, 0]
+        detail = _summed(count, [(i, w[:, None] * v) for i, v, w in weighed])
+        detail /= np.maximum(total, 1e-12)[:, None]
+    trust = _agreement(surface.texels, detail, total, weighed)
+    return detail * trust[:, None], total, float(np.median(shifts)) if shifts else 0.0
+
+
+def _robust(weight: np.ndarray, off: np.ndarray) -> np.ndarray:
+    return weight / (1 + (np.abs(off).max(1) / OUTLIER) ** 2)
+
+
+def _summed(count: int, parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    total = np.zeros((count, parts[0][1].shape[1]), np.float32)
+    for index, values in parts:
+        total[index] += values
+    return total
+
+
+def _agreement(
+    texels: Texels,
+    detail: np.ndarray,
+    total: np.ndarray,
+    weighed: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
+) -> np.ndarray:
+    """The share (N,) of the detail that is the surface's and not one view's (Wiener's filter).
+
+    Signal and noise are compared over NEIGHBOURS texels: the average's power, and that power's
+    part which comes from what the views' values differ by. Texels of one view have no such
+    measure: they get the hands' median share.
+    """
+    count = len(detail)
+    squares = _summed(count, [(i, w[:, None] ** 2) for i, _, w in weighed])[:, 0]
+    spread = _summed(
+        count, [(i, (w * ((v - detail[i]) ** 2).sum(1))[:, None]) for i, v, w in weighed]
+    )[:, 0] / np.maximum(total, 1e-12)
+    views = total**2 / np.maximum(squares, 1e-20)  # as many of equal weight
+    several = views > 1.5
+    noise = spread / np.maximum(views - 1, 0.5)
+    power = (detail**2).sum(1)
+    picture = np.zeros((*texels.shape, 3), np.float32)
+    picture[texels.y, texels.x] = np.column_stack([power, noise, np.ones(count)]) * several[:, None]
+    near = cv2.GaussianBlur(picture, (0, 0), NEIGHBOURS)[texels.y, texels.x]
+    share = np.clip(1 - near[:, 1] / np.maximum(near[:, 0], 1e-12), 0, 1)
+    usual = float(np.median(share[several])) if several.any() else 0.0
+    known = np.clip(near[:, 2], 0, 1)
+    return (known * share + (1 - known) * usual).astype(np.float32)
 
 
 def _detail_image(view: _View, painter: TexturePainter, sigma: float) -> tuple[np.ndarray, float]:

@@ -9,7 +9,7 @@ import numpy as np
 
 BORDER = 5.0  # pixels from an occlusion or the outline: nearer counts less
 LEAST_FACING = 0.15  # cosine below which a surface is seen too flat to say anything
-SATURATED, DARK = 0.985, 0.015  # values beyond which a photo says nothing
+SATURATED, DARK = 0.96, 0.02  # values beyond which a photo says nothing
 DEPTH_SLACK = 2.5  # pixels' widths: a texel so much deeper than what is seen there is hidden
 STEP = 6.0  # pixels' widths of depth between neighbours that are an occlusion
 
