@@ -69,7 +69,20 @@ def mesh_sfs_optim(job: Job) -> None:
     record.finish(outputs, verdict=verdict.as_dict())
     progress.forget()
     print(f"look at {folder / 'overlay'} and {folder / f'{job.scan_id}.ply'}")
+    if config.textures != "none":
+        add_textures(job)
     print(verdict.line())
+
+
+def add_textures(job: Job) -> None:
+    """Bake textures; what hinders that is said and no reason to fail."""
+    from models.textures.stage import bake_textures
+    from utils.errors import UserError
+
+    try:
+        bake_textures(job.nested())
+    except UserError as error:
+        print(f"note: no textures: {error}")
 
 
 def make_start(job: Job) -> None:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import scipy.ndimage as ndi
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -25,6 +24,7 @@ from models.textures.painting import TexturePainter
 from models.textures.registration import register
 from models.textures.sampling import SeenTexels, believable, sample, seen_texels
 from utils.cameras import Cameras
+from utils.errors import UserError
 from utils.photos.crops import ViewCrop
 from utils.render import Fragments
 
@@ -35,6 +35,7 @@ LEAST_SHADE = 0.2  # radiance below which a photo says nothing of the albedo
 OUTLIER = 0.03  # of albedo: differences from the average that count half
 NEIGHBOURS = 6.0  # texels over which signal and noise are compared
 LARGEST_DETAIL = 0.15  # of albedo: more is not skin
+REACH = 1 / 64  # of the texture's height that colours go on beyond the charts
 EDGE = 3  # pixels of a mask's rim that show a mixture with the background
 LEAST_WEIGHT = 0.02  # of what well seen texels have: less counts as unseen
 WELL_SEEN = 0.9  # quantile of the weights
@@ -92,7 +93,10 @@ def bake_albedo(
     crops: Sequence[ViewCrop],
     size: int = 2048,
 ) -> BakedTexture:
-    """The hands' albedo texture of `size` rows from the photos that they were fitted to."""
+    """The hands' albedo texture of `size` rows from the photos that they were fitted to.
+
+    Raises UserError where no photo may be compared with the hands.
+    """
     verts, cameras = reconstruction.in_hand_units(reconstruction.cameras)
     faces = torch.from_numpy(reconstruction.faces)
     painter = TexturePainter(verts, faces, reconstruction.appearance, None)
@@ -102,6 +106,8 @@ def bake_albedo(
         for number, crop in enumerate(tqdm(crops, desc="views", leave=False))
         if crop.photometric.any()
     ]
+    if not views:
+        raise UserError("textures: no photo shows any part of the hands; none are written")
     sigma = COARSE * reconstruction.scale / reconstruction.frame.scale  # hand units
     detail, total = _solve(views, painter, surface, sigma)[:2]
     misalignment = 0.0
@@ -112,7 +118,7 @@ def bake_albedo(
     seen, on_surface = np.zeros((2, *surface.texels.shape), bool)
     at = surface.texels.y, surface.texels.x
     on_surface[at] = True
-    if len(views):
+    if (total > 0).any():
         seen[at] = total > LEAST_WEIGHT * np.quantile(total[total > 0], WELL_SEEN)
     albedo = fill(surface.texels, (surface.coarse + detail).clip(0, 1))
     return BakedTexture(albedo, seen, on_surface, misalignment)
@@ -235,10 +241,24 @@ def _blurred(image: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def fill(texels: Texels, values: np.ndarray) -> np.ndarray:
-    """A picture (H, W, C) of the texels' values (N, C); elsewhere that of the nearest texel."""
+    """A picture (H, W, C) of the texels' values (N, C).
+
+    About the charts the nearest texel's value goes on for REACH of the height, far enough for
+    mipmaps; beyond, all is the mean.
+    """
+    height = texels.shape[0]
     image = np.zeros((*texels.shape, values.shape[1]), np.float32)
     image[texels.y, texels.x] = values
-    free = np.ones(texels.shape, bool)
-    free[texels.y, texels.x] = False
-    y, x = ndi.distance_transform_edt(free, return_distances=False, return_indices=True)
-    return image[y, x]
+    free = np.ones(texels.shape, np.uint8)
+    free[texels.y, texels.x] = 0
+    near = max(round(REACH * height), 8)
+    away, label = cv2.distanceTransformWithLabels(
+        free, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    nearest = np.zeros(label.max() + 1, np.int64)
+    own = label[texels.y, texels.x]
+    nearest[own] = np.arange(len(own))
+    rim = (free > 0) & (away <= near)
+    image[rim] = values[nearest[label[rim]]]
+    image[away > near] = values.mean(0)
+    return image

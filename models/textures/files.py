@@ -1,0 +1,95 @@
+"""The files of textures: written beside a reconstruction, and read again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from models.appearance.light import SHARPNESS
+from models.ham.reconstruction import Reconstruction
+from models.textures.bake import bake_albedo, fill
+from models.textures.layout import AlbedoTexture, surface_texels, texture_layout
+from models.textures.relief import normal_map, openness
+from utils.errors import UserError
+from utils.io.checks import FileCheck
+from utils.io.files import load_json, save_json
+from utils.io.images import image_size, load_image, save_image
+from utils.photos.crops import ViewCrop
+
+AGAIN = "run bake_textures.py on this scan again"
+PARTS = ("albedo", "normal", "occlusion", "seen")
+
+
+def texture_paths(folder: Path, scan_id: str) -> dict[str, Path]:
+    """The files of a scan's textures by what they hold; facts: what they are of."""
+    paths = {part: folder / f"{scan_id}_{part}.png" for part in PARTS}
+    return {**paths, "facts": folder / f"{scan_id}_textures.json"}
+
+
+def write_textures(
+    folder: Path,
+    scan_id: str,
+    reconstruction: Reconstruction,
+    crops: Sequence[ViewCrop],
+    size: int,
+) -> list[Path]:
+    """Bake and write S_albedo, S_normal, S_occlusion, S_seen (.png) and S_textures.json.
+
+    crops: the photos that the hands were fitted to, around them; size: rows of the textures. Raises
+    UserError where no photo says anything of any texel, and where the hand model has no UVs.
+    """
+    layout = texture_layout(reconstruction.models(), reconstruction.subdivisions)
+    baked = bake_albedo(reconstruction, layout, crops, size)
+    if not baked.seen.any():
+        raise UserError(
+            "textures: no photo shows any part of the hands well enough; none are written"
+        )
+    texels = surface_texels(layout, size)
+    paths = texture_paths(folder, scan_id)
+    save_image(paths["albedo"], baked.albedo)
+    normals = normal_map(reconstruction, texels)
+    save_image(paths["normal"], fill(texels, (normals + 1) / 2))
+    open_share = texels.at(openness(reconstruction)[:, None], reconstruction.faces)
+    save_image(paths["occlusion"], fill(texels, open_share)[..., 0])
+    save_image(paths["seen"], baked.seen)
+    facts = {
+        "size": size,
+        "hands": reconstruction.sides,
+        "roughness": round(roughness(), 3),
+        "seen": round(float(baked.seen.sum() / baked.on_surface.sum()), 4),
+        "misalignment_px": round(baked.misalignment, 2),
+        "faces": len(reconstruction.faces),
+    }
+    save_json(paths["facts"], facts)
+    print(
+        f"textures of {size} rows: {100 * facts['seen']:.0f} % of the skin seen by photos, which "
+        f"lay {baked.misalignment:.1f} px off (median) before they were laid over one another"
+    )
+    return list(paths.values())
+
+
+def roughness() -> float:
+    """glTF's roughness of the fitted highlights, whose sharpness is the model's constant.
+
+    A spherical Gaussian of sharpness s in the direction of reflection is one of 4 s in the half
+    vector's, which is GGX's of alpha^2 = 2 / (4 s) (Wang et al. 2009); roughness is alpha's root.
+    """
+    return float((2 / (4 * SHARPNESS)) ** 0.25)
+
+
+def load_texture(folder: Path, scan_id: str, reconstruction: Reconstruction) -> AlbedoTexture:
+    """The albedo texture of a reconstruction. Raises UserError where it is of another one."""
+    paths = texture_paths(folder, scan_id)
+    check = FileCheck(paths["facts"], AGAIN)
+    facts = check.mapping(load_json(paths["facts"]), "it", ("size", "hands", "faces"))
+    size = check.whole(facts["size"], "size", 1, 1 << 15)
+    wanted = size, size * len(reconstruction.hands)
+    same = facts["hands"] == reconstruction.sides and facts["faces"] == len(reconstruction.faces)
+    if not same or image_size(paths["albedo"]) != wanted:
+        raise UserError(f"{paths['albedo']} is of another reconstruction; {AGAIN}")
+    layout = texture_layout(reconstruction.models(), reconstruction.subdivisions)
+    image = np.ascontiguousarray(load_image(paths["albedo"]))
+    return AlbedoTexture(torch.from_numpy(image), layout)

@@ -1,0 +1,160 @@
+"""Textures: texels lie where their UVs say, and photos give back the pattern that they show."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from models.appearance.shading import Rendering
+from models.ham.reconstruction import load_reconstruction
+from models.textures import relief
+from models.textures.bake import bake_albedo, fill
+from models.textures.files import load_texture, texture_paths, write_textures
+from models.textures.layout import AlbedoTexture, Texels, surface_texels, texture_layout
+from models.textures.painting import TexturePainter
+from tests.scenes.evaluation import write_reconstruction
+from tests.scenes.ham import hand_scene
+from utils.errors import UserError
+from utils.io.files import load_json, save_json
+from utils.photos.crops import ViewCrop
+
+SIZE = 256  # rows
+WAVE = 12.0  # texels a wave of the pattern: about 5 pixels of the photos
+AMPLITUDE = 0.06  # of albedo
+
+
+@pytest.fixture(scope="module")
+def reconstruction(tmp_path_factory):
+    """A left and a right hand before six cameras, with smooth colours of the vertices."""
+    folder = tmp_path_factory.mktemp("textures")
+    scene = hand_scene(views=6, pixels=240)
+    colors = torch.tensor([0.6, 0.45, 0.4]).expand_as(scene.appearance.albedo).clone()
+    write_reconstruction(
+        folder, replace(scene, appearance=replace(scene.appearance, albedo=colors))
+    )
+    return load_reconstruction(folder, "1")
+
+
+@pytest.fixture(scope="module")
+def layout(reconstruction):
+    return texture_layout(reconstruction.models(), reconstruction.subdivisions)
+
+
+@pytest.fixture(scope="module")
+def texels(layout):
+    return surface_texels(layout, SIZE)
+
+
+def pattern(texels: Texels) -> np.ndarray:
+    """Waves (N, 1) along both axes of the texture."""
+    x, y = texels.x[:, None] / WAVE, texels.y[:, None] / WAVE
+    return AMPLITUDE * np.sin(2 * np.pi * x) * np.sin(2 * np.pi * y)
+
+
+@pytest.fixture(scope="module")
+def photographed(reconstruction, layout, texels):
+    """The hands' photos with the pattern on their skin."""
+    colors = np.array([0.6, 0.45, 0.4]) + pattern(texels)
+    texture = AlbedoTexture(torch.from_numpy(fill(texels, colors.astype(np.float32))), layout)
+    verts, cameras = reconstruction.in_hand_units(reconstruction.cameras)
+    faces = torch.from_numpy(reconstruction.faces)
+    painter = TexturePainter(verts, faces, reconstruction.appearance, texture)
+    return [crop_of(painter.render(cameras[view], view)) for view in range(len(cameras))]
+
+
+def crop_of(rendering: Rendering) -> ViewCrop:
+    height, width = rendering.covered.shape
+    covered = rendering.covered
+    return ViewCrop((0, 0, width, height), rendering.image, covered, covered, covered)
+
+
+def test_texels_lie_where_the_layout_says(layout, texels):
+    corners = layout.corners_px(SIZE)[texels.face]
+    place = np.einsum("nk,nkc->nc", texels.bary, corners)
+    assert np.abs(place - np.column_stack([texels.x, texels.y])).max() < 1e-2
+    assert texels.shape == (SIZE, 2 * SIZE)
+    assert 0.3 < len(texels.face) / (2 * SIZE * SIZE) < 0.4
+    assert (layout.tile[texels.face] == (texels.x >= SIZE)).all()
+
+
+def test_photos_give_back_what_is_finer_than_the_mesh(reconstruction, layout, texels, photographed):
+    baked = bake_albedo(reconstruction, layout, photographed, SIZE)
+    found = baked.albedo[texels.y, texels.x] - [0.6, 0.45, 0.4]
+    true = pattern(texels)[:, 0]
+    seen = baked.seen[texels.y, texels.x]
+    assert seen.mean() > 0.5  # the fingers' inner sides are not
+    for channel in range(3):
+        assert np.corrcoef(found[seen, channel], true[seen])[0, 1] > 0.8
+    share = (found[seen] * true[seen, None]).sum() / (3 * (true[seen] ** 2).sum())
+    assert 0.6 < share < 1.1  # photos of 240 pixels blur waves of 5
+    assert baked.misalignment < 0.3
+
+
+def test_a_stain_on_one_photo_stays_out(reconstruction, layout, texels, photographed):
+    clean = bake_albedo(reconstruction, layout, photographed, SIZE)
+    image = photographed[0].image.copy()
+    y, x = (int(np.median(where)) for where in np.nonzero(photographed[0].mask))
+    image[y - 3 : y + 4, x - 3 : x + 4] = [0.1, 0.3, 0.9]
+    stained = [replace(photographed[0], image=image), *photographed[1:]]
+    baked = bake_albedo(reconstruction, layout, stained, SIZE)
+    assert np.quantile(np.abs(baked.albedo - clean.albedo).max(-1)[clean.seen], 0.999) < 0.03
+
+
+def test_without_photos_nothing_is_seen_and_that_is_an_error(
+    reconstruction, photographed, tmp_path
+):
+    nothing = [replace(crop, photometric=np.zeros_like(crop.mask)) for crop in photographed]
+    with pytest.raises(UserError, match="no photo shows any part of the hands"):
+        write_textures(tmp_path, "1", reconstruction, nothing, 64)
+    assert not list(tmp_path.iterdir())
+
+
+def test_colours_go_on_beyond_the_charts_and_end_in_the_mean(texels):
+    values = np.column_stack([texels.x, texels.y]).astype(np.float32)
+    image = fill(texels, values)
+    assert np.array_equal(image[texels.y, texels.x], values)
+    assert image[0, 0] == pytest.approx(values.mean(0), rel=1e-5)
+    left = int(np.flatnonzero(texels.y == SIZE // 2)[0])  # the outermost texel of its row
+    y, x = texels.y[left], texels.x[left]
+    assert np.abs(image[y, x - 2] - values[left]).max() <= 3
+
+
+def test_a_mesh_that_is_the_light_one_has_a_flat_normal_map(reconstruction, texels):
+    normals = relief.normal_map(reconstruction, texels)
+    assert np.quantile(normals[:, 2], 0.01) > 0.999
+    assert np.linalg.norm(normals, axis=1) == pytest.approx(1)
+
+
+def test_fingers_shade_each_other_and_the_back_of_the_hand_is_open(reconstruction):
+    share = relief.openness(reconstruction)
+    assert share.min() >= 0 and share.max() <= 1
+    assert np.median(share) > 0.9 and np.quantile(share, 0.02) < 0.7
+
+
+def test_files_are_read_back_and_held_against_the_reconstruction(
+    reconstruction, photographed, tmp_path
+):
+    files = write_textures(tmp_path, "1", reconstruction, photographed, 128)
+    assert sorted(path.name for path in files) == [
+        "1_albedo.png", "1_normal.png", "1_occlusion.png", "1_seen.png", "1_textures.json",
+    ]  # fmt: skip
+    texture = load_texture(tmp_path, "1", reconstruction)
+    assert texture.levels[0].shape == (1, 3, 128, 256)
+    facts = load_json(texture_paths(tmp_path, "1")["facts"])
+    assert facts["hands"] == ["left", "right"] and 0.4 < facts["roughness"] < 0.5
+    save_json(texture_paths(tmp_path, "1")["facts"], {**facts, "hands": ["right"]})
+    with pytest.raises(UserError, match=r"is of another reconstruction; run bake_textures.py"):
+        load_texture(tmp_path, "1", reconstruction)
+
+
+def test_fine_textures_do_not_glitter_in_small_pictures(layout, texels):
+    """A checkerboard of single texels is grey where a pixel holds many of them."""
+    board = ((texels.x + texels.y) % 2)[:, None] * np.ones((1, 3))
+    texture = AlbedoTexture(torch.from_numpy(fill(texels, board.astype(np.float32))), layout)
+    chosen = torch.arange(0, len(texels.face), 50)
+    face, bary = torch.from_numpy(texels.face)[chosen], torch.from_numpy(texels.bary)[chosen]
+    areas = texture.face_area[face.long()]
+    exact, small = texture(face, bary, areas), texture(face, bary, areas / 16)
+    assert exact.std() > 0.4
+    assert small.mean() == pytest.approx(0.5, abs=0.05) and small.std() < 0.1
