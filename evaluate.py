@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 NET_TYPES = ("mlp", "unet")
 HELD = "held"  # name of the results in views that were kept for judging
-OPTIONS = ("cameras", "images", "masks", "gt_mesh", "gt_partial", "gt_keypoints")
+OPTIONS = ("no_texture", "cameras", "images", "masks", "gt_mesh", "gt_partial", "gt_keypoints")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,6 +72,7 @@ def _add_options(parser: ArgumentParser) -> None:
         "hands' region, which --gt_keypoints tell (without them, the fitted hands)",
     )
     add("--gt_keypoints", type=Path, metavar="F.xyz", help="42 true keypoints, left hand first")
+    add("--no-texture", action="store_true", help="draw the mesh with its vertices' colours")
     add(
         "--ablation",
         action="store_true",
@@ -101,16 +102,18 @@ def evaluate_in(
     from models.evaluation.judge import evaluate_reconstruction
     from models.evaluation.results import save_evaluation
     from models.evaluation.truth import open_truth
+    from models.textures.files import own_texture, texture_paths
     from utils.captures.open import capture_truth
 
     args, folder = job.args, job.out_path / job.config.out_mesh_dire / job.scan_id
     own = capture_truth(job) if args.gt_mesh is None else None
     truth = open_truth(args.gt_mesh, args.gt_keypoints, args.gt_partial, own)
     options = {key: str(getattr(args, key)) for key in OPTIONS}
+    texture_files = [] if args.no_texture else [*texture_paths(folder, job.scan_id).values()]
     record = StageRecord(job, f"evaluate_{name}", options)
     inputs = [folder / f"{job.scan_id}.pt", *views.files()]
     inputs += [path for path in (args.cameras, args.gt_mesh, args.gt_keypoints) if path]
-    inputs += own.files if own else []
+    inputs += [*(own.files if own else []), *texture_files]
     inputs += (folder / "checkpoints").glob(f"*_{job.scan_id}.pth")
     if record.is_current(inputs):
         print((folder / "eval" / name / "table.txt").read_text(encoding="utf-8"), end="")
@@ -118,8 +121,9 @@ def evaluate_in(
     painters = trained_painters(folder, job.scan_id, reconstruction, job.device)
     renderers = {name: painter.extended for name, painter in painters.items()}
     meshes = {name: painter.verts for name, painter in painters.items()}
+    texture = None if args.no_texture else own_texture(folder, job.scan_id, reconstruction)
     evaluation = evaluate_reconstruction(
-        reconstruction, views, truth, renderers, seed=job.seed, meshes=meshes
+        reconstruction, views, truth, renderers, seed=job.seed, meshes=meshes, texture=texture
     )
     outputs = save_evaluation(folder / "eval" / name, reconstruction, views, evaluation)
     record.finish(outputs)

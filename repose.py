@@ -98,13 +98,16 @@ def open_renderer(
     from models.appearance.model import light_for_unseen
     from models.neural.checkpoint import checkpoint_path, load_checkpoint, reposed
     from models.neural.painter import WorldPainter, world_verts
+    from models.textures.drawing import draw_mesh
+    from models.textures.files import own_texture
 
     net_type = job.args.renderer
     if net_type == "mesh":
         light = light_for_unseen(reconstruction.appearance, 1)
+        texture = own_texture(folder, job.scan_id, reconstruction)
 
         def shade(verts: np.ndarray) -> np.ndarray:
-            return replace(reconstruction, verts=verts).render(camera, light)[0].image
+            return draw_mesh(replace(reconstruction, verts=verts), camera, light, texture).image
 
         return reconstruction.verts, shade
     path = checkpoint_path(folder, net_type, job.scan_id)

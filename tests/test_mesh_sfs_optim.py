@@ -44,7 +44,18 @@ def one_thread(monkeypatch):
 
 def arguments(folders, *more: str) -> list[str]:
     data, out = map(str, folders)
-    return ["--data_path", data, "--out_path", out, "--device", "cpu", "--set", LEVELS, *more]
+    return [
+        "--data_path",
+        data,
+        "--out_path",
+        out,
+        "--device",
+        "cpu",
+        "--set",
+        LEVELS,
+        "textures=none",
+        *more,
+    ]
 
 
 def run(folders, *more: str) -> int:
@@ -86,6 +97,24 @@ def test_one_hand_from_the_shell_and_again(folders):
     assert second.returncode == 0
     assert "up to date (--overwrite runs it again)" in second.stdout
     assert (folder / "1.obj").stat().st_mtime_ns == before
+
+
+def test_textures_are_baked_at_the_end_and_evaluated(folders, capsys):
+    import bake_textures
+    import evaluate
+
+    assert run(folders, "--set", "textures=all", "texture_size=64") == 0
+    folder = folders[1] / "demo_sfs" / "1"
+    assert (folder / "1_albedo.png").is_file() and (folder / "1_normal.png").is_file()
+    data, out = map(str, folders)
+    own = ["--data_path", data, "--out_path", out]
+    assert bake_textures.main([*own, "--set", "texture_size=64"]) == 0
+    assert "up to date" in capsys.readouterr().out
+    assert evaluate.main(own) == 0
+    with_texture = load_json(folder / "eval" / "fitted" / "metrics.json")["mean"]["mesh"]["psnr"]
+    assert evaluate.main([*own, "--no-texture"]) == 0
+    without = load_json(folder / "eval" / "fitted" / "metrics.json")["mean"]["mesh"]["psnr"]
+    assert with_texture != without and with_texture > without - 0.2
 
 
 def test_two_hands(tmp_path):

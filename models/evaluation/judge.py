@@ -15,6 +15,7 @@ from models.evaluation.forearms import find_forearms
 from models.evaluation.truth import Truth, score_truth
 from models.evaluation.views import ViewResult, judge_view
 from models.ham.reconstruction import Reconstruction
+from models.textures.layout import AlbedoTexture
 from utils.cameras import Cameras
 from utils.captures.evaluation_views import EvaluationViews
 from utils.errors import UserError
@@ -39,13 +40,15 @@ def evaluate_reconstruction(
     samples: int = 50_000,
     seed: int = 0,
     meshes: Mapping[str, np.ndarray] | None = None,
+    texture: AlbedoTexture | None = None,
 ) -> Evaluation:
     """All scores of a reconstruction in `views` and against `truth`.
 
     renderers: more ways to draw it than mesh shading, name -> function of a camera (world units)
     to its images (H, W, 3) RGB in [0, 1]; they are scored where the mesh is seen. `samples` are
     drawn from each surface. meshes: name -> vertices (V, 3), world units, of the meshes of the same
-    faces that renderers draw, which are held against the truth, too. Raises UserError where no view
+    faces that renderers draw, which are held against the truth, too. texture: with which mesh
+    shading is drawn; None: with the vertices' colours. Raises UserError where no view
     shows the hands, and where the truth is of another size or place.
     """
     lpips = load_lpips()
@@ -53,7 +56,16 @@ def evaluate_reconstruction(
     surface = score_truth(reconstruction, truth, samples, seed, meshes or {}) if truth else None
     forearms = find_forearms(reconstruction, views.cameras, views.masks())
     results = [
-        judge_view(reconstruction, views, view, appearances[view], forearms, renderers or {}, lpips)
+        judge_view(
+            reconstruction,
+            views,
+            view,
+            appearances[view],
+            forearms,
+            renderers or {},
+            lpips,
+            texture,
+        )
         for view in tqdm(range(len(views)), desc="views", leave=False)
     ]
     check_visible(results, views, reconstruction)

@@ -15,6 +15,8 @@ from models.appearance.model import Appearance
 from models.appearance.shading import Rendering, capped
 from models.evaluation.forearms import covered_pixels
 from models.ham.reconstruction import Reconstruction
+from models.textures.drawing import draw_mesh
+from models.textures.layout import AlbedoTexture
 from utils.cameras import Cameras
 from utils.captures.evaluation_views import EvaluationViews
 from utils.geometry.mesh import vertex_normals
@@ -127,11 +129,12 @@ def judge_view(
     forearms: tuple[Tensor, Tensor] | None,
     renderers: Mapping[str, Callable[[Cameras], Sequence[np.ndarray]]],
     lpips: Lpips | str,
+    texture: AlbedoTexture | None = None,
 ) -> ViewResult:
-    """Draw one view, with mesh shading and with all renderers, and score it."""
+    """Draw one view, with mesh shading (with the texture) and with all renderers, and score it."""
     camera, photo = views.cameras[view], views.image(view)
     shape = shape_in_view(reconstruction, camera, forearms)
-    renderings = {"mesh": reconstruction.render(camera, appearance)[0]}
+    renderings = {"mesh": draw_mesh(reconstruction, camera, appearance, texture)}
     for renderer, draw in renderers.items():
         renderings[renderer] = Rendering(draw(camera)[0], shape.covered)
     name, mask = views.names[view], views.mask(view)

@@ -93,3 +93,15 @@ def load_texture(folder: Path, scan_id: str, reconstruction: Reconstruction) -> 
     layout = texture_layout(reconstruction.models(), reconstruction.subdivisions)
     image = np.ascontiguousarray(load_image(paths["albedo"]))
     return AlbedoTexture(torch.from_numpy(image), layout)
+
+
+def own_texture(folder: Path, scan_id: str, reconstruction: Reconstruction) -> AlbedoTexture | None:
+    """The texture of this very reconstruction, None: there is none; one of another is left out,
+    and that is said."""
+    if not texture_paths(folder, scan_id)["facts"].is_file():
+        return None
+    try:
+        return load_texture(folder, scan_id, reconstruction)
+    except UserError as error:
+        print(f"texture left out: {error}")
+        return None
