@@ -27,8 +27,6 @@ UNDISTORTION_ROUNDS = 20
 REFITS = 4
 LITTLE = 1e-3  # weight of a view that is nearly left out
 ENOUGH = 0.98  # a round that leaves more of the residual than this is the last
-SHIFT_GRID = 0.08 * np.arange(-2, 3)  # of the photos' longer side
-SCALE_GRID = np.log(1.25) * np.arange(-6, 7)  # from a quarter to four times
 
 
 @dataclass(frozen=True)
@@ -245,9 +243,13 @@ def refined(
     free: np.ndarray,
     start: Sequence[float],
     seed: int = 0,
+    fit: Fit | None = None,
 ) -> tuple[Shared, Fit]:
-    """`estimate` and a new triangulation in turn, since the right intrinsics show more hands."""
-    fit = fit_of(with_intrinsics(sightings, start), options, seed)
+    """`estimate` and a new triangulation in turn, since the right intrinsics show more hands.
+
+    fit: at `start`, where it is known.
+    """
+    fit = fit or fit_of(with_intrinsics(sightings, start), options, seed)
     best = Shared(np.array(start, float), fit.pixels, np.inf, np.full(len(free), np.nan)), fit
     for _ in range(REFITS):
         if fit.hands is None:
@@ -261,25 +263,6 @@ def refined(
         if done:
             break
     return best
-
-
-def best_scale(sightings: Sightings, options: Mapping[str, Any], seed: int = 0) -> float:
-    """The log scale on a coarse grid at which the views agree best."""
-    tried = [
-        (fit_of(with_intrinsics(sightings, (s, 0, 0, 0)), options, seed).relative, abs(s), s)
-        for s in SCALE_GRID
-    ]
-    return float(min(tried)[2])
-
-
-def best_shift(
-    sightings: Sightings, options: Mapping[str, Any], seed: int = 0
-) -> tuple[float, float, float, float]:
-    """The offset on a coarse grid at which the views agree best, as a start of `refined`."""
-    longest = float(np.median(sightings.sizes.max(1)))
-    starts = [(0.0, longest * x, longest * y, 0.0) for x in SHIFT_GRID for y in SHIFT_GRID]
-    fits = [fit_of(with_intrinsics(sightings, start), options, seed) for start in starts]
-    return starts[int(np.argmin([fit.relative for fit in fits]))]
 
 
 def border_shift(k1: float, sightings: Sightings) -> float:

@@ -3,7 +3,7 @@
 Made-up hands before eight cameras on a ring, keypoints with 1 px of noise (a hand: some 150 px).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -29,6 +29,10 @@ class Made:
 
     cameras: Cameras
     keypoints: tuple
+    masks: dict = field(default_factory=dict)
+
+    def mask(self, view):
+        return self.masks.get(view)
 
 
 def scene(views=VIEWS, noise=1.0, seed=0):
