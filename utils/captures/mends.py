@@ -40,7 +40,7 @@ class Mend:
 
 
 def mended(capture: Capture, mend: Mend) -> Capture:
-    """The capture with keypoints in the suite's order and under the right names, where they count."""
+    """The capture with keypoints in the suite's order, under the right names, where they count."""
     if not mend.needed:
         return capture
     views = tuple(

@@ -67,8 +67,8 @@ def judge_keypoints(hands: HandKeypoints) -> Verdict:
 def keypoint_measures(hands: HandKeypoints) -> dict[str, float]:
     """Shares of a hand's box: residual_share (the median of all hands in all views) and
     better_hand_share (of each view's better hand); views_off and views_astray (shares of the views
-    that show a hand: in which one hand, or the mean of them, is far off); views_without_fit (share of the
-    views with detections); views (that show a hand).
+    that show a hand: in which one hand, or the mean of them, is far off); views_without_fit (share
+    of the views with detections); views (that show a hand).
     """
     seen = np.isfinite(hands.residuals)  # (N, 2, 21)
     shares = np.full(seen.shape[:2], np.nan)

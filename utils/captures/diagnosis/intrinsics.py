@@ -33,9 +33,9 @@ ENOUGH = 0.98  # a round that leaves more of the residual than this is the last
 class Shared:
     """Shared intrinsics and how well they fit.
 
-    values: log s, d_x, d_y (pixels), k1; spread: the standard errors along each direction by
-    leaving out a view at a time (nan where it was not asked for); pixels: median residual; loss:
-    the negative log likelihood of the residuals under Cauchy's loss.
+    values: log s, d_x, d_y (pixels), k1; spread: the standard errors along each direction (nan where
+    they were not asked for); pixels: median residual; loss: the negative log likelihood of the
+    residuals under Cauchy's loss.
     """
 
     values: np.ndarray
@@ -95,7 +95,7 @@ def estimate(
     pixels = float(np.median(distance[problem.seen]))
     errors = np.full(len(free), np.nan)
     if spread:
-        errors = problem.jackknife(values, points, free)
+        errors = problem.standard_errors(values, points, free)
     return Shared(values, pixels, loss, errors)
 
 
@@ -217,8 +217,20 @@ class _Problem:
                 break
         return values, points, loss
 
-    def jackknife(self, values: np.ndarray, points: np.ndarray, free: np.ndarray) -> np.ndarray:
-        """Standard errors (n,) along the free directions, by leaving out one view at a time.
+    def standard_errors(
+        self, values: np.ndarray, points: np.ndarray, free: np.ndarray
+    ) -> np.ndarray:
+        """Standard errors (n,) along the free directions, by least squares from the noise of single
+        keypoints, or by leaving out a view at a time: the larger, for the one knows nothing of
+        views that are off as a whole, and few views scatter little by chance.
+        """
+        A, B, D, _, _ = self._equations(values, points, free, np.ones(len(self.K)))
+        normal = A - np.einsum("vca,vcb->ab", B, np.linalg.solve(D, B))
+        by_noise = self.noise * np.sqrt(np.diag(np.linalg.inv(normal)))
+        return np.maximum(by_noise, self._jackknife(values, points, free))
+
+    def _jackknife(self, values: np.ndarray, points: np.ndarray, free: np.ndarray) -> np.ndarray:
+        """Standard errors (n,) by leaving out one view at a time.
 
         One Gauss-Newton step each; a view that a point can't do without counts little instead.
         """

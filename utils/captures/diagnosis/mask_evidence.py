@@ -9,7 +9,7 @@ from utils.captures.diagnosis.sightings import Sightings
 from utils.errors import UserError
 from utils.keypoints.order import BONES
 
-# Of the bones in the photo, by a mask that shows the hands where they are. Measured: 0.99 and more on
+# Of the bones in the photo, by a mask that shows the hands where they are: 0.99 and more on
 # made-up captures; 0.96 at most where the mask lies a tenth of a hand beside.
 COVERED = 0.97
 MOST_OF_PHOTO = 0.5  # a mask that covers more says nothing
