@@ -36,7 +36,10 @@ class Mend:
 
     def facts(self) -> dict[str, Any]:
         """As keypoints_3d_S.json holds it."""
-        return asdict(self)
+        facts = asdict(self)
+        if not self.without_keypoints:
+            del facts["without_keypoints"]
+        return facts
 
 
 def mended(capture: Capture, mend: Mend) -> Capture:

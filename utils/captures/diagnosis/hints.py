@@ -14,6 +14,7 @@ from utils.captures.diagnosis.intrinsics import (
     along,
     border_shift,
     estimate,
+    most_radial,
 )
 from utils.captures.diagnosis.sightings import Fit, Sightings
 
@@ -31,7 +32,7 @@ def intrinsics_hint(sightings: Sightings, fit: Fit) -> dict[str, Any] | None:
         return None
     radial = estimate(sightings, fit, along(RADIAL), NOTHING, spread=True)
     k1, error = float(radial.values[RADIAL]), float(radial.spread[0])
-    if abs(k1) > SURE * error:
+    if SURE * error < abs(k1) < most_radial(sightings):
         return _distorted(sightings, k1, error)
     half = estimate(sightings, fit, DIAGONAL, NOTHING, spread=True)
     shift, error = float(half.values[SHIFT_X]), float(half.spread[0])

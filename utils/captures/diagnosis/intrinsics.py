@@ -26,6 +26,7 @@ MAX_DAMPING = 1e8
 UNDISTORTION_ROUNDS = 20
 REFITS = 4
 LITTLE = 1e-3  # weight of a view that is nearly left out
+MOST_BENT = 0.1
 ENOUGH = 0.98  # a round that leaves more of the residual than this is the last
 
 
@@ -33,9 +34,9 @@ ENOUGH = 0.98  # a round that leaves more of the residual than this is the last
 class Shared:
     """Shared intrinsics and how well they fit.
 
-    values: log s, d_x, d_y (pixels), k1; spread: the standard errors along each direction (nan where
-    they were not asked for); pixels: median residual; loss: the negative log likelihood of the
-    residuals under Cauchy's loss.
+    values: log s, d_x, d_y (pixels), k1; spread: the standard errors along each direction (nan
+    where they were not asked for); pixels: median residual; loss: the negative log likelihood of
+    the residuals under Cauchy's loss.
     """
 
     values: np.ndarray
@@ -275,6 +276,12 @@ def refined(
         if done:
             break
     return best
+
+
+def most_radial(sightings: Sightings) -> float:
+    """A k1 that moves the border by a tenth of its distance: no lens of such a field bends more."""
+    focal = sightings.K[:, 0, 0]
+    return float(np.median(MOST_BENT * (2 * focal / sightings.sizes.max(1)) ** 2))
 
 
 def border_shift(k1: float, sightings: Sightings) -> float:

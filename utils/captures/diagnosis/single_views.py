@@ -185,7 +185,7 @@ def _notes(
     for view, camera in camera_of.items():
         if view not in better:
             beside[off[view]] = _how_far(sightings, fit, off[view])
-        elif camera_of[camera] != view:
+        elif camera_of[camera] != view or camera not in better:
             notes.append(f"view {off[view]} needs camera {off[camera]}: left out")
         elif view < camera:
             pair = f"{off[view]} and {off[camera]}"

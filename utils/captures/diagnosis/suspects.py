@@ -20,6 +20,7 @@ from utils.captures.diagnosis.intrinsics import (
     along,
     border_shift,
     estimate,
+    most_radial,
     refined,
     with_intrinsics,
 )
@@ -31,7 +32,6 @@ PER_UNKNOWN = 10.0  # log likelihood that another unknown must bring to be belie
 SIMPLE = 0.004  # relative: a factor so close to a simple fraction is that fraction
 MOST_VIEWS = 16  # of larger captures, so many views, evenly spaced, are tried
 UNSOLVED = 0.06  # of a hand's size: where no suspect leaves less, crops are searched for widely
-MOST_BENT = 0.1
 FREE_NUMBERS = 1.3
 # What intrinsics leave where they are the cause (of a hand's size): a real room 0.03. Of three free
 # numbers, and of few views, it is asked that they fit as in made-up captures, since they bring
@@ -176,7 +176,7 @@ def _is_sure(sightings: Sightings, kind: str, free: np.ndarray, shared: Shared, 
     few = sightings.detected.any((1, 2)).sum() < FEW_VIEWS
     if fit.hands is None or fit.relative > (FITS_FREELY if few or len(free) > 2 else ROOM):
         return False
-    if abs(shared.values[RADIAL]) > _most_radial(sightings):
+    if abs(shared.values[RADIAL]) > most_radial(sightings):
         return False
     again = estimate(sightings, fit, free, shared.values, spread=True)
     sure = np.abs(free @ again.values) > SURE * again.spread
@@ -190,12 +190,6 @@ def _far_crop(sightings: Sightings, options: Mapping[str, Any], seed: int) -> li
     if not _is_sure(sightings, "crop", free, shared, fit):
         return []
     return [_intrinsics_explanation("crop", shared, fit, sightings)]
-
-
-def _most_radial(sightings: Sightings) -> float:
-    """A k1 that moves the border by a quarter of its distance: no lens bends photos more."""
-    focal = sightings.K[:, 0, 0]
-    return float(np.median(MOST_BENT * (2 * focal / sightings.sizes.max(1)) ** 2))
 
 
 def _intrinsics_explanation(
