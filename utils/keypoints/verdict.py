@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from utils.keypoints.triangulation import HandKeypoints
-from utils.verdict import Limit, Verdict, assess
+from utils.verdict import DOUBTFUL, GOOD, Limit, Verdict, assess
 
 OFF = 0.15  # of a hand's box: a view in which a hand lies so far beside it is off
 
@@ -59,9 +61,16 @@ LIMITS = (
 )
 
 
-def judge_keypoints(hands: HandKeypoints) -> Verdict:
-    """The verdict on triangulated hands, by residuals and by the views that agree."""
-    return assess(keypoint_measures(hands), LIMITS)
+def judge_keypoints(hands: HandKeypoints, doubts: Sequence[str] = ()) -> Verdict:
+    """The verdict on triangulated hands, by residuals and by the views that agree.
+
+    doubts: what else speaks against them, in words; with any of them they are doubtful at best.
+    """
+    verdict = assess(keypoint_measures(hands), LIMITS)
+    if not doubts:
+        return verdict
+    level = DOUBTFUL if verdict.level == GOOD else verdict.level
+    return Verdict(level, (*verdict.reasons, *doubts), verdict.measures)
 
 
 def keypoint_measures(hands: HandKeypoints) -> dict[str, float]:

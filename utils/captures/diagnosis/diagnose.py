@@ -42,7 +42,7 @@ class Diagnosis:
 
     cause: "" where nothing is; remedy: what to do; evidence: numbers; certainty: "clear", "likely"
     (another cause explains it nearly as well), "unexplained" or "hint"; failed: whether the stages
-    would fail or give a wrong mesh; left_out: views that contradict all others; mend: what is
+    would fail or give a wrong mesh; doubts: what makes a result doubtful, in words; left_out: views that contradict all others; mend: what is
     mended at reading; notes: lines about views and mends.
     """
 
@@ -51,6 +51,7 @@ class Diagnosis:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     certainty: str = ""
     failed: bool = False
+    doubts: tuple[str, ...] = ()
     left_out: tuple[int, ...] = ()
     mend: Mend = field(default_factory=Mend)
     notes: tuple[str, ...] = ()

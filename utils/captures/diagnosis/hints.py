@@ -43,14 +43,18 @@ def intrinsics_hint(sightings: Sightings, fit: Fit) -> dict[str, Any] | None:
 
 def _distorted(sightings: Sightings, k1: float, error: float) -> dict[str, Any]:
     moved = float(np.median(_displacements(sightings, k1)))
+    cause = (
+        f"the photos look distorted (k1 = {k1:.3g} +- {error:.2g}, "
+        f"{border_shift(k1, sightings):.1f} px at the border)"
+    )
     return {
-        "cause": f"the photos look distorted (k1 = {k1:.3g} +- {error:.2g}, "
-        f"{border_shift(k1, sightings):.1f} px at the border)",
+        "cause": cause,
         "remedy": "undistort photos, masks and keypoints with the calibration's coefficients "
         "(cv2.undistort), and export K of the undistorted photos",
         "evidence": {"k1": k1, "k1_error": error, "relative_displacement": moved},
         "certainty": "clear" if abs(k1) > CERTAIN * error else "hint",
         "failed": moved > MATTERS and abs(k1) > CERTAIN * error,
+        "doubts": (cause,) if moved > MATTERS else (),
     }
 
 
