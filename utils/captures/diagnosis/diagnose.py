@@ -42,8 +42,9 @@ class Diagnosis:
 
     cause: "" where nothing is; remedy: what to do; evidence: numbers; certainty: "clear", "likely"
     (another cause explains it nearly as well), "unexplained" or "hint"; failed: whether the stages
-    would fail or give a wrong mesh; doubts: what makes a result doubtful, in words; left_out: views that contradict all others; mend: what is
-    mended at reading; notes: lines about views and mends.
+    would fail or give a wrong mesh; doubts: what makes their results doubtful, in words; left_out:
+    views that contradict all others; mend: what is mended at reading; notes: lines about views and
+    mends.
     """
 
     cause: str = ""
