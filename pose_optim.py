@@ -58,7 +58,7 @@ def pose_optim(job: Job) -> None:
     hands = understood.checked_hands(job.force)
     seconds = time.perf_counter() - start
 
-    verdict = judge_keypoints(hands)
+    verdict = judge_keypoints(hands, diagnosis.doubts)
     verdict.enforce(job.force)
     outputs = write_results(job, capture, hands, diagnosis)
     if diagnosis.cause:

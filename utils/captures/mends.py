@@ -22,10 +22,12 @@ Reading = Callable[[Path, tuple[int, int]], tuple[np.ndarray, np.ndarray]]
 @dataclass(frozen=True)
 class Mend:
     """joint_order: the order that the files are in (`JOINT_ORDERS`); sides_exchanged: whether left
-    and right bear each other's names in all views."""
+    and right bear each other's names in all views; without_keypoints: views whose keypoints show
+    something else."""
 
     joint_order: str = OWN_ORDER
     sides_exchanged: bool = False
+    without_keypoints: tuple[int, ...] = ()
 
     @property
     def needed(self) -> bool:
@@ -34,16 +36,24 @@ class Mend:
 
     def facts(self) -> dict[str, Any]:
         """As keypoints_3d_S.json holds it."""
-        return asdict(self)
+        facts = asdict(self)
+        if not self.without_keypoints:
+            del facts["without_keypoints"]
+        return facts
 
 
 def mended(capture: Capture, mend: Mend) -> Capture:
-    """The capture with keypoints in the suite's order and under the right names."""
+    """The capture with keypoints in the suite's order, under the right names, where they count."""
     if not mend.needed:
         return capture
     views = tuple(
-        replace(view, read_pose=partial(_read_mended, view.read_pose, mend))
-        for view in capture.views
+        replace(
+            view,
+            read_pose=_unseen
+            if number in mend.without_keypoints
+            else partial(_read_mended, view.read_pose, mend),
+        )
+        for number, view in enumerate(capture.views)
     )
     return replace(capture, views=views)
 
@@ -101,10 +111,11 @@ def recorded_mend(path: Path) -> Mend:
     facts = load_json(path)
     facts = facts.get("mended", {}) if isinstance(facts, Mapping) else None
     try:
-        mend = Mend(**facts)
-    except TypeError:
+        mend = Mend(**facts | {"without_keypoints": tuple(facts.get("without_keypoints", ()))})
+    except (TypeError, AttributeError):
         mend = None
     right = mend is not None and isinstance(mend.sides_exchanged, bool)
+    right = right and all(isinstance(view, int) for view in mend.without_keypoints)
     if not right or mend.joint_order not in list(JOINT_ORDERS):
         raise UserError(f"{path}: 'mended' is not as pose_optim.py writes it; run that again")
     return mend

@@ -41,7 +41,7 @@ def find_hands(views: HandViews, min_fit: float, seed: int) -> np.ndarray:
     crossed = scores[first, :, 1] + scores[:, :, 0]
     gain = np.maximum(np.maximum(straight, crossed) - alone, 0)  # (H, N)
     other = distance_of_hands(hypotheses, hypotheses[first]) > SAME_HAND
-    useful = (gain > 0).sum(1) >= 2
+    useful = ((gain > 0).sum(1) >= 2) & _is_another(scores, first)
     votes = np.where(other & useful, gain.sum(1), -1.0)
     second = int(np.argmax(votes))
     hands = np.full((2, *hypotheses.shape[1:]), np.nan)
@@ -49,6 +49,22 @@ def find_hands(views: HandViews, min_fit: float, seed: int) -> np.ndarray:
     if votes[second] > 0:
         hands[1] = hypotheses[second]
     return _named(hands, views, min_fit)
+
+
+def _is_another(scores: np.ndarray, first: int) -> np.ndarray:
+    """Hypotheses (H,) bool that may be another hand than `first`, by scores (H, N, 2).
+
+    Where no view shows a hypothesis beside the first hand, and most views name both alike, it is
+    the first hand, seen by cameras that contradict the others.
+    """
+    fits = scores > 0
+    slots = np.where(fits.any(2), scores.argmax(2), -1)  # (H, N) the detection that fits best
+    beside = (fits.any(2) & fits[first].any(1) & (slots != slots[first])).any(1)
+    better = scores.max(2) > scores[first].max(1)
+    rests = np.where(better, slots, -1)  # of the views that show the first less
+    names = np.sign((rests == 1).sum(1) - (rests == 0).sum(1))
+    own = np.sign((slots[first] == 1).sum() - (slots[first] == 0).sum())
+    return beside | (names != own) | (own == 0)
 
 
 def pair_hypotheses(views: HandViews, seed: int, most: int = MAX_PAIRS) -> np.ndarray:

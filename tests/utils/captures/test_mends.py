@@ -38,11 +38,22 @@ def test_mends_are_recorded(tmp_path):
     assert recorded_mend(path) == Mend()
     path.write_text(json.dumps({"mended": Mend("mano", True).facts()}))
     assert recorded_mend(path) == Mend("mano", True)
+    path.write_text(json.dumps({"mended": Mend(without_keypoints=(2, 4)).facts()}))
+    assert recorded_mend(path) == Mend(without_keypoints=(2, 4))
+
+
+def test_keypoints_that_show_something_else_are_not_seen(capture_dir):
+    capture = mended(load_capture(capture_dir, "1"), Mend(without_keypoints=(1,)))
+    xy, confidence = capture.keypoints
+    assert np.isnan(xy[1]).all() and not confidence[1].any() and np.isfinite(xy[0]).any()
+    assert capture.mask(1) is not None
 
 
 @pytest.mark.parametrize("facts", ['{"mended": {"order": 1}}', '{"mended": 3}', "[]",
                                    '{"mended": {"joint_order": "x"}}',
                                    '{"mended": {"joint_order": []}}',
+                                   '{"mended": {"without_keypoints": 2}}',
+                                   '{"mended": {"without_keypoints": ["a"]}}',
                                    '{"mended": {"sides_exchanged": 1}}'])  # fmt: skip
 def test_damaged_records_are_named(tmp_path, facts):
     path = tmp_path / "keypoints_3d_1.json"

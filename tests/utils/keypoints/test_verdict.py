@@ -34,6 +34,17 @@ def test_cameras_in_another_order_fail(scene):
     assert verdict.level == "failed" and "check_data.py" in verdict.line()
 
 
+def test_one_hand_detected_badly_in_many_views_is_doubtful(scene):
+    """The other hand's keypoints say that the cameras are right."""
+    cameras, exact = scene
+    xy = exact + np.random.default_rng(0).normal(size=exact.shape)
+    for view, way in zip((0, 2, 5, 7), ([45, 0], [-45, 0], [0, 45], [0, -45])):
+        xy[view, 0] += way
+    verdict = judge_keypoints(triangulated(cameras, xy))
+    assert verdict.level == "doubtful" and verdict.measures["views_off"] > 0.35
+    assert verdict.measures["views_astray"] < 0.15
+
+
 def test_few_views_are_doubtful(scene):
     cameras, xy = scene
     verdict = judge_keypoints(triangulated(cameras[[0, 2, 5]], xy[[0, 2, 5]]))

@@ -11,8 +11,9 @@ import numpy as np
 from utils.captures.capture import Capture
 from utils.captures.diagnosis.explanation import Explanation
 from utils.captures.diagnosis.hints import intrinsics_hint
+from utils.captures.diagnosis.mask_evidence import mask_shows
 from utils.captures.diagnosis.sightings import Fit, Sightings, fit_of
-from utils.captures.diagnosis.single_views import views_off
+from utils.captures.diagnosis.single_views import ViewsOff, views_off
 from utils.captures.diagnosis.suspects import explanations
 from utils.captures.mends import Mend
 from utils.keypoints import SIDES
@@ -24,8 +25,11 @@ from utils.keypoints.triangulation import HandKeypoints
 # that are off 3 %, captures with a fault 2 to 100 %.
 AGREES = 0.01
 CONTRADICTS = 0.06
+AS_A_ROOM = 0.04  # so much an order of cameras may leave: among many orders, some leave 0.05
 EXPLAINS = 0.6  # of the residual: what leaves more of it explains nothing
+EXPLAINS_VIEWS = 0.4  # of the mean over detections, where most views agree already
 MOST_FIT = 0.6  # share of the detections that must fit once a cause is undone
+FEW_ORDERS = 8  # views: of so few, some agree by chance though their cameras are in another order
 FEW_VIEWS = 5  # fewer: what frees an unknown explains small contradictions by chance
 CLEARLY = 1.3  # times the best explanation's residual: one that leaves less is as good
 UNEXPLAINED = "unexplained"
@@ -38,8 +42,9 @@ class Diagnosis:
 
     cause: "" where nothing is; remedy: what to do; evidence: numbers; certainty: "clear", "likely"
     (another cause explains it nearly as well), "unexplained" or "hint"; failed: whether the stages
-    would fail or give a wrong mesh; left_out: views that contradict all others; mend: what is
-    mended at reading; notes: lines about views and mends.
+    would fail or give a wrong mesh; doubts: what makes their results doubtful, in words; left_out:
+    views that contradict all others; mend: what is mended at reading; notes: lines about views and
+    mends.
     """
 
     cause: str = ""
@@ -47,6 +52,7 @@ class Diagnosis:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     certainty: str = ""
     failed: bool = False
+    doubts: tuple[str, ...] = ()
     left_out: tuple[int, ...] = ()
     mend: Mend = field(default_factory=Mend)
     notes: tuple[str, ...] = ()
@@ -95,38 +101,76 @@ def diagnose(
         return Diagnosis()
     fit = fit_of(sightings, options, seed, hands)
     off = views_off(sightings, fit, options, seed)
-    diagnosis = Diagnosis(left_out=off.views, notes=off.notes)
-    if off.fit.relative > AGREES:
-        diagnosis = _searched(sightings, (fit, off.fit), diagnosis, options, seed)
+    diagnosis = _with_views(capture, sightings, off)
+    unsure = any(view in diagnosis.left_out for view in off.beside)
+    if off.fit.relative > AGREES or unsure or not off.settled:
+        diagnosis = _searched(sightings, fit, off, diagnosis, options, seed)
     if not diagnosis.failed and off.fit.hands is not None:
         diagnosis = _with_mends(diagnosis, off.fit.hands.points)
-        hint = intrinsics_hint(sightings.without(off.views), off.fit)
+        hint = intrinsics_hint(sightings.without(off.contradicting), off.fit)
         if hint is not None:
             diagnosis = replace(diagnosis, **hint)
     return diagnosis
 
 
+def _with_views(capture: Capture, sightings: Sightings, off: ViewsOff) -> Diagnosis:
+    """Which views are left out, of which only the keypoints, and what is said of them."""
+    shown = [v for v in off.elsewhere if mask_shows(capture, sightings, v, off.fit.hands.points)]
+    notes = [
+        f"the keypoints of view {view} are {how_far}, and its mask shows the hands where they are: "
+        "its keypoints are left out"
+        if view in shown
+        else f"view {view} is {how_far}: its camera is out of place, or its photo is of another "
+        "moment; left out"
+        for view, how_far in off.beside.items()
+    ]
+    left_out = tuple(view for view in off.views if view not in shown)
+    keypoints = tuple(sorted([*off.keypoints, *shown]))
+    return Diagnosis(
+        left_out=left_out,
+        mend=Mend(without_keypoints=keypoints),
+        notes=(*off.notes, *notes),
+    )
+
+
 def _searched(
     sightings: Sightings,
-    fits: tuple[Fit, Fit],
+    before: Fit,
+    off: ViewsOff,
     diagnosis: Diagnosis,
     options: Mapping[str, Any],
     seed: int,
 ) -> Diagnosis:
     """Try all suspects; unexplained where none makes the views agree clearly better.
 
-    fits: of all views, and without those that are left out: an explanation must beat both.
+    before: of all views; an explanation must beat it and the fit without the views that are off.
     """
-    before, fit = fits
-    if len(sightings) < FEW_VIEWS and fit.relative < CONTRADICTS:
+    fit = off.fit
+    if len(sightings) < FEW_VIEWS and before.relative < CONTRADICTS:
         return diagnosis
-    tried = explanations(sightings, options, seed)
-    best = tried[0]
-    explained = best.fit.explains(fit) <= EXPLAINS and best.fit.relative <= CONTRADICTS
-    if not explained or best.fit.fitting < MOST_FIT:
+    few = sightings.detected.any((1, 2)).sum() <= FEW_ORDERS
+    orders = before.relative > CONTRADICTS or not off.settled or len(off.beside) > 1 or few
+    tried = explanations(sightings, before, options, seed, orders)
+    explaining = [each for each in tried if _explains(each, before, fit)]
+    if not explaining:
         failed = min(fit.relative, fit.best_of_views) > CONTRADICTS
-        return _unexplained(fit, best, diagnosis) if failed else diagnosis
-    return _named(before, tried, diagnosis)
+        return _unexplained(fit, tried, diagnosis) if failed else diagnosis
+    return _named(before, explaining, diagnosis)
+
+
+def _explains(explanation: Explanation, before: Fit, rest: Fit) -> bool:
+    """Whether a cause that is undone explains how the views disagree: with most of the residual,
+    or with what views contradict the rest that agree as nearly.
+
+    before: the fit of all views as they are; rest: without views that are off.
+    """
+    after = explanation.fit
+    most = AS_A_ROOM if explanation.kind == "permutation" else CONTRADICTS
+    if after.relative > most or after.fitting < MOST_FIT:
+        return False
+    if after.explains(rest) <= EXPLAINS:
+        return True
+    return after.relative < CLEARLY * rest.relative and after.mean < EXPLAINS_VIEWS * before.mean
 
 
 def _named(before: Fit, tried: Sequence[Explanation], diagnosis: Diagnosis) -> Diagnosis:
@@ -153,11 +197,12 @@ def _named(before: Fit, tried: Sequence[Explanation], diagnosis: Diagnosis) -> D
         certainty="likely" if rivals else "clear",
         failed=True,
         left_out=(),
+        mend=Mend(),
         notes=(),
     )
 
 
-def _unexplained(fit: Fit, best: Explanation, diagnosis: Diagnosis) -> Diagnosis:
+def _unexplained(fit: Fit, tried: Sequence[Explanation], diagnosis: Diagnosis) -> Diagnosis:
     agree = f"{100 * fit.fitting:.0f} % of the detected hands fit"
     if np.isfinite(fit.pixels):
         agree += f", those with a median residual of {fit.pixels:.1f} px"
@@ -165,7 +210,7 @@ def _unexplained(fit: Fit, best: Explanation, diagnosis: Diagnosis) -> Diagnosis
         diagnosis,
         cause=f"the views contradict each other ({agree}), and no usual mistake explains it",
         remedy="hold the cameras against the photos (check_data.py draws both), calibrate again",
-        evidence={"relative_before": fit.relative, "nearest": best.cause},
+        evidence={"relative_before": fit.relative, "nearest": tried[0].cause if tried else ""},
         certainty=UNEXPLAINED,
         failed=True,
     )
@@ -186,7 +231,7 @@ def _with_mends(diagnosis: Diagnosis, points: np.ndarray) -> Diagnosis:
             "left and right are named the wrong way round in all views (the fingers bend "
             "backwards): exchanged"
         )
-    mend = Mend(order, exchanged)
+    mend = replace(diagnosis.mend, joint_order=order, sides_exchanged=exchanged)
     return replace(diagnosis, mend=mend, notes=(*diagnosis.notes, *notes))
 
 

@@ -26,18 +26,17 @@ MAX_DAMPING = 1e8
 UNDISTORTION_ROUNDS = 20
 REFITS = 4
 LITTLE = 1e-3  # weight of a view that is nearly left out
+MOST_BENT = 0.1
 ENOUGH = 0.98  # a round that leaves more of the residual than this is the last
-SHIFT_GRID = 0.08 * np.arange(-2, 3)  # of the photos' longer side
-SCALE_GRID = np.log(1.25) * np.arange(-6, 7)  # from a quarter to four times
 
 
 @dataclass(frozen=True)
 class Shared:
     """Shared intrinsics and how well they fit.
 
-    values: log s, d_x, d_y (pixels), k1; spread: the standard errors along each direction by
-    leaving out a view at a time (nan where it was not asked for); pixels: median residual; loss:
-    the negative log likelihood of the residuals under Cauchy's loss.
+    values: log s, d_x, d_y (pixels), k1; spread: the standard errors along each direction (nan
+    where they were not asked for); pixels: median residual; loss: the negative log likelihood of
+    the residuals under Cauchy's loss.
     """
 
     values: np.ndarray
@@ -97,7 +96,7 @@ def estimate(
     pixels = float(np.median(distance[problem.seen]))
     errors = np.full(len(free), np.nan)
     if spread:
-        errors = problem.jackknife(values, points, free)
+        errors = problem.standard_errors(values, points, free)
     return Shared(values, pixels, loss, errors)
 
 
@@ -219,8 +218,20 @@ class _Problem:
                 break
         return values, points, loss
 
-    def jackknife(self, values: np.ndarray, points: np.ndarray, free: np.ndarray) -> np.ndarray:
-        """Standard errors (n,) along the free directions, by leaving out one view at a time.
+    def standard_errors(
+        self, values: np.ndarray, points: np.ndarray, free: np.ndarray
+    ) -> np.ndarray:
+        """Standard errors (n,) along the free directions, by least squares from the noise of single
+        keypoints, or by leaving out a view at a time: the larger, for the one knows nothing of
+        views that are off as a whole, and few views scatter little by chance.
+        """
+        A, B, D, _, _ = self._equations(values, points, free, np.ones(len(self.K)))
+        normal = A - np.einsum("vca,vcb->ab", B, np.linalg.solve(D, B))
+        by_noise = self.noise * np.sqrt(np.diag(np.linalg.inv(normal)))
+        return np.maximum(by_noise, self._jackknife(values, points, free))
+
+    def _jackknife(self, values: np.ndarray, points: np.ndarray, free: np.ndarray) -> np.ndarray:
+        """Standard errors (n,) by leaving out one view at a time.
 
         One Gauss-Newton step each; a view that a point can't do without counts little instead.
         """
@@ -245,9 +256,13 @@ def refined(
     free: np.ndarray,
     start: Sequence[float],
     seed: int = 0,
+    fit: Fit | None = None,
 ) -> tuple[Shared, Fit]:
-    """`estimate` and a new triangulation in turn, since the right intrinsics show more hands."""
-    fit = fit_of(with_intrinsics(sightings, start), options, seed)
+    """`estimate` and a new triangulation in turn, since the right intrinsics show more hands.
+
+    fit: at `start`, where it is known.
+    """
+    fit = fit or fit_of(with_intrinsics(sightings, start), options, seed)
     best = Shared(np.array(start, float), fit.pixels, np.inf, np.full(len(free), np.nan)), fit
     for _ in range(REFITS):
         if fit.hands is None:
@@ -263,23 +278,10 @@ def refined(
     return best
 
 
-def best_scale(sightings: Sightings, options: Mapping[str, Any], seed: int = 0) -> float:
-    """The log scale on a coarse grid at which the views agree best."""
-    tried = [
-        (fit_of(with_intrinsics(sightings, (s, 0, 0, 0)), options, seed).relative, abs(s), s)
-        for s in SCALE_GRID
-    ]
-    return float(min(tried)[2])
-
-
-def best_shift(
-    sightings: Sightings, options: Mapping[str, Any], seed: int = 0
-) -> tuple[float, float, float, float]:
-    """The offset on a coarse grid at which the views agree best, as a start of `refined`."""
-    longest = float(np.median(sightings.sizes.max(1)))
-    starts = [(0.0, longest * x, longest * y, 0.0) for x in SHIFT_GRID for y in SHIFT_GRID]
-    fits = [fit_of(with_intrinsics(sightings, start), options, seed) for start in starts]
-    return starts[int(np.argmin([fit.relative for fit in fits]))]
+def most_radial(sightings: Sightings) -> float:
+    """A k1 that moves the border by a tenth of its distance: no lens of such a field bends more."""
+    focal = sightings.K[:, 0, 0]
+    return float(np.median(MOST_BENT * (2 * focal / sightings.sizes.max(1)) ** 2))
 
 
 def border_shift(k1: float, sightings: Sightings) -> float:

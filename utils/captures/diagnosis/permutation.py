@@ -44,7 +44,7 @@ def camera_order(
     for _ in range(ROUNDS):
         if fit.hands is None:
             break
-        order = _assigned(
+        order = assigned_cameras(
             explained_by(sightings, fit.hands.points, sightings, options["fit_radius"])
         )
         if np.array_equal(order, best):
@@ -83,7 +83,7 @@ def _from_anchor(
         scores = explained_by(sightings, hands[index][None], sightings, fit_radius)
         scores[[first, second]] = -1e3
         scores[[first, second], cameras[index]] = 1.0
-        order = _assigned(scores)
+        order = assigned_cameras(scores)
         score = float(scores[np.arange(count), order].sum())
         if score > best_score:
             best, best_score = order, score
@@ -148,6 +148,6 @@ def explained_by(
     return likeness.max(2).sum(-1) if len(points) > 1 else likeness[:, :, 0].max(-1)
 
 
-def _assigned(scores: np.ndarray) -> np.ndarray:
+def assigned_cameras(scores: np.ndarray) -> np.ndarray:
     """The camera of each view, (N,); near ties go to the view's own camera."""
     return linear_sum_assignment(-(scores + 1e-3 * np.eye(len(scores))))[1]

@@ -88,9 +88,8 @@ class Fit:
     """How well the views agree on hands.
 
     relative: the median distance of a detected keypoint from its hand in sizes of the detected
-    hand, at most NO_FIT, which counts where no
-    hand is known; pixels: the median in pixels of those that
-    fit one, nan where none does.
+    hand, at most NO_FIT, which counts where no hand is known; pixels: the median in pixels of those
+    that fit one, nan where none does.
     """
 
     hands: HandKeypoints | None
@@ -103,6 +102,16 @@ class Fit:
         """Share of the detections that show one of the hands."""
         known = self.by_detection[np.isfinite(self.by_detection)]
         return float((known < FITS).mean()) if known.size else 0.0
+
+    @property
+    def mean(self) -> float:
+        """Mean of the detections' relative medians: few views that are far off show in it."""
+        known = self.by_detection[np.isfinite(self.by_detection)]
+        return float(known.mean()) if known.size else np.nan
+
+    def chosen_mean(self, views: Sequence[int] | np.ndarray) -> float:
+        """`mean` of these views alone."""
+        return replace(self, by_detection=self.by_detection[np.asarray(views)]).mean
 
     @property
     def best_of_views(self) -> float:

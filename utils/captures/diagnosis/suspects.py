@@ -11,107 +11,185 @@ import numpy as np
 from utils.captures.diagnosis.conventions import SUSPECTS
 from utils.captures.diagnosis.explanation import Explanation
 from utils.captures.diagnosis.intrinsics import (
+    NOTHING,
     RADIAL,
     SCALE,
     SHIFT_X,
     SHIFT_Y,
     Shared,
     along,
-    best_scale,
-    best_shift,
     border_shift,
     estimate,
+    most_radial,
     refined,
+    with_intrinsics,
 )
 from utils.captures.diagnosis.orders_of_cameras import cameras_permuted
+from utils.captures.diagnosis.screening import best_scale, best_shift, pair_residual
 from utils.captures.diagnosis.sightings import Fit, Sightings, fit_of
 
 PER_UNKNOWN = 10.0  # log likelihood that another unknown must bring to be believed
 SIMPLE = 0.004  # relative: a factor so close to a simple fraction is that fraction
 MOST_VIEWS = 16  # of larger captures, so many views, evenly spaced, are tried
 UNSOLVED = 0.06  # of a hand's size: where no suspect leaves less, crops are searched for widely
-MOST_BENT = 0.25
 FREE_NUMBERS = 1.3
+# What intrinsics leave where they are the cause (of a hand's size): a real room 0.03. Of three free
+# numbers, and of few views, it is asked that they fit as in made-up captures, since they bring
+# cameras that are off each by itself to 0.02 and 0.03.
+ROOM, FITS_FREELY, FEW_VIEWS = 0.04, 0.015, 6
+SURE = 10.0  # standard errors: true causes have 17 and more, what fits a few views by chance 1 to 9
+NEARLY_ONE = 0.05  # |log|: photos are resized by more, and a moved principal point looks alike
 FEWEST_VIEWS = 4  # a permutation of fewer views than this explains too much
+BETTER_PAIRS = 0.9  # of pairs' residual: what leaves more of it is not tried in full
+NEARLY_BEST = 1.5  # times the best suspect's residual of pairs: worse ones are not tried in full
+SAME_HANDS = 0.8  # share of detections that fit: then the hands stay about where they are, and
+BETTER_ESTIMATE = 0.8  # numbers that leave more than this of the pixels need no new triangulation
 
 
 def explanations(
-    sightings: Sightings, options: Mapping[str, Any], seed: int = 0
+    sightings: Sightings,
+    fit: Fit,
+    options: Mapping[str, Any],
+    seed: int = 0,
+    orders: bool = True,
 ) -> list[Explanation]:
-    """Every suspect undone, the one that makes the views agree best first.
+    """Suspects undone, the one that makes the views agree best first.
 
-    options: the config's `pose_optim`. Of the shared intrinsics only the likeliest is listed.
+    fit: of the sightings as they are; options: the config's `pose_optim`; orders: whether the
+    cameras may be in another order. Suspects are triangulated in full only where pairs of views
+    agree better so. Of the shared intrinsics only the likeliest is listed, and what looks alike.
     """
     some = sightings
     if len(sightings) > MOST_VIEWS:
         some = sightings.chosen(np.linspace(0, len(sightings) - 1, MOST_VIEWS).astype(int))
-    found = [
+        fit = fit_of(some, options, seed)
+    own = pair_residual(some)
+    log_scale, scaled = best_scale(some)
+    found = _conventions(some, min(BETTER_PAIRS * own, NEARLY_BEST * scaled), options, seed)
+    found += shared_intrinsics(some, fit, log_scale, options, seed)
+    if orders and sightings.detected.any((1, 2)).sum() >= FEWEST_VIEWS:
+        found.append(cameras_permuted(sightings, options, seed))
+    if min([fit.relative, *(each.fit.relative for each in found)]) > UNSOLVED:
+        found += _far_crop(some, options, seed)
+    return sorted(found, key=_implausibility)
+
+
+def _conventions(
+    sightings: Sightings, most: float, options: Mapping[str, Any], seed: int
+) -> list[Explanation]:
+    """Conventions that leave pairs of views at most this residual, and about the least of all."""
+    undone = [suspect.undone(sightings) for suspect in SUSPECTS]
+    residuals = [pair_residual(each) for each in undone]
+    most = min(most, NEARLY_BEST * min(residuals))
+    return [
         Explanation(
             "convention",
             suspect.cause,
             "with that undone",
             suspect.remedy,
-            fit_of(suspect.undone(some), options, seed),
+            fit_of(each, options, seed),
         )
-        for suspect in SUSPECTS
+        for suspect, each, residual in zip(SUSPECTS, undone, residuals)
+        if residual <= most
     ]
-    found.append(shared_intrinsics(some, options, seed))
-    if sightings.detected.any((1, 2)).sum() >= FEWEST_VIEWS:
-        found.append(cameras_permuted(sightings, options, seed))
-    if min(each.fit.relative for each in found) > UNSOLVED:
-        found.append(_far_crop(some, options, seed))
-    return sorted(found, key=_implausibility)
 
 
 def _implausibility(explanation: Explanation) -> float:
-    """The residual that it leaves; three free numbers must be clearly better than a convention."""
-    return explanation.fit.relative * (FREE_NUMBERS if explanation.kind == "scale and crop" else 1)
+    """The residual that it leaves; three free numbers must be clearly better than a convention, and
+    a scale that nobody resizes photos by than a principal point."""
+    free = explanation.kind == "scale and crop"
+    odd = explanation.kind == "scale" and abs(np.log(explanation.evidence["k_scale"])) < NEARLY_ONE
+    return explanation.fit.relative * (FREE_NUMBERS if free or odd else 1)
 
 
 def shared_intrinsics(
-    sightings: Sightings, options: Mapping[str, Any], seed: int = 0
-) -> Explanation:
+    sightings: Sightings,
+    fit: Fit,
+    log_scale: float,
+    options: Mapping[str, Any],
+    seed: int = 0,
+) -> list[Explanation]:
     """The likeliest of: K of larger or smaller photos, photos cropped, both, distortion.
 
-    Each is fitted; an unknown more has to pay for itself.
+    Each is fitted; an unknown more has to pay for itself. log_scale: where pairs of views agree
+    best. None where none of them makes the views agree better; two where K's scale is so near 1
+    that a moved principal point explains as much.
     """
-    log_scale = best_scale(sightings, options, seed)
-    centre = ((sightings.sizes[:, ::-1] - 1) / 2 - sightings.K[:, :2, 2]).mean(0)
-    starts = (
-        ("scale", along(SCALE), (log_scale, 0, 0, 0)),
-        ("crop", along(SHIFT_X, SHIFT_Y), (0, 0, 0, 0)),
-        ("crop", along(SHIFT_X, SHIFT_Y), (0, *centre, 0)),
-        ("scale and crop", along(SCALE, SHIFT_X, SHIFT_Y), (log_scale, 0, 0, 0)),
-        ("distortion", along(RADIAL), (0, 0, 0, 0)),
-    )
-    tried = [
-        (kind, free, *refined(sightings, options, free, start, seed))
-        for kind, free, start in starts
-    ]
-    tried = [each for each in tried if abs(each[2].values[RADIAL]) < _most_radial(sightings)]
-    best = min((fit for *_, fit in tried), key=lambda fit: fit.relative)
-    if best.hands is None:
-        kind, _, shared, fit = tried[0]
-        return _intrinsics_explanation(kind, shared, fit, sightings)
+    tried = _tried_intrinsics(sightings, fit, log_scale, options, seed)
+    tried = [each for each in tried if _is_sure(sightings, *each)]
+    if not tried:
+        return []
+    best = min((each[3] for each in tried), key=lambda fit: fit.relative)
     unlikely = [
         estimate(sightings, best, free, shared.values).loss + PER_UNKNOWN * len(free)
         for _, free, shared, _ in tried
     ]
-    kind, _, shared, fit = tried[int(np.argmin(unlikely))]
-    return _intrinsics_explanation(kind, shared, fit, sightings)
+    first = int(np.argmin(unlikely))
+    named = [first]
+    if tried[first][0] == "scale" and abs(tried[first][2].values[SCALE]) < NEARLY_ONE:
+        named += [
+            k
+            for k, (kind, *_) in enumerate(tried)
+            if kind == "crop" and unlikely[k] < unlikely[first] + 2 * PER_UNKNOWN
+        ][:1]
+    return [_intrinsics_explanation(tried[k][0], *tried[k][2:], sightings) for k in named]
 
 
-def _far_crop(sightings: Sightings, options: Mapping[str, Any], seed: int) -> Explanation:
+def _tried_intrinsics(
+    sightings: Sightings, fit: Fit, log_scale: float, options: Mapping[str, Any], seed: int
+) -> list[tuple[str, np.ndarray, Shared, Fit]]:
+    """Kind, directions, values and fit of all that may make the views agree better."""
+    centre = ((sightings.sizes[:, ::-1] - 1) / 2 - sightings.K[:, :2, 2]).mean(0)
+    scaled = (float(log_scale), 0.0, 0.0, 0.0)
+    starts = (
+        ("scale", along(SCALE), scaled),
+        ("crop", along(SHIFT_X, SHIFT_Y), NOTHING),
+        ("crop", along(SHIFT_X, SHIFT_Y), (0.0, *centre, 0.0)),
+        ("scale and crop", along(SCALE, SHIFT_X, SHIFT_Y), scaled),
+        ("distortion", along(RADIAL), NOTHING),
+    )
+    own = pair_residual(sightings)
+    tried = []
+    for kind, free, start in starts:
+        if start == NOTHING:
+            known, promising = fit, _is_promising(sightings, fit, free)
+        else:
+            known = None
+            residual = pair_residual(with_intrinsics(sightings, start))
+            promising = residual < BETTER_PAIRS * own
+        if promising:
+            tried.append((kind, free, *refined(sightings, options, free, start, seed, known)))
+    return tried
+
+
+def _is_promising(sightings: Sightings, fit: Fit, free: np.ndarray) -> bool:
+    """Whether numbers along these directions may make a fit clearly better."""
+    if fit.hands is None:
+        return False
+    if fit.fitting < SAME_HANDS:
+        return True
+    return estimate(sightings, fit, free).pixels < BETTER_ESTIMATE * fit.pixels
+
+
+def _is_sure(sightings: Sightings, kind: str, free: np.ndarray, shared: Shared, fit: Fit) -> bool:
+    """Whether all views ask for these numbers, and not a few of which each is off by itself."""
+    few = sightings.detected.any((1, 2)).sum() < FEW_VIEWS
+    if fit.hands is None or fit.relative > (FITS_FREELY if few or len(free) > 2 else ROOM):
+        return False
+    if abs(shared.values[RADIAL]) > most_radial(sightings):
+        return False
+    again = estimate(sightings, fit, free, shared.values, spread=True)
+    sure = np.abs(free @ again.values) > SURE * again.spread
+    return bool(sure[0] and sure[1:].any()) if kind == "scale and crop" else bool(sure.any())
+
+
+def _far_crop(sightings: Sightings, options: Mapping[str, Any], seed: int) -> list[Explanation]:
     """Photos cropped by more than what the views' disagreement leads to by itself."""
-    start = best_shift(sightings, options, seed)
-    shared, fit = refined(sightings, options, along(SHIFT_X, SHIFT_Y), start, seed)
-    return _intrinsics_explanation("crop", shared, fit, sightings)
-
-
-def _most_radial(sightings: Sightings) -> float:
-    """A k1 that moves the border by a quarter of its distance: no lens bends photos more."""
-    focal = sightings.K[:, 0, 0]
-    return float(np.median(MOST_BENT * (2 * focal / sightings.sizes.max(1)) ** 2))
+    free = along(SHIFT_X, SHIFT_Y)
+    shared, fit = refined(sightings, options, free, best_shift(sightings), seed)
+    if not _is_sure(sightings, "crop", free, shared, fit):
+        return []
+    return [_intrinsics_explanation("crop", shared, fit, sightings)]
 
 
 def _intrinsics_explanation(

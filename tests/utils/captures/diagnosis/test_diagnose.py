@@ -3,10 +3,12 @@
 Made-up hands before eight cameras on a ring, keypoints with 1 px of noise (a hand: some 150 px).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+import cv2
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from tests.scenes.captures import project, ring_of_cameras, two_hands
 from utils.cameras import Cameras
@@ -17,6 +19,7 @@ from utils.captures.diagnosis.sightings import Sightings
 from utils.captures.mends import Mend
 from utils.errors import UserError
 from utils.keypoints.joint_orders import JOINT_ORDERS, own_rows
+from utils.keypoints.order import BONES
 from utils.keypoints.triangulation import triangulate_hands
 from utils.stage.config import load_config
 
@@ -29,6 +32,10 @@ class Made:
 
     cameras: Cameras
     keypoints: tuple
+    masks: dict = field(default_factory=dict)
+
+    def mask(self, view):
+        return self.masks.get(view)
 
 
 def scene(views=VIEWS, noise=1.0, seed=0):
@@ -42,13 +49,13 @@ def scene(views=VIEWS, noise=1.0, seed=0):
     return Sightings(K, R, t, cameras.sizes.numpy(), xy, confidence)
 
 
-def diagnosed(seen):
+def diagnosed(seen, masks=None):
     options = load_config().pose_optim
     try:
         hands = triangulate_hands(seen.cameras, seen.xy, seen.confidence, options)
     except UserError:
         hands = None
-    return diagnose(Made(seen.cameras, (seen.xy, seen.confidence)), hands, options)
+    return diagnose(Made(seen.cameras, (seen.xy, seen.confidence), masks or {}), hands, options)
 
 
 def is_fine(diagnosis):
@@ -226,6 +233,57 @@ def test_two_cameras_exchanged_are_left_out():
     assert diagnosis.notes == ("the cameras of views 3 and 7 are exchanged: both left out",)
 
 
+@pytest.mark.parametrize("noise", [1.0, 4.0])
+def test_three_cameras_mixed_up_are_left_out(noise):
+    """Also where the views disagree as much as in a real room, 3 % of a hand."""
+    order = np.arange(13)
+    order[[1, 4, 6]] = 4, 6, 1
+    diagnosis = diagnosed(permuted(scene(13, noise), order))
+    assert not diagnosis.failed and diagnosis.left_out == (1, 4, 6)
+    assert set(diagnosis.notes) == {
+        "view 1 needs camera 6: left out",
+        "view 4 needs camera 1: left out",
+        "view 6 needs camera 4: left out",
+    }
+
+
+@pytest.mark.parametrize("its, others", [("[0, 1]", "[-1, 1]"), ("[-1, 1]", "[0, 1]")])
+def test_keypoints_of_one_view_in_another_range(its, others):
+    seen = scene()
+    xy, spread = seen.xy.copy(), np.array([WIDTH, HEIGHT])
+    xy[5] = (xy[5] + spread) / 2 if its == "[0, 1]" else 2 * xy[5] - spread
+    diagnosis = diagnosed(replace(seen, xy=xy))
+    assert not diagnosis.failed and not diagnosis.left_out
+    assert diagnosis.mend == Mend(without_keypoints=(5,))
+    assert (
+        f"the keypoints of view 5 are in {its}, those of the others in {others}"
+        in (diagnosis.notes[0])
+    )
+
+
+def drawn(xy):
+    """A mask of discs about all keypoints (2, 21, 2) and the points between them and the wrists."""
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    for hand in xy:
+        for a, b in BONES:
+            cv2.line(mask, *np.round(hand[[a, b]]).astype(int).tolist(), color=1, thickness=15)
+    return mask > 0
+
+
+def test_detections_of_something_else_do_not_cost_a_view_whose_mask_is_right():
+    seen = scene()
+    xy = seen.xy.copy()
+    masks = {4: drawn(xy[4])}
+    xy[4] = np.random.default_rng(0).uniform([0, 0], [WIDTH, HEIGHT], (2, 21, 2))
+    seen = replace(seen, xy=xy)
+    assert diagnosed(seen).left_out == (4,)
+    diagnosis = diagnosed(seen, masks)
+    assert diagnosis.left_out == () and diagnosis.mend == Mend(without_keypoints=(4,))
+    assert "its mask shows the hands where they are" in diagnosis.notes[0]
+    assert diagnosed(seen, {4: np.ones((HEIGHT, WIDTH), bool)}).left_out == (4,)  # says nothing
+    assert diagnosed(seen, {4: np.roll(masks[4], 40, 1)}).left_out == (4,)
+
+
 def test_a_view_out_of_sync_is_left_out():
     seen = scene()
     xy = seen.xy.copy()
@@ -255,6 +313,37 @@ def test_order_of_joints_and_names_of_sides_are_mended(order, exchanged):
     diagnosis = diagnosed(seen)
     assert not diagnosis.failed and diagnosis.mend == Mend(order, exchanged)
     assert len(diagnosis.notes) == diagnosis.mend.needed + (exchanged and order != "mediapipe")
+
+
+def only_right(seen):
+    return replace(seen, confidence=seen.confidence * np.array([0, 1])[:, None])
+
+
+@pytest.mark.parametrize("views", [5, 6])
+@pytest.mark.parametrize("factor", [0.8, 1.25])
+def test_few_views_of_one_hand_do_not_agree_on_two(views, factor):
+    """Cameras that are off in the same way let two views agree on a hand that is not there."""
+    diagnosis = diagnosed(of_other_photos(only_right(scene(views)), factor))
+    assert diagnosis.failed and "K belongs to photos of 800x600" in diagnosis.cause
+
+
+def test_a_principal_point_off_in_all_views_is_no_odd_scale():
+    """(5, 5) px and 2 % of scale about the corner look alike; nobody scales photos by 0.98."""
+    seen = scene(12, noise=1.0)
+    K = seen.K.copy()
+    K[:, :2, 2] += 8
+    diagnosis = diagnosed(replace(seen, K=K))
+    assert diagnosis.failed and "principal point is off in all views" in diagnosis.cause
+    assert diagnosis.evidence["offset"] == pytest.approx([-8, -8], abs=4)
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 4])
+@pytest.mark.parametrize("seed", range(3))
+def test_cameras_that_are_off_each_by_itself_are_explained_by_nothing(degrees, seed):
+    seen, rng = scene(), np.random.default_rng(seed)
+    turns = Rotation.from_rotvec(np.radians(degrees) * rng.normal(size=(VIEWS, 3))).as_matrix()
+    diagnosis = diagnosed(replace(seen, R=turns @ seen.R, t=np.einsum("nij,nj->ni", turns, seen.t)))
+    assert not diagnosis.explained
 
 
 def test_what_nothing_explains_is_refused():
