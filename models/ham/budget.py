@@ -35,11 +35,22 @@ DRAWN = 128  # pixels of the longer side at which covered pixels are counted
 
 @dataclass(frozen=True)
 class Cost:
-    """Bytes at the peak of a refinement, for each of what it works on at once.
+    """Bytes at the peak of a refinement, beyond what Python and its libraries take, for each of
+    what it works on at once.
 
-    covered: a pixel that the hands cover, in any view; cropped: a pixel of the crops around them;
-    view_vertex: a vertex, times the views; vertex: a vertex; photo: a pixel of one whole photo,
-    while it is read or drawn.
+    fixed: crops that are kept, kernels, small things; covered: a pixel that the hands cover, in any
+    view; cropped: a pixel of the crops around them; view_vertex: a vertex, times the views; vertex:
+    a vertex; photo: a pixel of one whole photo, while it is read, or drawn and compared.
+
+    Where they come from. A covered pixel is a row of the photos (24 bytes) with its index (24), a
+    fragment (33) and the mask's terms (20), then colours predicted, clipped and compared (5 x 12)
+    and their gradients (3 x 12); a cropped one is a row of the photos' table and a place in the
+    maps of faces and depths (24 + 8). Fitted to the peaks of `refine_mesh` over the memory at its
+    start (six views of 0.16, 1.4 and 5 MP; 13,000 to 830,000 vertices; 6 and 12 views), with a
+    tenth to spare: the allocator keeps pieces. Those of the neural renderer, likewise, are peaks of
+    its stage 2, which besides holds the training pixels (72), two drawings of them and the features
+    of the vertices. On CUDA nothing was measured: its maps of faces (16 bytes a cropped pixel, of
+    the largest crop) take the place of the CPU's, so the same numbers serve.
     """
 
     fixed: float
@@ -50,8 +61,8 @@ class Cost:
     photo: float
 
 
-HAM = Cost(fixed=2e8, covered=240.0, cropped=45.0, view_vertex=250.0, vertex=2300.0, photo=80.0)
-NEURAL = Cost(fixed=2e8, covered=300.0, cropped=60.0, view_vertex=400.0, vertex=5000.0, photo=80.0)
+HAM = Cost(fixed=4e8, covered=240.0, cropped=45.0, view_vertex=250.0, vertex=2300.0, photo=80.0)
+NEURAL = Cost(fixed=4e8, covered=470.0, cropped=60.0, view_vertex=250.0, vertex=3500.0, photo=80.0)
 
 
 @dataclass(frozen=True)

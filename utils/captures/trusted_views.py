@@ -16,27 +16,40 @@ from utils.photos.crops import ViewCrop, crop_boxes
 from utils.photos.masks import MaskVerdict, load_verdicts
 
 BLACK = 0.03  # of 1: photos that are nowhere brighter show nothing
+PIXEL_BYTES = 15  # of a ViewCrop
+MOST_KEPT = 2e8  # bytes: thirteen crops of a megapixel
 MARGIN = 0.08  # of the hands' box: room for the mesh to move and for the background beside it
 
 
 class TrustedViews(Sequence[ViewCrop]):
-    """The views' crops, each read from its files whenever it is asked for.
+    """The views' crops, each read from its files when it is asked for.
 
-    One photo is in memory at a time, whatever their number and size. boxes (views, 4), verdicts and
-    the rest as `trusted_views` says.
+    Crops of up to MOST_KEPT bytes in all are kept; of larger ones, one photo is in memory at a
+    time, whatever their number, and read again each time. boxes (views, 4), verdicts and the rest
+    as `trusted_views` says.
     """
 
     def __init__(
         self, capture: Capture, boxes: np.ndarray, verdicts: list[MaskVerdict], folder: Path
     ) -> None:
         self.boxes = boxes
+        self._kept: dict[int, ViewCrop] = {}
         self._capture, self._verdicts, self._folder = capture, verdicts, folder
 
     def __len__(self) -> int:
         return len(self.boxes)
 
     def __getitem__(self, view: int) -> ViewCrop:
-        """The crop of one view, read anew. Raises UserError where a file is missing or broken."""
+        """The crop of one view. Raises UserError where a file is missing or broken."""
+        if view in self._kept:
+            return self._kept[view]
+        crop = self._read(view)
+        pixels = (self.boxes[:, 2:] - self.boxes[:, :2]).prod(1).sum()
+        if PIXEL_BYTES * pixels <= MOST_KEPT:
+            self._kept[view] = crop
+        return crop
+
+    def _read(self, view: int) -> ViewCrop:
         capture, verdict = self._capture, self._verdicts[view]
         box = tuple(self.boxes[view].tolist())  # an IndexError ends loops over the views
         window = np.s_[box[1] : box[3], box[0] : box[2]]

@@ -47,18 +47,30 @@ def test_views_are_cropped_to_the_hands_and_a_margin(scene, written):
         np.testing.assert_array_equal(crop.mask, scene.masks[view][y0:y1, x0:x1])
 
 
-def test_photos_are_read_when_a_crop_is_asked_for(scene, written, monkeypatch):
-    """One at a time: many large photos never stand in memory together."""
-    read = []
-    image = Capture.image
-    monkeypatch.setattr(Capture, "image", lambda own, view: read.append(view) or image(own, view))
+@pytest.fixture
+def read(monkeypatch) -> list[int]:
+    """The views whose photos are read, as they are."""
+    numbers, image = [], Capture.image
+    monkeypatch.setattr(Capture, "image", lambda own, k: numbers.append(k) or image(own, k))
+    return numbers
+
+
+def test_photos_are_read_when_a_crop_is_asked_for(scene, written, read):
     crops, _ = opened(scene, written)
     assert read == [] and crops.boxes.shape == (VIEWS, 4)
     crop = crops[1]
     assert read == [1] and crop.box == tuple(crops.boxes[1])
     assert crop.image.base is None and crop.mask.base is None  # nothing keeps the whole photo
     assert [each.box for each in crops] == [tuple(box) for box in crops.boxes]
-    assert read == [1, 0, 1, 2]
+    assert read == [1, 0, 2] and crops[1] is crop
+
+
+def test_large_crops_are_not_kept(scene, written, read, monkeypatch):
+    monkeypatch.setattr("utils.captures.trusted_views.MOST_KEPT", 0)
+    crops, _ = opened(scene, written)
+    first = crops[1]
+    np.testing.assert_array_equal(crops[1].image, first.image)
+    assert read == [1, 1]
 
 
 def test_where_a_mask_is_believed_only_the_hand_is_compared(scene, written):
