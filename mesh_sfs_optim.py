@@ -44,6 +44,7 @@ def mesh_sfs_optim(job: Job) -> None:
     from utils.captures import open_capture
     from utils.geometry.mesh import mesh_name
     from utils.io.files import load_json
+    from utils.memory import release_memory
     from utils.stage.progress import Progress
 
     config = job.config
@@ -63,6 +64,7 @@ def mesh_sfs_optim(job: Job) -> None:
     result = refine_mesh(capture, hands, config, job.device, progress)
     faces = len(result.state.faces)
     judge_refinement(result.reports, faces).enforce(job.force)
+    release_memory()  # for pictures as large as the photos
     outputs = save_results(folder, job.scan_id, hands, result, config)
     fitted = load_json(folder / "metrics.json")["fitted_views"]
     verdict = judge_refinement(result.reports, faces, fitted["psnr"])
@@ -146,10 +148,12 @@ def refine_mesh(
 ) -> HamResult:
     """HAM on the hands (world units) of one capture.
 
-    Levels go from coarse to fine (config `ham_levels`). After each one, folds and crossings are
-    mended and the state is kept in `progress`, which must be of these inputs and settings, and from
-    which a later call goes on.
+    Levels go from coarse to fine (config `ham_levels`), on photos shrunk by `photo_scale`, which
+    `models.ham.budget` finds where the config leaves it open. After each level, folds and crossings
+    are mended and the state is kept in `progress`, which must be of these inputs and settings, and
+    from which a later call goes on.
     """
+    from models.ham.budget import refinement_scale
     from models.ham.results import HamResult
     from models.ham.state import HamState, LevelReport, corrects_cameras, start_state
     from utils.captures.trusted_views import trusted_views
@@ -159,21 +163,26 @@ def refine_mesh(
     cameras = capture.cameras.normalised(frame)
     verts = state.verts.cpu().double().numpy()
     crops, verdicts = trusted_views(capture, cameras, verts, hands.folder)
+    photo_scale = refinement_scale(capture, crops.boxes, hands, config, device)
     progress, reports = progress or Progress(), []
     for number, level in enumerate(config.ham_levels, 1):
         title = f"level {number} of {len(config.ham_levels)}"
         kept = progress.part(
-            f"level {number}", refine_one_level, state, crops, cameras, config, level, title
+            f"level {number}",
+            refine_one_level,
+            *(state, crops, cameras, photo_scale, config, level, title),
         )
         state = HamState.from_dict(kept["state"], device)
         reports.append(LevelReport.from_dict(kept["report"]))
-    return HamResult(state, frame, cameras, crops, verdicts, reports, capture.names)
+    names = capture.names
+    return HamResult(state, frame, cameras, crops, verdicts, reports, names, photo_scale)
 
 
 def refine_one_level(
     coarser: HamState,
-    crops: list[ViewCrop],
+    crops: Sequence[ViewCrop],
     cameras: Cameras,
+    photo_scale: float,
     config: Config,
     level: Config,
     title: str,
@@ -183,10 +192,13 @@ def refine_one_level(
 
     from models.ham.refine import refine_level
     from models.ham.state import LevelReport, mend_state
+    from utils.memory import release_memory
     from utils.photos.crops import pack_photos
 
     finer = coarser.subdivided(level.verts * coarser.hands)
-    photos = pack_photos(crops, cameras, level.image_scale, str(coarser.verts.device))
+    scale = photo_scale * level.image_scale
+    photos = pack_photos(crops, cameras, scale, str(coarser.verts.device))
+    release_memory()  # of the level before, and of whole photos
     state, soundness = mend_state(refine_level(finer, photos, config, level, title))
     report = LevelReport.of(state, soundness, len(coarser.history))
     print(f"{title}: {report.summary()}")

@@ -20,6 +20,7 @@ GOOD, BAD = (0.3, 0.9, 0.3), (1.0, 0.1, 0.1)
 SUBPIXEL_BITS = 4  # OpenCV draws at 1/16 pixel
 STRIP = 28  # pixels, height of the title above a comparison
 TALLEST = 3  # times its width: no cell of a sheet is higher
+LARGEST_PANEL = 2400  # pixels of the longer side: larger photos are shrunk to be compared
 AMPLIFIED = 4  # differences of images are drawn so many times as large
 
 
@@ -127,8 +128,14 @@ def comparison(
     """Photo with both outlines (start red, end green) | re-rendering in the photo | difference.
 
     photo, rendered (H, W, 3) in [0, 1]; covered (H, W) bool. Returns (H + STRIP, 3 W, 3), the
-    title in a strip above.
+    title in a strip above; H and W are at most LARGEST_PANEL.
     """
+    factor = LARGEST_PANEL / max(photo.shape[:2])
+    if factor < 1:
+        photo, rendered = (_shrunk(image, factor) for image in (photo, rendered))
+        covered, covered_at_start = (
+            _shrunk(mask.astype(np.float32), factor) >= 0.5 for mask in (covered, covered_at_start)
+        )
     outlined = mask_outline(photo, covered_at_start, BAD)
     outlined = mask_outline(outlined, covered, GOOD)
     inserted = np.where(covered[..., None], rendered, photo)
@@ -154,6 +161,11 @@ def _scaled(image: np.ndarray, width: int) -> np.ndarray:
     if height > TALLEST * width:
         strip = _resized(image, max(round(TALLEST * width**2 / height), 1), TALLEST * width)
         return np.pad(strip, ((0, 0), (0, width - strip.shape[1]), (0, 0)))
+    return _resized(image, width, height)
+
+
+def _shrunk(image: np.ndarray, factor: float) -> np.ndarray:
+    height, width = (max(round(factor * side), 1) for side in image.shape[:2])
     return _resized(image, width, height)
 
 

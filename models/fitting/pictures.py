@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from utils import draw
 from utils.cameras import Cameras
 from utils.captures import Capture
+from utils.io.images import to_bytes
 from utils.photos.crops import crop_boxes
 from utils.render import Renderer
 
@@ -36,21 +36,18 @@ class FitOverlays:
     def __init__(self, capture: Capture, fit: Fit) -> None:
         self.capture, self.fit = capture, fit
 
-    @cached_property
-    def _outlined(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        start = _silhouettes(self.fit.first_hands, self.capture.cameras)
-        return start, _silhouettes(self.fit.hands, self.fit.cameras)
-
     def of_view(self, view: int) -> np.ndarray:
         """One view's overlay."""
-        capture, fit, (start, end) = self.capture, self.fit, self._outlined
-        image = np.round(capture.image(view) * 255).astype(np.uint8)
+        capture, fit = self.capture, self.fit
+        start = _silhouette(fit.first_hands, capture.cameras[view])
+        end = _silhouette(fit.hands, fit.cameras[view])
+        image = to_bytes(capture.image(view))
         unit = max(round(image.shape[1] / 800), 1)
         mask = capture.mask(view)
         if mask is not None:
             image = draw.mask_outline(image, mask, MASK_COLOR, unit)
-        image = draw.mask_outline(image, start[view], START_COLOR, 1)
-        image = draw.mask_outline(image, end[view], END_COLOR, unit)
+        image = draw.mask_outline(image, start, START_COLOR, 1)
+        image = draw.mask_outline(image, end, END_COLOR, unit)
         for hand in fit.hands:
             color = draw.LEFT if hand.side == "left" else draw.RIGHT
             points = fit.cameras[view].project_visible(hand.keypoints())[0].numpy()
@@ -61,23 +58,18 @@ class FitOverlays:
         return draw.caption(image, text + f", camera moved {shift:.1f} px" * fit.corrected)
 
 
-def _silhouettes(hands: Sequence, cameras: Cameras) -> list[np.ndarray]:
-    """Covered pixels (H, W) bool of every view at full size."""
+def _silhouette(hands: Sequence, camera: Cameras) -> np.ndarray:
+    """Covered pixels (H, W) bool of one view at full size."""
     from models.hand.fitted import joined_mesh
 
     verts, faces = map(torch.from_numpy, joined_mesh(hands))
-    px = cameras.project_visible(verts).numpy()
-    boxes = crop_boxes(px, cameras.sizes.numpy(), OVERLAY_MARGIN)
-    crops = cameras.crop(torch.from_numpy(boxes))
-    fragments = Renderer(faces, backend="cpu").rasterize(crops, verts)
-    images = []
-    for view, (height, width) in enumerate(cameras.sizes.tolist()):
-        rows = slice(int(fragments.offsets[view]), int(fragments.offsets[view + 1]))
-        image = np.zeros((height, width), bool)
-        x0, y0 = boxes[view, :2]
-        image[fragments.y[rows].numpy() + y0, fragments.x[rows].numpy() + x0] = True
-        images.append(image)
-    return images
+    box = crop_boxes(camera.project_visible(verts).numpy(), camera.sizes.numpy(), OVERLAY_MARGIN)
+    crop = camera.crop(torch.from_numpy(box))
+    fragments = Renderer(faces, backend="cpu").rasterize(crop, verts)
+    image = np.zeros(camera.sizes[0].tolist(), bool)
+    x0, y0 = box[0, :2]
+    image[fragments.y.numpy() + y0, fragments.x.numpy() + x0] = True
+    return image
 
 
 def mask_sheet(capture: Capture, fit: Fit) -> np.ndarray:

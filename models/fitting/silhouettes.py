@@ -75,13 +75,13 @@ class HandOutlines:
     def _small(self, mask: np.ndarray | None, view: int) -> np.ndarray | None:
         if mask is None:
             return None
-        return self.shrunk(mask.astype(np.float32), view) >= 0.5
+        return self.shrunk(mask, view) >= 0.5
 
     def shrunk(self, image: np.ndarray, view: int) -> np.ndarray:
-        """The crop of a full image (H, W[, C]) float32 at the drawing's size."""
+        """The crop of a full image (H, W[, C]), float32 or bool, at the drawing's size; float32."""
         x0, y0, x1, y1 = self.boxes[view]
-        size = self.sizes[view].tolist()
-        return cv2.resize(image[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
+        crop = image[y0:y1, x0:x1].astype(np.float32, copy=False)
+        return cv2.resize(crop, self.sizes[view].tolist(), interpolation=cv2.INTER_AREA)
 
     def enlarged(self, mask: np.ndarray, view: int) -> np.ndarray:
         """A drawing-sized mask (H, W) bool as a full image's, False outside of the crop."""

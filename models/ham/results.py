@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.appearance.shading import Rendering, render_mesh
+from models.appearance.shading import Rendering, each_rendering
 from models.ham.state import HamState, LevelReport
 from models.hand.fitted import FittedHand, HandsMesh
 from utils.cameras import Cameras, Similarity
@@ -21,6 +21,7 @@ from utils.draw import comparison
 from utils.io.files import atomic_path, save_json, save_torch
 from utils.io.images import save_image
 from utils.io.meshes import save_mesh
+from utils.memory import release_memory
 from utils.metrics.image import psnr
 from utils.metrics.masks import iou
 from utils.photos.crops import ViewCrop
@@ -44,7 +45,8 @@ def save_results(
     starts = np.cumsum([0] + [report.steps for report in result.reports])[:-1]
     curve = folder / "losses.png"
     save_picture(curve, lambda: save_loss_curve(curve, result.state.history, starts.tolist()))
-    save_json(folder / "metrics.json", {"levels": [asdict(r) for r in result.reports], **numbers})
+    facts = {"photo_scale": result.photo_scale, "levels": [asdict(r) for r in result.reports]}
+    save_json(folder / "metrics.json", {**facts, **numbers})
     save_json(folder / "config.json", config.plain())
     return [*outputs, folder / "metrics.json"]
 
@@ -102,19 +104,13 @@ def _save_parameters(path: Path, hands: HandsMesh, result: HamResult) -> Path:
 def _save_pictures(folder: Path, result: HamResult) -> dict[str, Any]:
     """Re-renderings at the photos' size, comparisons, and the numbers of every view."""
     state, cameras = result.state, result.cameras.to(dtype=torch.float32)
-    ends = render_mesh(state.verts, state.faces, state.appearance, cameras)
-    starts = render_mesh(state.reference, state.faces, None, cameras)
+    starts = each_rendering(state.reference, state.faces, None, cameras)
+    ends = each_rendering(state.verts, state.faces, state.appearance, cameras)
     scores = []
-    views = zip(result.view_names, result.crops, result.verdicts)
-    for view, (name, crop, verdict) in enumerate(views):
-        save_image(folder / "rerender" / f"mesh_{view:02d}.png", ends[view].image)
-        numbers = _view_numbers(crop, ends[view], starts[view])
-        label = view_label(view, name)
-        title = f"view {label}: PSNR {numbers['psnr']:.1f} dB, IoU {numbers['iou']:.3f}"
-        own, start = _window(ends[view], crop), _window(starts[view], crop)
-        seen = crop.image, own.image, own.covered, start.covered
-        save_picture(folder / "overlay" / f"{view:02d}.png", partial(comparison, *seen, title))
-        scores.append({"view": view, "name": name, **numbers, "mask": verdict.as_dict()})
+    for view in range(len(cameras)):  # one after another: large photos fill the memory
+        at_start = next(starts).covered
+        scores.append(_save_view(folder, result, view, next(ends), at_start))
+        release_memory()
     names = ("psnr", "iou", "iou_start")
     means = {name: _mean([score[name] for score in scores]) for name in names}
     moved = np.linalg.norm(result.verts_world() - result.reference_world(), axis=1)
@@ -130,20 +126,35 @@ def _save_pictures(folder: Path, result: HamResult) -> dict[str, Any]:
     }
 
 
-def _window(rendering: Rendering, crop: ViewCrop) -> Rendering:
+def _save_view(
+    folder: Path, result: HamResult, view: int, end: Rendering, at_start: np.ndarray
+) -> dict[str, Any]:
+    """One view's re-rendering and comparison; returns its numbers.
+
+    at_start (H, W) bool: the pixels that the parametric hand covers.
+    """
+    name, verdict = result.view_names[view], result.verdicts[view]
+    save_image(folder / "rerender" / f"mesh_{view:02d}.png", end.image)
+    crop = result.crops[view]
     x0, y0, x1, y1 = crop.box
-    return Rendering(rendering.image[y0:y1, x0:x1], rendering.covered[y0:y1, x0:x1])
+    image, covered, at_start = (x[y0:y1, x0:x1] for x in (end.image, end.covered, at_start))
+    numbers = _view_numbers(crop, image, covered, at_start)
+    label = view_label(view, name)
+    title = f"view {label}: PSNR {numbers['psnr']:.1f} dB, IoU {numbers['iou']:.3f}"
+    draw = partial(comparison, crop.image, image, covered, at_start, title)
+    save_picture(folder / "overlay" / f"{view:02d}.png", draw)
+    return {"view": view, "name": name, **numbers, "mask": verdict.as_dict()}
 
 
-def _view_numbers(crop: ViewCrop, end: Rendering, start: Rendering) -> dict[str, float]:
+def _view_numbers(
+    crop: ViewCrop, image: np.ndarray, covered: np.ndarray, at_start: np.ndarray
+) -> dict[str, float]:
     """PSNR in pixels both covered and comparable; IoU in pixels whose mask is believed."""
-    own, first = _window(end, crop), _window(start, crop)
-    compared = own.covered & crop.photometric
     mask = crop.mask & crop.silhouette
     return {
-        "psnr": psnr(own.image, crop.image, compared),
-        "iou": iou(own.covered & crop.silhouette, mask),
-        "iou_start": iou(first.covered & crop.silhouette, mask),
+        "psnr": psnr(image, crop.image, covered & crop.photometric),
+        "iou": iou(covered & crop.silhouette, mask),
+        "iou_start": iou(at_start & crop.silhouette, mask),
     }
 
 
@@ -156,16 +167,18 @@ def _mean(values: list[float]) -> float:
 class HamResult:
     """The refined hands: final state, world_from_hand_units and the evidence.
 
-    given_cameras are those of the full photos in hand units, before HAM's own corrections.
+    given_cameras are those of the full photos in hand units, before HAM's own corrections;
+    photo_scale is what the photos were shrunk by.
     """
 
     state: HamState
     frame: Similarity
     given_cameras: Cameras
-    crops: list[ViewCrop]
+    crops: Sequence[ViewCrop]
     verdicts: list[MaskVerdict]
     reports: list[LevelReport]
     view_names: list[str]
+    photo_scale: float = 1.0
 
     @property
     def cameras(self) -> Cameras:

@@ -52,11 +52,7 @@ class HamState:
 
     def subdivided(self, least: int) -> HamState:
         """The state on a mesh of at least `least` vertices; itself where it has them already."""
-        levels, count = 0, len(self.verts)
-        edges, faces = len(edges_of(self.faces)), len(self.faces)
-        while count < least:  # every edge gets a vertex, every face becomes four
-            levels, count = levels + 1, count + edges
-            edges, faces = 2 * edges + 3 * faces, 4 * faces
+        levels, _ = subdivided_size(len(self.verts), self.faces, least)
         if levels == 0:
             return self
         finer = self._subdivision(levels)
@@ -99,6 +95,17 @@ class HamState:
         hand = np.arange(len(self.verts)) * self.hands // len(self.verts)
         order = np.argsort(finer.carry_labels(hand), kind="stable")
         return replace(finer, matrix=finer.matrix[order], faces=np.argsort(order)[finer.faces])
+
+
+def subdivided_size(verts: int, faces: np.ndarray, least: int) -> tuple[int, int]:
+    """How often a mesh (verts vertices, faces (F, 3)) is subdivided until it has at least `least`
+    vertices, and how many it then has.
+    """
+    levels, edges, count = 0, len(edges_of(faces)), len(faces)
+    while verts < least:  # every edge gets a vertex, every face becomes four
+        levels, verts = levels + 1, verts + edges
+        edges, count = 2 * edges + 3 * count, 4 * count
+    return levels, verts
 
 
 def start_state(

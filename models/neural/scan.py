@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from models.ham.budget import NEURAL, choose_scale, workload
 from models.ham.reconstruction import Reconstruction, load_reconstruction
 from models.ham.state import HamState
 from utils.cameras.correction import SIZE as CORRECTION_SIZE
@@ -14,8 +16,10 @@ from utils.captures import Capture, open_capture
 from utils.captures.trusted_views import trusted_views
 from utils.errors import UserError
 from utils.io.meshes import load_mesh
+from utils.memory import free_memory
 from utils.photos.crops import Photos, ViewCrop, pack_photos
 from utils.stage import Job
+from utils.stage.config import Config
 
 
 def open_start(folder: Path, scan_id: str, reconstruction: Reconstruction, device: str) -> HamState:
@@ -44,11 +48,12 @@ def open_start(folder: Path, scan_id: str, reconstruction: Reconstruction, devic
 
 
 def open_photos(
-    capture: Capture, reconstruction: Reconstruction, fit_folder: Path, scale: float, device: str
-) -> tuple[list[ViewCrop], Photos]:
+    capture: Capture, reconstruction: Reconstruction, fit_folder: Path, config: Config, device: str
+) -> tuple[Sequence[ViewCrop], Photos]:
     """The capture's views around the hands, in the cameras that the reconstruction ended with.
 
-    Raises UserError where the capture has another number of views.
+    Raises UserError where the capture has another number of views, and where memory does not hold
+    what the config asks for.
     """
     if len(capture) != len(reconstruction.cameras):
         raise UserError(
@@ -58,7 +63,10 @@ def open_photos(
     cameras = reconstruction.cameras.normalised(reconstruction.frame)
     verts = reconstruction.frame.inverse().apply(torch.from_numpy(reconstruction.verts)).numpy()
     crops, _ = trusted_views(capture, cameras, verts, fit_folder)
-    return crops, pack_photos(crops, cameras, scale, device)
+    image_scale = config.neural_render.image_scale
+    load = workload(cameras, crops.boxes, verts, reconstruction.faces, [(image_scale, len(verts))])
+    photo_scale = choose_scale(load, NEURAL, config.photo_scale, free=free_memory(device))
+    return crops, pack_photos(crops, cameras, photo_scale * image_scale, device)
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ class TrainingScan:
 
     reconstruction: Reconstruction
     start: HamState
-    crops: list[ViewCrop]
+    crops: Sequence[ViewCrop]
     photos: Photos
     inputs: list[Path]
 
@@ -81,6 +89,6 @@ def open_scan(job: Job) -> TrainingScan:
     inputs = [folder / f"{scan_id}.pt", folder / f"ori_{scan_id}.obj"]
     inputs += capture.files("image", "mask")
     start = open_start(folder, scan_id, reconstruction, job.device)
-    scale, fit_folder = config.neural_render.image_scale, job.out_path / config.input_mesh_dire
-    crops, photos = open_photos(capture, reconstruction, fit_folder, scale, job.device)
+    fit_folder = job.out_path / config.input_mesh_dire
+    crops, photos = open_photos(capture, reconstruction, fit_folder, config, job.device)
     return TrainingScan(reconstruction, start, crops, photos, inputs)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from models.ham.results import save_loss_curve
-from utils.draw import BAD, GOOD, STRIP, comparison
+from utils.draw import BAD, GOOD, LARGEST_PANEL, STRIP, comparison
 from utils.io.images import load_image
 
 SIZE = (40, 60)
@@ -21,6 +21,17 @@ def panels():
     assert picture.shape == (STRIP + 40, 180, 3) and picture.dtype == np.float32
     assert picture[:STRIP].max() > 0.9  # the title: white on black
     return np.split(picture[STRIP:], 3, axis=1)
+
+
+def test_panels_of_large_photos_are_shrunk():
+    half = np.zeros((LARGEST_PANEL * 2, 300), bool)
+    half[LARGEST_PANEL:] = True
+    photo = np.where(half[..., None], 0.2, 0.6).astype(np.float32).repeat(3, 2)
+    picture = comparison(photo, photo, half, half, "")
+    assert picture.shape == (STRIP + LARGEST_PANEL, 3 * 150, 3)
+    inserted = picture[STRIP:, 150:300]
+    np.testing.assert_allclose(inserted[: LARGEST_PANEL // 2], 0.6, atol=1 / 255)
+    np.testing.assert_allclose(inserted[LARGEST_PANEL // 2 :], 0.2, atol=1 / 255)
 
 
 def test_outlines_of_the_start_are_red_and_of_the_end_green(panels):

@@ -144,7 +144,8 @@ def oriented(image: np.ndarray, orientation: int) -> np.ndarray:
 
 def to_bytes(image: np.ndarray) -> np.ndarray:
     """Values in [0, 1] (clipped) of any shape as uint8, rounded."""
-    return np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)
+    scaled = 255 * np.clip(image, 0, 1)
+    return np.round(scaled, out=scaled).astype(np.uint8)
 
 
 def save_image(path: str | Path, image: np.ndarray) -> None:

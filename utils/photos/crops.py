@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -136,25 +136,37 @@ def crop_boxes(points_px: np.ndarray, sizes: np.ndarray, margin: float) -> np.nd
 
 
 def pack_photos(
-    crops: list[ViewCrop], cameras: Cameras, scale: float, device: str = "cpu"
+    crops: Iterable[ViewCrop], cameras: Cameras, scale: float, device: str = "cpu"
 ) -> Photos:
     """Shrink every crop by `scale` (0, 1], area-averaged so that nothing aliases, and flatten.
 
-    cameras are those of the full photos.
+    cameras are those of the full photos. Crops are taken one after another, and none is kept.
     """
-    cropped = cameras.crop(torch.tensor([crop.box for crop in crops]))
-    sizes = (cropped.sizes * scale).round().long().clamp(min=1)
-    tables = []
-    for crop, (height, width) in zip(crops, sizes.tolist()):
-        size = (width, height)
-        trust = [_shrunk(image, size) > WHOLE for image in (crop.photometric, crop.silhouette)]
-        columns = [_shrunk(crop.image, size), _shrunk(crop.mask, size), *trust]
-        tables.append(np.dstack(columns).reshape(height * width, 6).astype(np.float32))
+    boxes, tables = [], []
+    for crop in crops:
+        boxes.append(crop.box)
+        tables.append(torch.from_numpy(_table(crop, scale)))
+    cropped = cameras.crop(torch.tensor(boxes))
+    sizes = _scaled_sizes(cropped.sizes, scale)
     counts = sizes.prod(1)
     starts = (torch.cumsum(counts, 0) - counts).to(device)
-    table = torch.from_numpy(np.concatenate(tables)).to(device)
+    table = torch.cat(tables).to(device)
     return Photos(cropped.resize(sizes).to(device, torch.float32), table, starts)
 
 
+def _scaled_sizes(sizes: Tensor, scale: float) -> Tensor:
+    return (sizes * scale).round().long().clamp(min=1)
+
+
+def _table(crop: ViewCrop, scale: float) -> np.ndarray:
+    """The rows (P, 6) float32 of one crop, as in `Photos.table`."""
+    height, width = _scaled_sizes(torch.tensor(crop.mask.shape), scale).tolist()
+    size, table = (width, height), np.empty((height, width, 6), np.float32)
+    table[..., :3], table[..., 3] = _shrunk(crop.image, size), _shrunk(crop.mask, size)
+    for column, trust in ((4, crop.photometric), (5, crop.silhouette)):
+        table[..., column] = _shrunk(trust, size) > WHOLE
+    return table.reshape(-1, 6)
+
+
 def _shrunk(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return cv2.resize(image.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(image.astype(np.float32, copy=False), size, interpolation=cv2.INTER_AREA)

@@ -3,6 +3,7 @@ import pytest
 
 from tests.scenes.ham import sphere_scene
 from utils.captures import load_capture
+from utils.captures.capture import Capture
 from utils.captures.mends import without_views
 from utils.captures.trusted_views import MARGIN, trusted_views
 from utils.errors import UserError
@@ -44,6 +45,32 @@ def test_views_are_cropped_to_the_hands_and_a_margin(scene, written):
             crop.image, scene.images[view][y0:y1, x0:x1], atol=0.5 / 255 + 1e-6
         )
         np.testing.assert_array_equal(crop.mask, scene.masks[view][y0:y1, x0:x1])
+
+
+@pytest.fixture
+def read(monkeypatch) -> list[int]:
+    """The views whose photos are read, as they are."""
+    numbers, image = [], Capture.image
+    monkeypatch.setattr(Capture, "image", lambda own, k: numbers.append(k) or image(own, k))
+    return numbers
+
+
+def test_photos_are_read_when_a_crop_is_asked_for(scene, written, read):
+    crops, _ = opened(scene, written)
+    assert read == [] and crops.boxes.shape == (VIEWS, 4)
+    crop = crops[1]
+    assert read == [1] and crop.box == tuple(crops.boxes[1])
+    assert crop.image.base is None and crop.mask.base is None  # nothing keeps the whole photo
+    assert [each.box for each in crops] == [tuple(box) for box in crops.boxes]
+    assert read == [1, 0, 2] and crops[1] is crop
+
+
+def test_large_crops_are_not_kept(scene, written, read, monkeypatch):
+    monkeypatch.setattr("utils.captures.trusted_views.MOST_KEPT", 0)
+    crops, _ = opened(scene, written)
+    first = crops[1]
+    np.testing.assert_array_equal(crops[1].image, first.image)
+    assert read == [1, 1]
 
 
 def test_where_a_mask_is_believed_only_the_hand_is_compared(scene, written):
@@ -128,13 +155,13 @@ def test_verdicts_of_another_capture(scene, written):
 def test_a_trust_map_of_another_size(scene, written):
     save_image(written[1] / "trust_1" / "00.png", np.ones((32, 64), bool))
     with pytest.raises(UserError, match=r"00\.png is of another size"):
-        opened(scene, written)
+        list(opened(scene, written)[0])
 
 
 def test_a_mask_of_another_size(scene, written):
     save_image(written[0].views[0].mask_path, np.ones((32, 64), bool))
     with pytest.raises(UserError, match=r"00\.png is 64x32, expected 64x64"):
-        opened(scene, written)
+        list(opened(scene, written)[0])
 
 
 @pytest.mark.parametrize("edited", [{"a": 1}, 5, [5], [{"view": 0}], "believed"])
