@@ -36,6 +36,7 @@ OUTLIER = 0.03  # of albedo: differences from the average that count half
 NEIGHBOURS = 6.0  # texels over which signal and noise are compared
 LARGEST_DETAIL = 0.15  # of albedo: more is not skin
 REACH = 1 / 64  # of the texture's height that colours go on beyond the charts
+LARGEST_CROP = 2_000_000  # pixels of a photo around the hands
 EDGE = 3  # pixels of a mask's rim that show a mixture with the background
 LEAST_WEIGHT = 0.02  # of what well seen texels have: less counts as unseen
 WELL_SEEN = 0.9  # quantile of the weights
@@ -140,17 +141,32 @@ def _view(
     number: int, crop: ViewCrop, camera: Cameras, painter: TexturePainter, surface: _Surface
 ) -> _View:
     camera = camera.crop(torch.tensor([crop.box]))
+    camera, image, compared = _shrunk(camera, crop)
     fragments = painter.fragments(camera)
-    depth = np.full(crop.image.shape[:2], np.inf, np.float32)
+    depth = np.full(image.shape[:2], np.inf, np.float32)
     depth[fragments.y.numpy(), fragments.x.numpy()] = fragments.depth.numpy()
     R, t, K = (value[0].double().numpy() for value in (camera.R, camera.t, camera.K))
     focal = float(np.sqrt(K[0, 0] * K[1, 1]))
     matrix = K @ np.column_stack([R, t])
     seen = seen_texels(surface.points, surface.normals, matrix, -R.T @ t, depth, focal)
-    inner = cv2.erode(crop.photometric.astype(np.uint8), np.ones((2 * EDGE + 1,) * 2))
-    trust = believable(crop.image) * inner
+    inner = cv2.erode(compared.astype(np.uint8), np.ones((2 * EDGE + 1,) * 2))
+    trust = believable(image) * inner
     shading = painter.shading(camera, fragments, number)
-    return _View(number, crop.image, trust, camera, fragments, shading, seen)
+    return _View(number, image, trust, camera, fragments, shading, seen)
+
+
+def _shrunk(camera: Cameras, crop: ViewCrop) -> tuple[Cameras, np.ndarray, np.ndarray]:
+    """Camera, photo and comparable pixels of a crop, of LARGEST_CROP pixels at most: textures hold
+    no more."""
+    height, width = crop.image.shape[:2]
+    scale = (LARGEST_CROP / (height * width)) ** 0.5
+    if scale >= 1:
+        return camera, crop.image, crop.photometric
+    size = round(height * scale), round(width * scale)
+    image = cv2.resize(crop.image, size[::-1], interpolation=cv2.INTER_AREA)
+    share = crop.photometric.astype(np.float32)
+    share = cv2.resize(share, size[::-1], interpolation=cv2.INTER_AREA)
+    return camera.resize(torch.tensor([size])), image, share > 0.999
 
 
 def _solve(
