@@ -25,12 +25,14 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from utils.stage import start
+from utils.stage.command import run_command
+from utils.stage.output import add_output_options
+from utils.stage.process import OK
 
 if TYPE_CHECKING:
     from utils.synthetic.capture_files import RecordedViews
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 HAND_FILE = Path(__file__).resolve().parent / "mano" / "open_hand_right.npz"
 SIDES = {"left": ["left"], "right": ["right"], "both": ["left", "right"]}
 SMALLEST_IMAGE = 16  # pixels
+NOT_OF_THE_CAPTURE = ("out", "scan_id", "debug", "quiet", "log")  # options
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -56,6 +59,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_picture_options(parser)
     add("--preview", type=Path, metavar="PNG", help="also write a contact sheet of all views")
     add("--overwrite", action="store_true", help="replace a capture that is there")
+    add_output_options(parser)
     add("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
@@ -180,22 +184,17 @@ def _write(
 def main(argv: list[str] | None = None) -> int:
     """Run from the command line; returns the exit status."""
     args = make_parser().parse_args(argv)
+    return run_command(args, lambda: _make(args), argv, interrupted="nothing was written")
+
+
+def _make(args: argparse.Namespace) -> int:
     from utils.errors import UserError
 
-    try:
-        if Path(args.scan_id).name != args.scan_id:
-            raise UserError(f"--scan_id {args.scan_id}: expected a folder name inside --out")
-        options = {k: v for k, v in vars(args).items() if k not in ("out", "scan_id", "debug")}
-        make_capture(args.out / args.scan_id, **options)
-    except UserError as error:
-        if args.debug:
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\ninterrupted; nothing was written", file=sys.stderr)
-        return 130
-    return 0
+    if Path(args.scan_id).name != args.scan_id:
+        raise UserError(f"--scan_id {args.scan_id}: expected a folder name inside --out")
+    options = {k: v for k, v in vars(args).items() if k not in NOT_OF_THE_CAPTURE}
+    make_capture(args.out / args.scan_id, **options)
+    return OK
 
 
 if __name__ == "__main__":

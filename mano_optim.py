@@ -23,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Fit the parametric hand model to keypoints and masks.",
         "python mano_optim.py --data_path demo_data --scan_id 1   # after pose_optim.py\n"
         "python mano_optim.py --data_path demo_data --set mano_optim.camera_support=2",
+        optimises=True,
     )
     return run_stage(parser, mano_optim, argv)
 

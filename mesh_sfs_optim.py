@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Refine the fitted hands by inverse rendering: detail, albedo and light from the photos.",
         "python mesh_sfs_optim.py --data_path demo_data --scan_id 1   # after mano_optim.py\n"
         "python mesh_sfs_optim.py --data_path demo_data --set lap_weight=0.1 albedo_weight=0.5",
+        optimises=True,
     )
     return run_stage(parser, mesh_sfs_optim, argv)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,12 +35,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Predict the parametric hands from photos by the graph network.",
         "python multihands_mano.py --data_path demo_data --scan_id 1\n"
         "python multihands_mano.py --data_path demo_data --scan_id 1 --optim",
+        optimises=True,
     )
     parser.add_argument(
         "--optim", action="store_true", help="then fit as mano_optim.py does; writes mano_out"
     )
     frames_done: set[str] = set()
-    return run_stage(parser, lambda job: multihands_mano(job, frames_done), argv)
+
+    @wraps(multihands_mano)
+    def stage(job: Job) -> None:
+        multihands_mano(job, frames_done)
+
+    return run_stage(parser, stage, argv)
 
 
 def multihands_mano(job: Job, frames_done: set[str] | None = None) -> None:

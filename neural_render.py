@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "  --cameras demo_data/1/held/param.npz --images demo_data/1/held/img \\\n"
         "  --masks demo_data/1/held/mask\n"
         "python neural_render.py --data_path demo_data --scan_id 1 --mode turntable",
+        optimises=True,
     )
     add = parser.add_argument
     add("--net_type", choices=["mlp", "unet"], default="mlp", help="default: %(default)s")
@@ -111,16 +112,15 @@ def train(job: Job) -> None:
 
 def render(job: Job) -> None:
     """Draw any cameras."""
-    from tqdm import tqdm
-
     from models.neural.results import save_pictures
     from utils.captures.evaluation_views import load_views
+    from utils.progress_bar import progress
 
     reconstruction, painter = open_painter(job)
     cameras = load_views(
         job.args.cameras, capture_size=tuple(reconstruction.cameras.sizes[0].tolist())
     ).cameras
-    numbers = tqdm(range(len(cameras)), desc="views", leave=False)
+    numbers = progress(range(len(cameras)), "views")
     pictures = [painter.render(cameras[number]) for number in numbers]
     if not any(picture.covered.any() for picture in pictures):
         raise UserError(
@@ -133,10 +133,10 @@ def render(job: Job) -> None:
 def turntable(job: Job) -> None:
     """A film around the hands."""
     import torch
-    from tqdm import tqdm
 
     from utils.cameras.orbit import orbit_cameras
     from utils.io.images import check_video_path, save_video
+    from utils.progress_bar import progress
 
     path = job.args.video or results_folder(job) / f"turntable_{job.scan_id}.mp4"
     check_video_path(path)
@@ -144,7 +144,7 @@ def turntable(job: Job) -> None:
     size = (512, 512)
     verts = torch.from_numpy(reconstruction.verts)
     cameras = orbit_cameras(verts, reconstruction.cameras, job.args.frames, size)
-    frames = tqdm(range(len(cameras)), desc="frames", leave=False)
+    frames = progress(range(len(cameras)), "frames")
     save_video(path, (painter.render(cameras[k]).image for k in frames))
     print(f"look at {path}")
 

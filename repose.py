@@ -52,14 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def repose(job: Job) -> None:
     """Pose one scan's hands anew and write what they look like."""
-    from tqdm import tqdm
-
     from models.export.reposing import load_poses
     from models.export.reposing import repose as posed
     from models.ham.reconstruction import load_reconstruction
     from utils.io.files import check_folder_name
     from utils.io.images import save_image, save_video
     from utils.io.meshes import save_mesh
+    from utils.progress_bar import progress
 
     args, folder = job.args, job.out_path / job.config.out_mesh_dire / job.scan_id
     name = check_folder_name(args.name or args.poses.stem)
@@ -68,7 +67,7 @@ def repose(job: Job) -> None:
     verts, draw = open_renderer(job, reconstruction, folder, choose_camera(job, reconstruction))
     albedo = reconstruction.appearance.albedo.clamp(0, 1).numpy()
     target, pictures = folder / "repose" / name, []
-    for number, hands in enumerate(tqdm(frames, desc="frames", leave=False)):
+    for number, hands in enumerate(progress(frames, "frames")):
         moved = posed(reconstruction, hands, verts)
         save_mesh(target / f"{number:03d}.obj", moved, reconstruction.faces, albedo)
         pictures.append(draw(moved))

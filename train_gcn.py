@@ -9,7 +9,6 @@ The shipped models/weights/gcn_open.pt is the result of `python train_gcn.py`.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,8 +17,11 @@ from typing import TYPE_CHECKING, Any
 from utils.errors import UserError
 from utils.stage import start
 from utils.stage.arguments import add_seed
+from utils.stage.command import run_command
 from utils.stage.config import DEFAULT_CONFIG, Config, load_config
-from utils.stage.process import INTERRUPTED, USER_ERROR
+from utils.stage.job import add_tensorboard_option
+from utils.stage.output import add_output_options
+from utils.stage.process import OK
 
 if TYPE_CHECKING:
     from models.gcn.training import Trainer
@@ -51,6 +53,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: %(default)s")
     add_seed(parser)
     add("--overwrite", action="store_true", help="start afresh")
+    add_tensorboard_option(parser)
+    add_output_options(parser)
     add("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
@@ -58,18 +62,18 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run from the command line; returns the exit status."""
     args = make_parser().parse_args(argv)
-    try:
-        config = load_config(args.conf, args.set)
+    return run_command(args, lambda: _train(args), argv)
+
+
+def _train(args: argparse.Namespace) -> int:
+    from utils.event_files import check_tensorboard, event_file
+
+    if args.tensorboard:
+        check_tensorboard()
+    config = load_config(args.conf, args.set)
+    with event_file(args.out_path / "tensorboard" / "train_gcn" if args.tensorboard else None):
         train(config, args.out_path, args.device, args.seed, args.overwrite, args.annotations)
-    except UserError as error:
-        if args.debug:
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return USER_ERROR
-    except KeyboardInterrupt:
-        print("\ninterrupted; run the same command to go on", file=sys.stderr)
-        return INTERRUPTED
-    return 0
+    return OK
 
 
 def train(
@@ -131,24 +135,23 @@ def _device(name: str) -> str:
 
 def _run(trainer: Trainer, model: HandModel, curves: Path, progress: Path) -> None:
     """All steps that are left, with curves, progress and a bar."""
-    from tqdm import tqdm
+    from utils.progress_bar import ProgressBar
 
     total = trainer.settings["steps"]
     curves.parent.mkdir(parents=True, exist_ok=True)
-    bar = tqdm(total=total, initial=trainer.steps_done, desc="training", unit="step")
     rows = _Curves(curves, trainer.steps_done)
-    while not trainer.finished:
-        terms = trainer.step()
-        bar.update()
-        rows.add(terms)
-        if trainer.steps_done % LOG_EVERY == 0:
-            judged = {}
-            if trainer.steps_done % JUDGE_EVERY == 0:
-                judged = trainer.judge(fast=True)
-            bar.set_postfix_str(rows.write(trainer.steps_done, judged))
-        if trainer.steps_done % SAVE_EVERY == 0:
-            trainer.save(progress)
-    bar.close()
+    with ProgressBar(total, "training", "step", trainer.steps_done, leave=True) as bar:
+        while not trainer.finished:
+            terms = trainer.step()
+            bar.advance()
+            rows.add(terms)
+            if trainer.steps_done % LOG_EVERY == 0:
+                judged = {}
+                if trainer.steps_done % JUDGE_EVERY == 0:
+                    judged = trainer.judge(fast=True)
+                bar.show(rows.write(trainer.steps_done, judged))
+            if trainer.steps_done % SAVE_EVERY == 0:
+                trainer.save(progress)
 
 
 class _Curves:
@@ -166,6 +169,8 @@ class _Curves:
         """Append a row; returns what the bar should say."""
         import torch
 
+        from utils.event_files import record_step
+
         means = {
             name: float(torch.stack([terms[name] for terms in self.terms]).mean())
             for name in self.terms[0]
@@ -177,6 +182,8 @@ class _Curves:
             for name in ("verts", "keypoints", "consistency")
         }
         row = {"step": step, **means, **errors}
+        numbers = {name: value for name, value in row.items() if value != "" and name != "step"}
+        record_step("training", numbers, step)
         new = not self.path.is_file()
         with open(self.path, "a", encoding="utf-8") as file:
             if new:

@@ -22,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "python train_renderer.py --data_path demo_data --scans 1 --save start.pth\n"
         "python train_renderer.py --data_path synthetic_data --scans '*' --save start.pth",
         together=True,
+        optimises=True,
     )
     add = parser.add_argument
     add("--save", type=Path, required=True, metavar="F.pth", help="where the weights go")

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
-from tqdm import tqdm
+
+from utils.event_files import record_step
+from utils.progress_bar import ProgressBar
 
 
 @dataclass(frozen=True)
@@ -40,30 +42,34 @@ def optimise(
 
     terms(step) are scalars by name, each times its weight; factor(step) scales the optimizers'
     step lengths; after_step may mend parameters after each update. The progress bar has a title
-    and the terms `shown`. Where the sum is not finite the loop ends, and the parameters are again
-    those that the last step of a finite sum began with; of every `keep_every`-th step, since copies
-    cost time. Without update_last, the last step only looks: what is left has a known loss.
+    and the terms `shown`, event files all terms by the title. Where the sum is not finite the loop
+    ends, and the parameters are again those that the last step of a finite sum began with; of every
+    `keep_every`-th step, since copies cost time. Without update_last, the last step only looks:
+    what is left has a known loss.
     """
     schedules = [LambdaLR(optimizer, factor) for optimizer in optimizers]
     kept, kept_at = _copies(optimizers), 0
     history: list[dict[str, float]] = []
-    with tqdm(range(steps), desc=title, leave=False, dynamic_ncols=True) as bar:
-        for step in bar:
+    with ProgressBar(steps, title) as bar:
+        for step in range(steps):
             named = terms(step)
             weighted = torch.stack(list(named.values()))
             numbers = _numbers(named, weighted)
             if not math.isfinite(numbers["total"]):
                 _put_back(optimizers, kept)
-                bar.write(f"{title}: the loss turned nan in step {step}; kept step {kept_at}")
+                what = f"the loss turned nan in step {step}; kept step {kept_at}"
+                bar.say(f"warning: {title}: {what}")
                 return Descent(history, stopped=step)
             if step % keep_every == 0:
                 kept, kept_at = _copies(optimizers), step
             history.append(numbers)
-            bar.set_postfix({name: f"{numbers[name]:.4f}" for name in shown})
+            bar.show({name: numbers[name] for name in shown})
+            record_step(title, numbers)
             if update_last or step + 1 < steps:
                 _update(weighted.sum(), optimizers, schedules)
                 if after_step is not None:
                     after_step()
+            bar.advance()
     return Descent(history, stopped=None)
 
 

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from utils.errors import UserError
 from utils.io.files import load_json, load_record, load_text, save_json, save_text
 from utils.io.fingerprint import code_version, file_names, fingerprint, hashes
 from utils.paths import ROOT
+from utils.progress_bar import ProgressBar
 
 STAGES = ("pose_optim", "mano_optim", "mesh_sfs_optim")
 SHARED = ("keypoints3d", "mano_out", "cameras", "runs")  # results of the first stages
@@ -117,18 +117,21 @@ def run_ablation(
     results: dict[str, dict[str, Any]] = {part.name: {} for part in parts}
     todo = [(scan, part) for scan in scans for part in parts]
     failed = []
-    for scan, part in (bar := tqdm(todo, unit="run")):
-        bar.set_description(f"{scan.folder}: {part.name}")
-        base = folder / f"{scan.data_path.resolve().name}_{scan.scan_id}"
-        try:
+    with ProgressBar(len(todo), "ablation", "run", leave=True) as bar:
+        for scan, part in todo:
+            bar.show(f"{scan.folder}: {part.name}")
+            base = folder / f"{scan.data_path.resolve().name}_{scan.scan_id}"
             own, first = base / part.folder, base / parts[0].folder
-            results[part.name][str(scan.folder)] = _run(scan, part, own, first, options)
-        except UserError as error:
-            failed.append(f"{part.name} on {scan.folder}: {error}")
-            tqdm.write(f"error: {failed[-1]}", file=sys.stderr)
-        report = {"parts": results, "set": {p.name: p.overrides for p in parts}, "failed": failed}
-        save_json(folder / "ablation.json", report)
-        save_text(folder / "ablation.md", markdown(results))
+            try:
+                results[part.name][str(scan.folder)] = _run(scan, part, own, first, options)
+            except UserError as error:
+                failed.append(f"{part.name} on {scan.folder}: {error}")
+                bar.say(f"error: {failed[-1]}", sys.stderr)
+            overrides = {each.name: each.overrides for each in parts}
+            report = {"parts": results, "set": overrides, "failed": failed}
+            save_json(folder / "ablation.json", report)
+            save_text(folder / "ablation.md", markdown(results))
+            bar.advance()
     return report
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,9 +10,11 @@ from models.evaluation.ablation import Scan, load_parts, run_ablation
 from utils.errors import UserError
 from utils.paths import ROOT
 from utils.stage.arguments import add_seed
+from utils.stage.command import run_command
 from utils.stage.config import DEFAULT_CONFIG
 from utils.stage.job import default_out_path
-from utils.stage.process import INTERRUPTED, USER_ERROR
+from utils.stage.output import add_output_options
+from utils.stage.process import OK, USER_ERROR
 from utils.stage.scans import add_scan_options, chosen_scans
 
 PARTS = ROOT / "conf" / "ablation.conf"
@@ -51,30 +52,26 @@ def ablation_parser() -> argparse.ArgumentParser:
     add("--conf", type=Path, default=DEFAULT_CONFIG, help="HOCON config (default %(default)s)")
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: %(default)s")
     add_seed(parser)
+    add_output_options(parser)
     return parser
 
 
 def ablation(argv: Sequence[str]) -> int:
     """Parse the command line of `--ablation` and run it; returns the exit status."""
     args = ablation_parser().parse_args(argv)
+    return run_command(args, lambda: _run(args), argv)
+
+
+def _run(args: argparse.Namespace) -> int:
     folder = args.out_path or default_out_path(args.data_path[0]) / "ablation"
     options = ["--conf", args.conf.resolve(), "--device", args.device, "--seed", args.seed]
-    try:
-        scans = [scan for path in args.data_path for scan in _scans_of(path, args)]
-        if args.hold_out:
-            scans = [
-                remaining for scan in scans for remaining in held_out(scan, args.hold_out, folder)
-            ]
-        parts = load_parts(args.parts, args.set, args.only)
-        report = run_ablation(scans, parts, folder, [str(word) for word in options])
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return USER_ERROR
-    except KeyboardInterrupt:
-        print("\ninterrupted; run the same command to go on", file=sys.stderr)
-        return INTERRUPTED
+    scans = [scan for path in args.data_path for scan in _scans_of(path, args)]
+    if args.hold_out:
+        scans = [remaining for scan in scans for remaining in held_out(scan, args.hold_out, folder)]
+    parts = load_parts(args.parts, args.set, args.only)
+    report = run_ablation(scans, parts, folder, [str(word) for word in options])
     print((folder / "ablation.md").read_text(encoding="utf-8"), end="")
-    return USER_ERROR if report["failed"] else 0
+    return USER_ERROR if report["failed"] else OK
 
 
 def _scans_of(data_path: Path, args: argparse.Namespace) -> list[Scan]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from models.appearance.model import Appearance, light_for_unseen
 from models.evaluation.forearms import find_forearms
@@ -21,6 +20,7 @@ from utils.captures.evaluation_views import EvaluationViews
 from utils.errors import UserError
 from utils.metrics.comparison import Comparison
 from utils.metrics.image import NO_FLIP, Lpips, flip_available, load_lpips
+from utils.progress_bar import progress
 
 
 @dataclass
@@ -66,7 +66,7 @@ def evaluate_reconstruction(
             lpips,
             texture,
         )
-        for view in tqdm(range(len(views)), desc="views", leave=False)
+        for view in progress(range(len(views)), "views")
     ]
     check_visible(results, views, reconstruction)
     return summarise(reconstruction, views, results, surface, light, lpips)

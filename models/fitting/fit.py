@@ -176,7 +176,8 @@ class HandFitter:
         if stage.get("outlines", 0) > 0:
             self._fit_outlines(stage, names)
         else:
-            self.x = minimise(self.problem, self.x, self.problem.free(names), stage["steps"])
+            free, title = self.problem.free(names), stage["name"]
+            self.x = minimise(self.problem, self.x, free, stage["steps"], title=title)
         self.stages.append({"name": stage["name"], **self.errors()})
         if not self.first_hands and "pose" in names:
             self.first_hands = self.hands()
@@ -196,7 +197,8 @@ class HandFitter:
             problem.outlines = outlines.match(
                 self.cameras(), self.verts(), px_per_unit, reach, MATCHES
             )
-            self.x = minimise(problem, self.x, problem.free(names), stage["steps"])
+            free, title = problem.free(names), stage["name"]
+            self.x = minimise(problem, self.x, free, stage["steps"], title=title)
         problem.outlines = ()
 
     def _drawing(self, size: int) -> HandOutlines:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from utils.event_files import record_step
 
 FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-4, 1e-9, 1e6
 
@@ -58,17 +60,19 @@ Problem = Callable[[Tensor], list[Residuals]]
 
 
 def minimise(
-    problem: Problem, x: Tensor, free: Tensor, steps: int, tolerance: float = 1e-5
+    problem: Problem, x: Tensor, free: Tensor, steps: int, tolerance: float = 1e-5, title: str = ""
 ) -> Tensor:
     """Levenberg-Marquardt from x (P,), moving only the unknowns where `free` (P,) is True.
 
     A step that does not lower the cost is taken back and damped more (Nielsen's simple rule,
     factors 3 and 10, on Marquardt's scaled diagonal); stops after `steps` steps, or when one
-    lowers the cost by less than `tolerance` of it. Deterministic.
+    lowers the cost by less than `tolerance` of it. Deterministic. Event files hold the costs of
+    each step by the title; without one, nothing.
     """
     damping = FIRST_DAMPING
     residuals = problem(x)
-    cost = sum(r.cost() for r in residuals)
+    cost = _costs(residuals)
+    record_step(title, cost)
     for _ in range(steps):
         H, g = (sum(blocks) for blocks in zip(*(r.normal_equations() for r in residuals)))
         H, g = H[free][:, free], g[free]
@@ -78,14 +82,25 @@ def minimise(
             candidate = x.clone()
             candidate[free] += step
             residuals = problem(candidate)
-            lower = sum(r.cost() for r in residuals)
-            if lower < cost or damping > MOST_DAMPING:
+            lower = _costs(residuals)
+            if lower["total"] < cost["total"] or damping > MOST_DAMPING:
                 break
             damping *= 10
-        if not lower < cost:
+        gain = cost["total"] - lower["total"]
+        if not gain > 0:
             return x
-        x, gain, cost = candidate, cost - lower, lower
+        x, cost = candidate, lower
+        record_step(title, cost)
         damping = max(damping / 3, LEAST_DAMPING)
-        if gain < tolerance * cost:
+        if gain < tolerance * cost["total"]:
             break
     return x
+
+
+def _costs(residuals: Sequence[Residuals]) -> dict[str, float]:
+    """The costs of each kind of residuals, and their sum, "total"."""
+    costs = [each.cost() for each in residuals]
+    named = {"total": sum(costs)}
+    for each, cost in zip(residuals, costs):
+        named[each.name] = named.get(each.name, 0.0) + cost
+    return named

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from models.fitting.least_squares import minimise, one_thread
 from models.fitting.problem import FitProblem, PosePrior
@@ -36,6 +35,7 @@ from models.hand.kinematics import LAYOUT, HandKinematics
 from utils.cameras import Similarity
 from utils.errors import UserError
 from utils.keypoints import KEYPOINTS
+from utils.progress_bar import progress
 from utils.stage.config import load_config
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def compare_starts(
     points = np.where(samples.seen[..., None], samples.points, np.nan).astype(float)
     verts = samples.verts.double().numpy()
     with one_thread():
-        rows = tqdm(range(count), desc=" and ".join(kinds), unit="hand", leave=False)
+        rows = progress(range(count), " and ".join(kinds), "hand")
         return [fits.run(points[k], verts[k]) for k in rows]
 
 

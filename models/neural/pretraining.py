@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from models.neural.inputs import NetShape, checked_shape
 from models.neural.mesh import NeuralMesh
@@ -17,6 +16,7 @@ from models.neural.training import fresh, train
 from utils.errors import UserError
 from utils.io.checks import FileCheck
 from utils.io.files import load_torch, save_torch
+from utils.progress_bar import progress
 from utils.stage.config import Config
 
 FORMAT = 1
@@ -50,11 +50,12 @@ def pretrain(
         fresh(net_type, shape, len(each.mesh.verts), len(each.pixels.centers), device)
         for each in examples
     ]
-    for number in tqdm(range(rounds), desc="rounds", leave=False):
+    for number in progress(range(rounds), "rounds"):
         share = 1 - number / rounds
-        for example, learner in zip(examples, learners):
+        for index, (example, learner) in enumerate(zip(examples, learners), 1):
             learner.model.network.load_state_dict(shared)
-            train(learner, example.mesh, example.pixels, config, steps)
+            title = f"scan {index} of {len(examples)}"
+            train(learner, example.mesh, example.pixels, config, steps, title)
             learned = learner.model.network.state_dict()
             shared = {name: torch.lerp(shared[name], learned[name], share) for name in shared}
     return {name: value.detach().cpu() for name, value in shared.items()}

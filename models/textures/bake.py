@@ -16,7 +16,6 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from models.ham.reconstruction import Reconstruction
 from models.textures.layout import AlbedoTexture, Texels, TextureLayout, surface_texels
@@ -26,6 +25,7 @@ from models.textures.sampling import SeenTexels, believable, sample, seen_texels
 from utils.cameras import Cameras
 from utils.errors import UserError
 from utils.photos.crops import ViewCrop
+from utils.progress_bar import progress
 from utils.render import Fragments
 
 COARSE = 0.005  # metres at the hand: coarser differences are errors of light
@@ -104,7 +104,7 @@ def bake_albedo(
     surface = _surface(reconstruction, painter, layout, size)
     views = [
         _view(number, crop, cameras[number], painter, surface)
-        for number, crop in enumerate(tqdm(crops, desc="views", leave=False))
+        for number, crop in enumerate(progress(crops, "views"))
         if crop.photometric.any()
     ]
     if not views:
@@ -174,7 +174,7 @@ def _solve(
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Detail (N, 3) of the texels, summed weights (N,), and the views' median misalignment."""
     said, shifts = [], []
-    for view in tqdm(views, desc="details", leave=False):
+    for view in progress(views, "details"):
         image, shift = _detail_image(view, painter, sigma)
         values = sample(image, view.seen.pixel)
         said.append((view.seen.index, values[:, :3], view.seen.weight * values[:, 3]))

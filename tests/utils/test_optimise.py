@@ -1,5 +1,7 @@
 """The loop on parabolas, whose steps can be worked out by hand."""
 
+import sys
+
 import pytest
 import torch
 
@@ -81,7 +83,8 @@ def test_a_start_without_a_loss_is_left_as_it_is():
     assert (done.history, done.stopped, x.item()) == ([], 0, 1)
 
 
-def test_the_bar_shows_the_terms_asked_for(capsys):
+def test_the_bar_shows_the_terms_asked_for(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     x, optimizer = parabola(1.0)
     terms = {"title": "a bowl", "shown": ("bowl",)}
     optimise(lambda _: {"bowl": x**2, "floor": 0 * x + 3}, [optimizer], 2, constant, **terms)

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from utils.cameras import Cameras
 from utils.detection.agreement import Agreement, agree, follow
 from utils.detection.candidates import Candidate, merged
 from utils.detection.windows import Window, crops, tiles, whole_photo
 from utils.errors import UserError
+from utils.progress_bar import progress
 
 # (side of the window in sizes of the hand, degrees from upright, gamma), see `crops`.
 FIRST_LOOK = [(1.6, 0, 1), (2.2, 0, 1), (2.8, 0, 1), (1.9, -30, 1), (1.9, 30, 1), (1.9, 180, 1)]
@@ -93,7 +93,7 @@ class _Search:
     def look(self, windows: Iterable[Window], what: str) -> None:
         """Detect in windows, except in views whose candidates are given."""
         windows = [window for window in windows if window.view not in self.given]
-        for window in tqdm(windows, desc=what, leave=False, disable=not windows):
+        for window in progress(windows, what):
             self.detections[window.view] += self.detect(window)
 
     def candidates(self, agreement: Agreement | None = None) -> list[list[Candidate]]:

@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from utils.errors import UserError
+from utils.event_files import check_tensorboard, event_file
 from utils.io.files import save_text
 from utils.stage.arguments import add_seed, whole
 from utils.stage.config import DEFAULT_CONFIG, Config, load_config
+from utils.stage.output import Speech, add_output_options, spoken
 from utils.stage.process import FAILED_RESULT, FAULT, INTERRUPTED, OK, USER_ERROR
 from utils.stage.scans import add_scan_options, chosen_scans
 from utils.verdict import FailedVerdictError
@@ -53,12 +55,12 @@ class Job:
 
 
 def stage_parser(
-    description: str, examples: str, together: bool = False
+    description: str, examples: str, together: bool = False, optimises: bool = False
 ) -> argparse.ArgumentParser:
     """The arguments that every stage has.
 
     `examples` are command lines, one or more. together: the stage runs once, for all scans that
-    the command line names, instead of once a scan.
+    the command line names, instead of once a scan. optimises: its steps may become curves.
     """
     parser = argparse.ArgumentParser(
         description=description,
@@ -70,6 +72,11 @@ def stage_parser(
     add_scan_options(parser, several=together)
     parser.set_defaults(together=together)
     _add_run_options(parser)
+    parser.set_defaults(tensorboard=False)
+    if optimises:
+        add_tensorboard_option(parser)
+    add_output_options(parser)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
 
@@ -101,7 +108,15 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     add_seed(parser)
     add("--overwrite", action="store_true", help="run even if the results are up to date")
     add("--force", action="store_true", help="write results even where the verdict is failed")
-    add("--debug", action="store_true", help="show the traceback of an error")
+
+
+def add_tensorboard_option(parser: argparse.ArgumentParser) -> None:
+    """The option --tensorboard."""
+    parser.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help="write the terms of every step to event files in O/tensorboard",
+    )
 
 
 def default_out_path(data_path: Path) -> Path:
@@ -140,14 +155,28 @@ def run_stage(
     """
     args = parser.parse_args(argv)
     try:
+        with spoken(args, argv) as speech:
+            return _run_jobs(args, stage, speech)
+    except UserError as error:  # of the log itself
+        return _report(error, args.debug)
+
+
+def _run_jobs(args: argparse.Namespace, stage: Callable[[Job], None], speech: Speech) -> int:
+    try:
+        if args.tensorboard:
+            check_tensorboard()
         jobs = _jobs(args)
     except UserError as error:
         return _report(error, args.debug)
     failed = {}
-    for job in jobs:
+    for number, job in enumerate(jobs, 1):
+        if len(jobs) > 1:
+            print(f"scan {job.scan_id} ({number} of {len(jobs)})")
+            speech.scan_id = job.scan_id
         try:
             seed_everything(job.seed)
-            stage(job)
+            with event_file(_event_folder(job, stage.__name__)):
+                stage(job)
         except UserError as error:
             failed[job.scan_id] = _report(error, args.debug)
         except KeyboardInterrupt:
@@ -158,9 +187,17 @@ def run_stage(
             return INTERRUPTED
         except Exception as error:
             failed[job.scan_id] = _report_fault(error, job, stage.__name__)
+    speech.scan_id = None
     if failed and len(jobs) > 1:
         print(f"failed scans: {', '.join(failed)} ({len(failed)} of {len(jobs)})", file=sys.stderr)
     return FAULT if FAULT in failed.values() else max(failed.values(), default=OK)
+
+
+def _event_folder(job: Job, stage: str) -> Path | None:
+    """Where event files go; None: there are to be none."""
+    if not job.args.tensorboard:
+        return None
+    return job.out_path / "tensorboard" / f"{job.scan_id}_{stage}"
 
 
 def _jobs(args: argparse.Namespace) -> list[Job]:

@@ -50,12 +50,15 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 
 class Output:
-    """A text stream that no closed pipe and no ASCII terminal can turn into an error."""
+    """A text stream that no closed pipe and no ASCII terminal can turn into an error.
+
+    Lines go out as they are said, so that in a file of stdout and stderr they are in order.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="backslashreplace", line_buffering=True)
 
     def write(self, text: str) -> int:
         """Write `text`, to nowhere where nobody reads it any more."""

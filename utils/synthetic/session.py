@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from utils.cameras import Cameras, Similarity
+from utils.progress_bar import ProgressBar
 from utils.synthetic import observations
 from utils.synthetic.capture_files import RecordedViews
 from utils.synthetic.hands import Hand, capped, make_hands
@@ -87,10 +87,12 @@ def photograph(
     cameras = session.cameras
     size = tuple(cameras.sizes[0].tolist())
     shots, total = [], len(cameras) * len(passes(samples, size))
-    with tqdm(total=total, desc="rendering", unit="pass") as bar:
+    with ProgressBar(total, "rendering", "pass", leave=True) as bar:
         for view in range(len(cameras)):
             K, R, t = (x[view].numpy() for x in (cameras.K, cameras.R, cameras.t))
-            radiance, alpha = tracer.render(K, (R, t), size, samples, seed * 101 + view, bar.update)
+            radiance, alpha = tracer.render(
+                K, (R, t), size, samples, seed * 101 + view, bar.advance
+            )
             shots.append((radiance, alpha, observations.backdrop(K, R, size)))
     masks = [exact_mask(session.hands, cameras[view]) for view in range(len(cameras))]
     exposure = observations.exposure_of(

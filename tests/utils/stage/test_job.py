@@ -17,7 +17,7 @@ SCRIPTS = sorted(path.name for path in ROOT.glob("*.py"))
 
 
 def run(stage, *args, out="out"):
-    argv = ["--data_path", "some_data", "--out_path", str(out), "--device", "cpu", *args]
+    argv = ["--data_path", "some_data", "--out_path", str(out), "--device", "cpu", *map(str, args)]
     return run_stage(stage_parser("A stage.", "python stage.py"), stage, argv)
 
 

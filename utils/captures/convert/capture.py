@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from utils.captures.camera_files import save_cameras
 from utils.captures.capture import Capture, View
 from utils.captures.convert import PHOTOS, cameras_json, colmap, nerfstudio
@@ -14,6 +12,7 @@ from utils.captures.pose_files import save_pose
 from utils.errors import UserError
 from utils.io.files import link_or_copy
 from utils.io.images import save_image
+from utils.progress_bar import progress
 
 CAMERA_WRITERS: dict[str, Callable[..., list[Path]]] = {
     "colmap": colmap.write,
@@ -39,7 +38,7 @@ def convert_capture(
     stems = _stems(capture, layout)
     photos = "img" if layout == "demo" else PHOTOS
     written, names = [], []
-    for stem, view in zip(tqdm(stems, unit="view", desc="converting"), capture.views):
+    for stem, view in zip(progress(stems, "converting", "view"), capture.views):
         photo = write_photo(view, folder / photos, stem)
         written += [photo, *write_findings(view, folder, stem)]
         names.append(photo.name)
