@@ -42,10 +42,10 @@ def optimise(
 
     terms(step) are scalars by name, each times its weight; factor(step) scales the optimizers'
     step lengths; after_step may mend parameters after each update. The progress bar has a title
-    and the terms `shown`, event files all terms by the title. Where the sum is not finite the loop
-    ends, and the parameters are again those that the last step of a finite sum began with; of every
-    `keep_every`-th step, since copies cost time. Without update_last, the last step only looks:
-    what is left has a known loss.
+    and the terms `shown`, event files all terms. Where the sum is not finite the loop ends, and the
+    parameters are again those that the last step of a finite sum began with; of every `keep_every`-
+    th step, since copies cost time. Without update_last, the last step only looks: what is left has
+    a known loss.
     """
     schedules = [LambdaLR(optimizer, factor) for optimizer in optimizers]
     kept, kept_at = _copies(optimizers), 0
@@ -57,8 +57,7 @@ def optimise(
             numbers = _numbers(named, weighted)
             if not math.isfinite(numbers["total"]):
                 _put_back(optimizers, kept)
-                what = f"the loss turned nan in step {step}; kept step {kept_at}"
-                bar.say(f"warning: {title}: {what}")
+                bar.say(_warning(title, step, kept_at))
                 return Descent(history, stopped=step)
             if step % keep_every == 0:
                 kept, kept_at = _copies(optimizers), step
@@ -66,9 +65,7 @@ def optimise(
             bar.show({name: numbers[name] for name in shown})
             record_step(title, numbers)
             if update_last or step + 1 < steps:
-                _update(weighted.sum(), optimizers, schedules)
-                if after_step is not None:
-                    after_step()
+                _update(weighted.sum(), optimizers, schedules, after_step)
             bar.advance()
     return Descent(history, stopped=None)
 
@@ -79,13 +76,24 @@ def _numbers(named: dict[str, Tensor], weighted: Tensor) -> dict[str, float]:
     return {**numbers, "total": sum(numbers.values())}
 
 
-def _update(loss: Tensor, optimizers: Sequence[Optimizer], schedules: Sequence[LambdaLR]) -> None:
+def _warning(title: str, step: int, kept_at: int) -> str:
+    return f"warning: {title}: the loss turned nan in step {step}; kept step {kept_at}"
+
+
+def _update(
+    loss: Tensor,
+    optimizers: Sequence[Optimizer],
+    schedules: Sequence[LambdaLR],
+    after_step: Callable[[], None] | None,
+) -> None:
     for optimizer in optimizers:
         optimizer.zero_grad()
     loss.backward()
     for optimizer, schedule in zip(optimizers, schedules):
         optimizer.step()
         schedule.step()
+    if after_step is not None:
+        after_step()
 
 
 def _parameters(optimizers: Sequence[Optimizer]) -> list[Tensor]:
