@@ -41,11 +41,10 @@ def optimise(
     """Lower the sum of `terms` by `steps` steps of the optimizers' parameters, in place.
 
     terms(step) are scalars by name, each times its weight; factor(step) scales the optimizers'
-    step lengths; after_step may mend parameters after each update. The progress bar has a title
-    and the terms `shown`, event files all terms. Where the sum is not finite the loop ends, and the
-    parameters are again those that the last step of a finite sum began with; of every `keep_every`-
-    th step, since copies cost time. Without update_last, the last step only looks: what is left has
-    a known loss.
+    step lengths; after_step may mend parameters after each update. The progress bar has a title and
+    the terms `shown`, event files all. Where the sum is not finite the loop ends, and the
+    parameters are again those that the last step of a finite sum began with; of each `keep_every`th
+    step, since copies cost time. Without update_last, the last step only looks: its loss is known.
     """
     schedules = [LambdaLR(optimizer, factor) for optimizer in optimizers]
     kept, kept_at = _copies(optimizers), 0
