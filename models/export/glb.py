@@ -11,14 +11,13 @@ from scipy.spatial.transform import Rotation
 from models.export.motion import Motion
 from models.export.scene import SceneFrame
 from models.export.skinned import NODE_PARENTS, SET, SkinnedHand
-from models.export.textures import HandTextures
+from models.export.textures import ROUGHNESS, HandTextures
 from utils.keypoints.order import N_JOINTS
 from utils.synthetic.fields import linear_from_srgb
 
 COMPONENTS = {"<f4": gltf.FLOAT, "|u1": gltf.UNSIGNED_BYTE, "<u4": gltf.UNSIGNED_INT}
 TYPES = {(): "SCALAR", (2,): "VEC2", (3,): "VEC3", (4,): "VEC4", (16,): "MAT4"}
 GENERATOR = "export.py"
-ROUGHNESS = 0.6  # of skin without textures
 ALIGNMENT = 4  # bytes
 
 

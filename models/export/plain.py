@@ -45,19 +45,15 @@ def _lines(word: str, rows: np.ndarray) -> list[str]:
 
 
 def ply_bytes(hand: SkinnedHand) -> bytes:
-    """A binary .ply of one hand: positions, normals, texture coordinates (s, t) and albedo."""
-    names = ["x", "y", "z", "nx", "ny", "nz", "s", "t"]
-    fields = [(name, "<f4") for name in names] + [(c, "u1") for c in ("red", "green", "blue")]
-    values = np.concatenate([hand.captured, hand.captured_normals, hand.uv], 1)
-    rows = np.empty(len(values), fields)
-    for name, column in zip(names, values.T):
-        rows[name] = column
-    for name, column in zip(("red", "green", "blue"), to_bytes(hand.colors).T):
-        rows[name] = column
-    table = np.empty(len(hand.faces), [("n", "u1"), ("ids", "<i4", 3)])
-    table["n"], table["ids"] = 3, hand.faces
-    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(rows)}"]
-    header += [f"property float {name}" for name in names]
-    header += [f"property uchar {name}" for name in ("red", "green", "blue")]
-    header += [f"element face {len(table)}", "property list uchar int vertex_indices", "end_header"]
-    return ("\n".join(header) + "\n").encode() + rows.tobytes() + table.tobytes()
+    """A binary .ply of one hand: positions, normals and albedo of the unsplit mesh's vertices."""
+    import trimesh
+
+    _, first = np.unique(hand.vertex, return_index=True)
+    mesh = trimesh.Trimesh(
+        hand.captured[first],
+        hand.vertex[hand.faces],
+        vertex_normals=hand.captured_normals[first],
+        vertex_colors=to_bytes(hand.colors[first]),
+        process=False,
+    )
+    return mesh.export(file_type="ply", vertex_normal=True)

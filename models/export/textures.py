@@ -12,11 +12,12 @@ from models.ham.reconstruction import Reconstruction
 from models.textures.files import texture_paths
 from utils.errors import UserError
 from utils.io.checks import FileCheck
-from utils.io.files import load_json
+from utils.io.files import existing_file, load_json
 from utils.io.images import load_image, load_mask, to_bytes
 
 KINDS = ("albedo", "normal", "occlusion")
 AGAIN = "run bake_textures.py on this scan again, or export with --no_textures"
+ROUGHNESS = 0.6  # of skin without textures
 LARGEST_SIZE = 1 << 15  # rows
 LARGEST_PNG = 2_000_000  # bytes of an image: larger ones are stored as JPEG
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95]
@@ -53,8 +54,8 @@ def load_textures(
     if not paths["facts"].is_file():
         return None
     size, roughness = _checked_facts(paths["facts"], reconstruction)
-    sheets = {kind: to_bytes(load_image(paths[kind])) for kind in KINDS}
-    sheets["seen"] = load_mask(paths["seen"])
+    sheets = {kind: to_bytes(load_image(existing_file(paths[kind], AGAIN))) for kind in KINDS}
+    sheets["seen"] = load_mask(existing_file(paths["seen"], AGAIN))
     wanted = (size, size * len(reconstruction.sides))
     for kind, sheet in sheets.items():
         if sheet.shape[:2] != wanted:

@@ -11,11 +11,10 @@ from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdSkel, UsdUtils, Vt
 
 from models.export.motion import Motion
 from models.export.skinned import NODE_PARENTS, SkinnedHand
-from models.export.textures import HandTextures
+from models.export.textures import ROUGHNESS, HandTextures
 from utils.keypoints.order import N_JOINTS
 from utils.synthetic.fields import linear_from_srgb
 
-ROUGHNESS = 0.6  # of skin without textures
 NORMALS = {"scale": Gf.Vec4f(2, 2, 2, 1), "bias": Gf.Vec4f(-1, -1, -1, 0)}  # of stored bytes
 
 
