@@ -23,7 +23,7 @@ def obj_texts(hand: SkinnedHand, stem: str, textures: HandTextures | None) -> di
     files = {f"{stem}.obj": ("\n".join(lines) + "\n").encode()}
     if textures:
         names = {}
-        for kind in ("albedo", "normal"):
+        for kind in ("albedo",) if hand.fine else ("albedo", "normal"):
             data, ending = textures.encoded(kind)
             names[kind] = f"{stem}_{kind}.{ending}"
             files[names[kind]] = data
@@ -34,7 +34,7 @@ def obj_texts(hand: SkinnedHand, stem: str, textures: HandTextures | None) -> di
             f"Pr {textures.roughness:g}",
             f"map_Kd {names['albedo']}",
         ]
-        if not hand.fine:
+        if "normal" in names:
             material.append(f"norm {names['normal']}")
         files[f"{stem}.mtl"] = ("\n".join(material) + "\n").encode()
     return files

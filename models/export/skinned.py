@@ -2,9 +2,9 @@
 
 Its skin is plain linear blend skinning, all that engines know, without the model's pose
 correctives. So that the captured pose is exact nevertheless, the rest mesh is the captured one
-un-posed by that same skinning: the captured pose's correctives stay in it. In other poses they are
-off by what correctives would change, which `models.export.reposing` knows: 0.1 to 0.3 mm RMS and up
-to 1.6 mm on the captures that this was measured on.
+un-posed by that same skinning: the captured pose's correctives stay in it. In other poses it is off
+by what the correctives would change, which `models.export.reposing` knows: 0.8 mm RMS and up to
+6 mm in random poses within the model's limits.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def test_obj_is_the_captured_mesh(tmp_path):
     hand = skinned_hand(reconstruction, "left", scene_frame(reconstruction), fine=True)
     for name, content in obj_texts(hand, "1_left", TEXTURES).items():
         (tmp_path / name).write_bytes(content)
-    names = ["1_left.mtl", "1_left.obj", "1_left_albedo.png", "1_left_normal.png"]
+    names = ["1_left.mtl", "1_left.obj", "1_left_albedo.png"]  # the fine mesh needs no normal map
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     mesh = trimesh.load(tmp_path / "1_left.obj", process=False, maintain_order=True)
     assert np.abs(mesh.vertices - hand.captured).max() < ROUNDED
