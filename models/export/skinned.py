@@ -19,7 +19,7 @@ from models.export.motion import Motion, motion_of
 from models.export.scene import SceneFrame
 from models.ham.reconstruction import Reconstruction
 from models.hand.fitted import FittedHand
-from models.textures.layout import texture_layout
+from models.textures.layout import TextureLayout, texture_layout
 from utils.geometry.mesh import vertex_normals
 from utils.geometry.tangents import vertex_tangents
 from utils.keypoints.order import FINGER_NAMES, JOINT_NAMES, JOINT_PARENTS, N_JOINTS
@@ -91,16 +91,13 @@ def skinned_hand(
     rest = model.unpose(world[None], hand.pose, hand.shape, hand.trans, hand.scale, skin)[0]
     nodes = torch.cat([model.rest_joints(hand.shape)[0], rest[model.tips]])
     vertex, corner, faces = _split(finer.faces, layout.face_uv)
-    normals = vertex_normals(world, torch.from_numpy(finer.faces)).numpy()
-    tangents, handedness = vertex_tangents(
-        world.numpy(), finer.faces, normals, layout.uv, layout.face_uv
-    )
+    normals, tangents = _directions(world, finer.faces, layout)
     to_rest = _rest_from_captured(hand, skin)[vertex]
     return SkinnedHand(
         side=side,
         verts=metres * rest.numpy()[vertex],
         normals=_turned(to_rest, normals[vertex]),
-        tangents=np.column_stack([_turned(to_rest, tangents[corner]), handedness[corner]]),
+        tangents=np.column_stack([_turned(to_rest, tangents[corner, :3]), tangents[corner, 3]]),
         captured=frame.apply(world.numpy())[vertex],
         captured_normals=normals[vertex] @ frame.rotation.T,
         uv=layout.uv[corner],
@@ -135,6 +132,15 @@ def dense(joints: np.ndarray, weights: np.ndarray) -> np.ndarray:
     whole = np.zeros((len(weights), N_JOINTS))
     np.add.at(whole, (np.arange(len(weights))[:, None], joints), weights)
     return whole
+
+
+def _directions(
+    verts: Tensor, faces: np.ndarray, layout: TextureLayout
+) -> tuple[np.ndarray, np.ndarray]:
+    """Normals (V, 3) of the mesh, and tangents with handedness (T, 4) of the texture's corners."""
+    normals = vertex_normals(verts, torch.from_numpy(faces)).numpy()
+    along, handedness = vertex_tangents(verts.numpy(), faces, normals, layout.uv, layout.face_uv)
+    return normals, np.column_stack([along, handedness])
 
 
 def _rest_from_captured(hand: FittedHand, weights: Tensor) -> np.ndarray:

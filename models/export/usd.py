@@ -144,20 +144,25 @@ def _material(
         data, ending = textures.encoded(kind)
         file = f"{hand.side}_{kind}.{ending}"
         (folder / file).write_bytes(data)
-        texture = UsdShade.Shader.Define(stage, f"{path}/{kind}")
-        texture.CreateIdAttr("UsdUVTexture")
-        texture.CreateInput("file", Sdf.ValueTypeNames.Asset).Set(Sdf.AssetPath(f"./{file}"))
-        space = "sRGB" if kind == "albedo" else "raw"
-        texture.CreateInput("sourceColorSpace", Sdf.ValueTypeNames.Token).Set(space)
-        texture.CreateInput("st", Sdf.ValueTypeNames.Float2).ConnectToSource(uv)
-        for key, value in NORMALS.items() if kind == "normal" else ():
-            texture.CreateInput(key, Sdf.ValueTypeNames.Float4).Set(value)
-        output = "r" if kind == "occlusion" else "rgb"
-        out_type = number if kind == "occlusion" else Sdf.ValueTypeNames.Float3
-        surface.CreateInput(name, value_type).ConnectToSource(
-            texture.CreateOutput(output, out_type)
-        )
+        texture = _texture(stage, f"{path}/{kind}", kind, file, uv)
+        surface.CreateInput(name, value_type).ConnectToSource(texture)
     return material
+
+
+def _texture(
+    stage: Usd.Stage, path: str, kind: str, file: str, uv: UsdShade.Output
+) -> UsdShade.Output:
+    texture = UsdShade.Shader.Define(stage, path)
+    texture.CreateIdAttr("UsdUVTexture")
+    texture.CreateInput("file", Sdf.ValueTypeNames.Asset).Set(Sdf.AssetPath(f"./{file}"))
+    space = "sRGB" if kind == "albedo" else "raw"
+    texture.CreateInput("sourceColorSpace", Sdf.ValueTypeNames.Token).Set(space)
+    texture.CreateInput("st", Sdf.ValueTypeNames.Float2).ConnectToSource(uv)
+    for key, value in NORMALS.items() if kind == "normal" else ():
+        texture.CreateInput(key, Sdf.ValueTypeNames.Float4).Set(value)
+    if kind == "occlusion":
+        return texture.CreateOutput("r", Sdf.ValueTypeNames.Float)
+    return texture.CreateOutput("rgb", Sdf.ValueTypeNames.Float3)
 
 
 def _reader(stage: Usd.Stage, path: str, kind: str, primvar: str) -> UsdShade.Output:
