@@ -73,12 +73,7 @@ def repose(
     one that `target` lacks stays where it is, and one without `trans` turns about its own wrist.
     Raises UserError where `target` names only hands that the reconstruction lacks.
     """
-    wanted = {hand["type"]: hand for hand in target}
-    if not set(wanted) & set(reconstruction.sides):
-        raise UserError(
-            f"the poses are of the {' and '.join(wanted)} hand, the reconstruction has the "
-            f"{' and '.join(reconstruction.sides)} one"
-        )
+    wanted = _wanted(reconstruction, target)
     verts = reconstruction.verts if verts is None else verts
     moved, hands = torch.from_numpy(verts).clone().double(), reconstruction.hands
     for hand, hand_slice in zip(hands, hand_slices(len(moved), len(hands))):
@@ -89,11 +84,39 @@ def repose(
     return moved.numpy()
 
 
+def _wanted(reconstruction: Reconstruction, target: Hands) -> dict[str, dict[str, Any]]:
+    """The hands of `target` by side."""
+    wanted = {hand["type"]: hand for hand in target}
+    if not set(wanted) & set(reconstruction.sides):
+        raise UserError(
+            f"the poses are of the {' and '.join(wanted)} hand, the reconstruction has the "
+            f"{' and '.join(reconstruction.sides)} one"
+        )
+    return wanted
+
+
+def posed_hands(reconstruction: Reconstruction, target: Hands) -> dict[str, FittedHand]:
+    """The fitted hands by side, each in the pose of `target`, or as it is where that lacks it.
+
+    Raises UserError as `repose`.
+    """
+    wanted, hands = _wanted(reconstruction, target), {}
+    for hand in reconstruction.hands:
+        fitted, side = FittedHand.of_dict(hand), hand["type"]
+        hands[side] = posed_as(fitted, wanted[side]) if side in wanted else fitted
+    return hands
+
+
 def _repose_hand(verts: Tensor, hand: dict, target: dict, subdivisions: int) -> Tensor:
     fitted = FittedHand.of_dict(hand)
     rest = fitted.unposed(verts, subdivisions)
+    return posed_as(fitted, target).reposed(rest, subdivisions)
+
+
+def posed_as(fitted: FittedHand, target: dict[str, Any]) -> FittedHand:
+    """The hand in the pose of `target`, and at its place where it names one."""
     pose = target["pose"].double().reshape(1, POSE_SIZE)
     if target.get("flat_hand_mean", False):
         pose = torch.cat([pose[:, :3], pose[:, 3:] - fitted.model.hands_mean], 1)
     trans = target.get("trans", fitted.trans).double().reshape(1, 3)
-    return replace(fitted, pose=pose, trans=trans).reposed(rest, subdivisions)
+    return replace(fitted, pose=pose, trans=trans)
