@@ -254,6 +254,13 @@ def test_a_mesh_of_another_topology(folders, capsys, size):
     assert "1.obj" in error and "is not the mesh of the right open hand" in error
 
 
+def test_photos_that_do_not_fit_in_memory(folders, capsys, monkeypatch):
+    """Told before anything is made of them: the settings are not the shipped ones."""
+    monkeypatch.setattr("models.ham.budget.free_memory", lambda device: 300_000_000)
+    error = refused(folders, capsys)
+    assert "photo_scale 1 would need about" in error and "0.3 GB are free; " in error
+
+
 def test_a_missing_photo(folders, capsys):
     (folders[0] / "1" / "img" / "01.png").unlink()
     assert "01.png is missing" in refused(folders, capsys)

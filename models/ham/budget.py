@@ -46,8 +46,8 @@ class Cost:
     fragment (33) and the mask's terms (20), then colours predicted, clipped and compared (5 x 12)
     and their gradients (3 x 12); a cropped one is a row of the photos' table and a place in the
     maps of faces and depths (24 + 8). Fitted to the peaks of `refine_mesh` over the memory at its
-    start (six views of 0.16, 1.4 and 5 MP; 13,000 to 830,000 vertices; 6 and 12 views), with a
-    tenth to spare: the allocator keeps pieces. Those of the neural renderer, likewise, are peaks of
+    start (six views of 0.16, 1.4, 5 and, shrunk, 24 MP; 13,000 to 830,000 vertices; 6 and 12
+    views), 2 to 25 % above them, since the allocator keeps pieces. Those of the neural renderer, likewise, are peaks of
     its stage 2, which besides holds the training pixels (72), two drawings of them and the features
     of the vertices. On CUDA nothing was measured: its maps of faces (16 bytes a cropped pixel, of
     the largest crop) take the place of the CPU's, so the same numbers serve.
@@ -101,7 +101,7 @@ class Workload:
         peaks = [
             area * (photo_scale * p.image_scale) ** 2 + of_vertex * p.verts for p in self.passes
         ]
-        return max(*peaks, cost.photo * self.photo) + cost.fixed
+        return max([*peaks, cost.photo * self.photo]) + cost.fixed
 
     def largest_scale(self, cost: Cost, free: float) -> float:
         """The photo_scale, at most 1, at which `free` bytes do; 0 where none does."""
@@ -119,7 +119,7 @@ class Workload:
         """The photo_scale, at most 1, beyond which the mesh cannot carry more detail."""
         if self.photo <= LARGEST_WHOLE or self.edge <= LONGEST_EDGE:
             return 1.0
-        return min(1.0, max(LONGEST_EDGE / self.edge, math.sqrt(SMALLEST_SHRUNK / self.photo)))
+        return max(LONGEST_EDGE / self.edge, math.sqrt(SMALLEST_SHRUNK / self.photo))
 
 
 def workload(
@@ -149,7 +149,7 @@ def workload(
         cropped=float(_areas(boxes).sum()),
         covered=_covered(cameras, boxes, points, faces),
         passes=passes,
-        edge=min(edges),
+        edge=min(edges, default=0.0),
     )
 
 
@@ -215,8 +215,8 @@ def _remedy(load: Workload, cost: Cost, free: int) -> str:
     verts = max(each.verts for each in load.passes)
     most = 0.5 * free / (cost.view_vertex * load.views + cost.vertex)
     return (
-        f"a mesh of {verts} vertices in {load.views} views is too much, about {most:.0f} would do: "
-        "lower verts in ham_levels, use fewer views, or free memory"
+        f"a mesh of {verts:,} vertices in {load.views} views is too much, about {most:,.0f} would "
+        "do: lower verts in ham_levels, use fewer views, or free memory"
     )
 
 

@@ -47,12 +47,13 @@ def test_one_whole_photo_must_fit_in():
     assert load.memory(COST, 1.0) == load.memory(COST, 0.1) == 20 * 5000 + 1
 
 
-# Peaks above what was there before, GB, of refine_mesh with 6 and 12 views on two cores.
+# Peaks above what was there before, GB: whole runs of mesh_sfs_optim.py, then meshes of more
+# vertices in small photos.
 MEASURED = [
-    (Workload(6, 0.16e6, 0.724e6, 0.274e6, [Pass(1.0, 51_858)], 1), 0.40),
-    (Workload(6, 1.44e6, 6.486e6, 2.477e6, [Pass(1.0, 51_858)], 1), 1.15),
-    (Workload(6, 5.02e6, 22.55e6, 8.611e6, [Pass(1.0, 51_858)], 1), 2.96),
-    (Workload(6, 24.0e6, 107.9e6, 41.19e6, [Pass(0.46, 51_858)], 1), 3.48),
+    (Workload(6, 0.16e6, 0.724e6, 0.274e6, LEVELS, 1), 0.45),
+    (Workload(6, 1.44e6, 6.486e6, 2.477e6, LEVELS, 1), 1.30),
+    (Workload(6, 5.02e6, 22.55e6, 8.611e6, LEVELS, 1), 3.62),
+    (Workload(6, 24.0e6, 107.9e6, 41.19e6, [Pass(0.36, 51_858)], 1), 2.40),
     (Workload(6, 0.16e6, 0.065e6, 0.025e6, [Pass(1.0, 207_266)], 1), 0.92),
     (Workload(6, 0.16e6, 0.065e6, 0.025e6, [Pass(1.0, 828_738)], 1), 3.04),
     (Workload(12, 0.16e6, 0.128e6, 0.049e6, [Pass(1.0, 207_266)], 1), 1.22),
@@ -61,7 +62,7 @@ MEASURED = [
 
 @pytest.mark.parametrize("load, peak", MEASURED)
 def test_the_estimate_is_what_was_measured_and_a_little_more(load, peak):
-    assert peak * GB < load.memory(HAM, 1.0) < 1.25 * peak * GB + HAM.fixed
+    assert peak * GB < load.memory(HAM, 1.0) < 1.2 * peak * GB + HAM.fixed
 
 
 @pytest.mark.parametrize("free", [1.5 * GB, 3 * GB, 8 * GB])
@@ -135,10 +136,10 @@ def test_a_mesh_that_no_memory_holds():
     load = replace(DEMO, passes=[Pass(1.0, 6_400_000)])
     with pytest.raises(UserError) as refused:
         choose_scale(load, HAM, None, firm=True, free=int(8 * GB))
-    assert "8.0 GB are free; a mesh of 6400000 vertices in 12 views is too much" in str(
+    assert "8.0 GB are free; a mesh of 6,400,000 vertices in 12 views is too much" in str(
         refused.value
     )
-    most = int(str(refused.value).split("about ")[2].split()[0])
+    most = int(str(refused.value).split("about ")[2].split()[0].replace(",", ""))
     fits = replace(load, passes=[Pass(1.0, most)])
     assert fits.memory(HAM, 1.0) < 8 * GB
 
@@ -197,5 +198,5 @@ def test_a_small_capture_is_as_it_was(fitted, monkeypatch, capsys):
 def test_more_vertices_than_memory_holds_are_refused(fitted, monkeypatch):
     with_free(monkeypatch, 2 * GB)
     levels = "ham_levels=[{verts=2000000, image_scale=1.0, steps=1, lr=0.01, smoothness=5}]"
-    with pytest.raises(UserError, match=r"2\.0 GB are free; a mesh of \d+ vertices"):
+    with pytest.raises(UserError, match=r"2\.0 GB are free; a mesh of [\d,]+ vertices"):
         refinement_scale(*fitted, load_config(overrides=[levels]), "cpu")
