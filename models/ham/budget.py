@@ -47,10 +47,11 @@ class Cost:
     and their gradients (3 x 12); a cropped one is a row of the photos' table and a place in the
     maps of faces and depths (24 + 8). Fitted to the peaks of `refine_mesh` over the memory at its
     start (six views of 0.16, 1.4, 5 and, shrunk, 24 MP; 13,000 to 830,000 vertices; 6 and 12
-    views), 2 to 25 % above them, since the allocator keeps pieces. Those of the neural renderer, likewise, are peaks of
-    its stage 2, which besides holds the training pixels (72), two drawings of them and the features
-    of the vertices. On CUDA nothing was measured: its maps of faces (16 bytes a cropped pixel, of
-    the largest crop) take the place of the CPU's, so the same numbers serve.
+    views): a few percent above the large ones, since the allocator keeps pieces, and more above the
+    small. Those of the neural renderer, likewise, are peaks of its stage 2, which besides holds the
+    training pixels (72), two drawings of them and the features of the vertices. On CUDA nothing was
+    measured: its maps of faces (16 bytes a pixel of the largest crop, in every view) take the place
+    of the CPU's, so the same numbers serve.
     """
 
     fixed: float
