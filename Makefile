@@ -24,6 +24,7 @@ demo: $(VENV)/.ready  ## set up, refine the shipped capture's hands, say what to
 	$(RUN) pose_optim.py --data_path demo_data --scan_id 1
 	$(RUN) mano_optim.py --data_path demo_data --scan_id 1
 	$(RUN) mesh_sfs_optim.py --data_path demo_data --scan_id 1
+	$(RUN) report.py --data_path demo_data --scan_id 1
 	@echo
 	@echo "Done. Look at:"
 	@echo "  demo_out/check/1.png                 what the capture holds"
@@ -33,6 +34,8 @@ demo: $(VENV)/.ready  ## set up, refine the shipped capture's hands, say what to
 	@echo "  demo_out/demo_sfs/1/losses.png       how the terms fell"
 	@echo "  demo_out/demo_sfs/1/1.ply            the refined mesh with its albedo (MeshLab, Blender)"
 	@echo "  demo_out/demo_sfs/1/1_left_tpose.obj, 1_right_tpose.obj   the hands un-posed"
+	@echo
+	@echo "All of it on one page, with the hands in 3D: open demo_out/demo_sfs/1/report.html in a browser"
 
 mesh: $(VENV)/.ready $(DETECT)/.ready  ## photos and cameras to the refined mesh, what is missing detected: make mesh D=my_data S=1
 	$(RUN) multihands_mano.py --data_path $(D) --scan_id $(S) --optim

@@ -84,6 +84,7 @@ def evaluate(job: Job) -> None:
     """Evaluate one scan and write the results."""
     from models.evaluation.results import result_name
     from models.ham.reconstruction import load_reconstruction
+    from models.report.update import update_report
 
     args, folder = job.args, job.out_path / job.config.out_mesh_dire / job.scan_id
     reconstruction = load_reconstruction(folder, job.scan_id)
@@ -93,6 +94,7 @@ def evaluate(job: Job) -> None:
     if held is not None:
         print(f"\nviews that had no part in the fit ({', '.join(held.names)}):")
         evaluate_in(job, reconstruction, HELD if args.name is None else f"{name}_{HELD}", held)
+    update_report(job)
 
 
 def evaluate_in(

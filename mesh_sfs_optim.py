@@ -42,6 +42,7 @@ def mesh_sfs_optim(job: Job) -> None:
     from models.ham.state import check_hands
     from models.ham.verdict import judge_refinement
     from models.hand.fitted import load_hands
+    from models.report.update import update_report
     from utils.captures import open_capture
     from utils.geometry.mesh import mesh_name
     from utils.io.files import load_json
@@ -74,6 +75,7 @@ def mesh_sfs_optim(job: Job) -> None:
     print(f"look at {folder / 'overlay'} and {folder / f'{job.scan_id}.ply'}")
     if config.textures != "none":
         add_textures(job)
+    update_report(job)
     print(verdict.line())
 
 

@@ -78,6 +78,7 @@ def train(job: Job) -> None:
     from models.neural.results import save_refined_mesh, save_training_pictures, summary
     from models.neural.scan import open_scan
     from models.neural.verdict import judge_renderer
+    from models.report.update import update_report
     from utils.geometry.mesh import mesh_name
     from utils.io.files import save_json
     from utils.stage.progress import Progress
@@ -107,6 +108,7 @@ def train(job: Job) -> None:
     record.finish(outputs, verdict=verdict.as_dict())
     progress.forget()
     print(f"look at {folder / 'neural'}")
+    update_report(job)
     print(verdict.line())
 
 
@@ -154,6 +156,7 @@ def evaluate(job: Job) -> None:
     from models.evaluation.judge import evaluate_reconstruction
     from models.evaluation.results import result_name, save_evaluation
     from models.evaluation.truth import open_truth
+    from models.report.update import update_report
     from utils.captures.evaluation_views import load_views
 
     args, (reconstruction, painter) = job.args, open_painter(job)
@@ -176,6 +179,7 @@ def evaluate(job: Job) -> None:
                 f"({neural - mesh:+.2f}; colours aligned)"
             )
     print(f"look at {folder}")
+    update_report(job)
 
 
 def open_painter(job: Job) -> tuple[Reconstruction, WorldPainter]:
