@@ -15,14 +15,15 @@ from models.export.reposing import Hands
 from models.hand.fitted import FittedHand
 from models.hand.skinning import unskin
 from models.report.animation import Clip, given_clip, own_clips
-from models.report.encoding import packed, quantised
+from models.report.encoding import jpeg, packed, quantised
 from models.report.shapes import HandShapes
+from models.textures.layout import unwrapped
 from utils.cameras import Cameras, Similarity
 from utils.keypoints.order import BONES, JOINT_PARENTS
 
 INFLUENCES = 4  # joints that move a vertex, as WebGL's usual skinning has them
 MOST_VERTICES = 150_000  # of all hands: beyond, the coarser mesh among the vertices is shown
-FRUSTUM = 0.1  # of the cameras' distance: how far a picture is drawn before its camera
+FRUSTUM = 0.16  # of the cameras' distance: how far a picture is drawn before its camera
 AWAY = 0.5  # metres: where the camera is drawn whose direction the view starts from
 KEYPOINT_SIZE = 0.08  # metres: root mean square distance of a hand's keypoints from their middle
 
@@ -65,11 +66,32 @@ def _hand(shapes: HandShapes, k: int, levels: int, poses: list[Hands] | None) ->
         colors = getattr(shapes, name)
         if colors is not None:
             scene[name] = packed(np.round(255 * colors[own]).astype(np.uint8))
+    if shapes.texture is not None:
+        scene["texture"] = _texture(shapes, k, levels)
     clips = own_clips(hand)
     if poses is not None:
         clips["own poses"] = given_clip(hand, poses)
     scene["clips"] = {name: _clip(shapes, hand, clip) for name, clip in clips.items()}
     return scene
+
+
+def _texture(shapes: HandShapes, k: int, levels: int) -> dict[str, str]:
+    """A hand's tile of the texture, and its mesh cut along the texture's seams.
+
+    source: the vertex that each of the cut mesh's comes from; faces: its faces; uv: u right and
+    v up, 65,535 the tile's side.
+    """
+    assert shapes.texture is not None
+    rows, finer = len(shapes.texture), unwrapped(shapes.hands[k].model).subdivide(levels)
+    assert finer.uv is not None and finer.face_uv is not None
+    corners = np.column_stack([finer.faces.reshape(-1), finer.face_uv.reshape(-1)])
+    pairs, cut = np.unique(corners, axis=0, return_inverse=True)
+    return {
+        "image": jpeg(shapes.texture[:, k * rows : (k + 1) * rows]),
+        "source": packed(pairs[:, 0].astype(np.uint32)),
+        "faces": packed(cut.reshape(-1).astype(np.uint32)),
+        "uv": packed(np.round(65535 * finer.uv[pairs[:, 1]].clip(0, 1)).astype(np.uint16)),
+    }
 
 
 def strongest(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models.ham.reconstruction import load_reconstruction
+from models.ham.reconstruction import Reconstruction, load_reconstruction
 from models.hand.fitted import FittedHand, hand_slices, load_hands
 from models.report.gather import ScanFacts
+from models.textures.files import own_texture
 from utils.cameras import Cameras, Similarity
 from utils.errors import UserError
 from utils.io.meshes import load_mesh
 
 START, FINAL, NEURAL = "start", "final", "neural"
+TEXTURE_ROWS = 1024  # that a page holds
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class HandShapes:
 
     stages: vertices (V, 3) float64, world units, by the stage's name; faces (F, 3) of all;
     subdivisions of the hand models' meshes; albedo (V, 3) in [0, 1], and error (V, 3), the colours
-    of the distance to the truth, where they are known; cameras as the latest stage corrected them.
+    of the distance to the truth, where they are known; texture (H, hands H, 3), one tile a hand,
+    where one was baked; cameras as the latest stage corrected them.
     """
 
     hands: list[FittedHand]
@@ -35,6 +38,7 @@ class HandShapes:
     cameras: Cameras | None
     albedo: np.ndarray | None = None
     error: np.ndarray | None = None
+    texture: np.ndarray | None = None
 
     @property
     def verts(self) -> np.ndarray:
@@ -103,7 +107,17 @@ def _refined(facts: ScanFacts) -> HandShapes:
         reconstruction.cameras,
         reconstruction.appearance.albedo.clamp(0, 1).numpy(),
         _error_colors(facts, count),
+        _texture(facts, reconstruction),
     )
+
+
+def _texture(facts: ScanFacts, reconstruction: Reconstruction) -> np.ndarray | None:
+    """The albedo texture (H, hands H, 3) of at most TEXTURE_ROWS rows; None without one."""
+    texture = own_texture(facts.folder, facts.scan_id, reconstruction)
+    if texture is None:
+        return None
+    fitting = [level for level in texture.levels if level.shape[2] <= TEXTURE_ROWS]
+    return (fitting or texture.levels[-1:])[0][0].movedim(0, -1).numpy()
 
 
 def _fitted(facts: ScanFacts) -> HandShapes:

@@ -18,6 +18,13 @@
     const table = Float32Array.from({ length: 256 }, (_, value) => light(value / 255));
     return new THREE.BufferAttribute(Float32Array.from(bytes, (value) => table[value]), 3);
   };
+  const unpackTexture = async (packed) => {
+    const image = new Image();
+    image.src = "data:image/jpeg;base64," + packed.image;
+    await image.decode();
+    const uv = Float32Array.from(await unpacked(packed.uv, "u2"), (place) => place / 65535);
+    return { image, uv, source: await unpacked(packed.source, "u4"), faces: await unpacked(packed.faces, "u4") };
+  };
   const unpackHand = async (packed) => {
     const hand = { ...packed, points: {}, colours: {} };
     for (const [stage, mesh] of Object.entries(packed.meshes)) {
@@ -27,6 +34,7 @@
     for (const name of ["albedo", "error"]) {
       if (packed[name]) hand.colours[name] = linear(await unpacked(packed[name], "u1"));
     }
+    if (packed.texture) hand.texture = await unpackTexture(packed.texture);
     hand.faces = await unpacked(packed.faces, "u4");
     hand.joints = await unpacked(packed.joints, "u1");
     hand.weights = Float32Array.from(await unpacked(packed.weights, "u2"), (weight) => weight / 65535);
@@ -44,14 +52,28 @@
     geometry.computeVertexNormals();
     return geometry;
   };
-  const materialOf = (look) => {
+  // The same cut along the texture's seams, where vertices have one normal but several places in it.
+  const cutGeometryOf = (hand, whole) => {
+    const { source, faces, uv } = hand.texture, geometry = new THREE.BufferGeometry();
+    for (const name of ["position", "normal", "skinIndex", "skinWeight"]) {
+      const { array, itemSize } = whole.getAttribute(name), values = new array.constructor(source.length * itemSize);
+      source.forEach((vertex, k) => {
+        for (let i = 0; i < itemSize; i++) values[k * itemSize + i] = array[vertex * itemSize + i];
+      });
+      geometry.setAttribute(name, new THREE.BufferAttribute(values, itemSize));
+    }
+    geometry.setAttribute("uv", new THREE.BufferAttribute(uv, 2));
+    return geometry.setIndex(new THREE.BufferAttribute(faces, 1));
+  };
+  const materialOf = (look, map) => {
     const side = THREE.DoubleSide, skin = { side, roughness: 0.62, metalness: 0 };
     switch (look) {
-      case "albedo": case "error": return new THREE.MeshBasicMaterial({ side, vertexColors: true });
+      case "albedo": return new THREE.MeshBasicMaterial(map ? { side, map } : { side, vertexColors: true });
+      case "error": return new THREE.MeshBasicMaterial({ side, vertexColors: true });
       case "normals": return new THREE.MeshNormalMaterial({ side });
-      case "wireframe": return new THREE.MeshBasicMaterial({ side, wireframe: true, color: 0xb9c6d6 });
+      case "wireframe": return new THREE.MeshBasicMaterial({ side, wireframe: true, color: 0xd3dbe6, transparent: true, opacity: 0.22 });
       case "clay": return new THREE.MeshStandardMaterial({ ...skin, color: 0xcfc6ba });
-      default: return new THREE.MeshStandardMaterial({ ...skin, vertexColors: true });
+      default: return new THREE.MeshStandardMaterial(map ? { ...skin, map } : { ...skin, vertexColors: true });
     }
   };
 
@@ -154,11 +176,11 @@
     }
 
     light() {
-      const key = new THREE.DirectionalLight(0xffffff, 2.1);
+      const key = new THREE.DirectionalLight(0xffffff, 2.7);
       key.position.set(0.4, 0.5, 1);
       this.camera.add(key, key.target);
       key.target.position.set(0, 0, -1);
-      this.world.add(this.camera, new THREE.HemisphereLight(0xffffff, 0x8a8580, 1.1));
+      this.world.add(this.camera, new THREE.HemisphereLight(0xffffff, 0x9a948e, 1.5));
     }
 
     addLines() {
@@ -223,16 +245,24 @@
       for (const entry of this.meshes) {
         const { hand, skeleton, geometries } = entry;
         if (entry.mesh) this.world.remove(entry.mesh);
-        const geometry = (geometries[stage] ??= geometryOf(hand, stage));
+        let geometry = (geometries[stage] ??= geometryOf(hand, stage));
         const colour = hand.colours[look === "error" ? "error" : "albedo"];
         if (colour) geometry.setAttribute("color", colour);
-        entry.mesh = new THREE.SkinnedMesh(geometry, materialOf(look));
+        const map = ["textured", "albedo"].includes(look) ? this.mapOf(entry) : null;
+        if (map) geometry = geometries[stage + " cut"] ??= cutGeometryOf(hand, geometry);
+        entry.mesh = new THREE.SkinnedMesh(geometry, materialOf(look, map));
         entry.mesh.frustumCulled = false;
         entry.mesh.visible = side === "both" || side === hand.side || this.meshes.length === 1;
         entry.mesh.bind(skeleton, new THREE.Matrix4());
         this.world.add(entry.mesh);
       }
       this.pose();
+    }
+
+    // The texture, or null where none was baked: then vertices have their colours.
+    mapOf(entry) {
+      if (!entry.hand.texture) return null;
+      return (entry.map ??= Object.assign(new THREE.CanvasTexture(entry.hand.texture.image), { colorSpace: "srgb", anisotropy: 4 }));
     }
 
     choose(clip) {
@@ -285,7 +315,7 @@
     }
 
     home() {
-      const eye = new THREE.Vector3(...scene.eye), away = this.showsCameras ? this.farthest() * 3 : this.extent() * 3.5;
+      const eye = new THREE.Vector3(...scene.eye), away = this.showsCameras ? this.farthest() * 3.3 : this.extent() * 3.5;
       if (this.showsCameras) eye.addScaledVector(this.camera.up, eye.length() * 0.7);
       this.orbit.target.set(0, 0, 0);
       this.camera.position.copy(eye.normalize().multiplyScalar(away * Math.max(1, 1 / this.camera.aspect)));
