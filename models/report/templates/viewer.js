@@ -276,9 +276,10 @@
     toggle() {
       this.state.playing = !this.state.playing;
       this.play.textContent = this.state.playing ? "pause" : "play";
-      let before = performance.now();
+      let before = null;
       const step = (now) => {
         if (!this.state.playing) return;
+        before ??= now;
         this.state.time = (this.state.time + (now - before) / 1000 / this.seconds()) % 1;
         before = now;
         this.slider.value = this.state.time;

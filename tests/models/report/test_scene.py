@@ -1,5 +1,7 @@
 """The 3D view's data gives back every stage's surface by the skinning that the page does."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from models.hand.skinning import KinematicTree, pose_joints, rest_to_posed, skin
 from models.report.animation import given_clip, own_clips
 from models.report.scene import cameras_scene, hands_scene, keypoints_scene, strongest
 from models.report.shapes import FINAL, START, HandShapes
-from tests.models.report.test_encoding import unpacked
+from tests.models.report.test_encoding import decoded, unpacked
 from tests.scenes.ham import hand_scene
 from utils.keypoints.order import JOINT_PARENTS
 
@@ -114,6 +116,21 @@ def test_a_mesh_that_is_too_fine_is_shown_coarser(shapes, monkeypatch):
     coarse = shapes.hands[0].model.subdivide(max(shapes.subdivisions - 1, 0))
     faces = unpacked(scene["hands"][0]["faces"], "<u4").reshape(-1, 3)
     assert faces.shape == coarse.faces.shape
+
+
+def test_a_mesh_that_is_cut_for_its_texture_is_the_same_mesh(shapes):
+    """Each corner keeps its vertex and its place in the tile; each hand has its own tile."""
+    tiles = np.zeros((8, 8 * len(shapes.hands), 3), np.float32)
+    tiles[:, 8:, 0] = 1  # the right hand's is red
+    scene = hands_scene(replace(shapes, texture=tiles))
+    for hand, fitted, color in zip(scene["hands"], shapes.hands, ([0, 0, 0], [0, 0, 254])):
+        finer, cut = fitted.model.subdivide(shapes.subdivisions), hand["texture"]
+        source, faces = unpacked(cut["source"], "<u4"), unpacked(cut["faces"], "<u4")
+        np.testing.assert_array_equal(source[faces].reshape(-1, 3), finer.faces)
+        uv = unpacked(cut["uv"], "<u2").reshape(-1, 2) / 65535
+        np.testing.assert_allclose(uv[faces].reshape(-1, 3, 2), finer.uv[finer.face_uv], atol=1e-5)
+        image = decoded(cut["image"])  # BGR
+        assert abs(image.reshape(-1, 3).mean(0) - color).max() < 3  # what JPEG makes of it
 
 
 def test_cameras_stand_where_they_are(shapes):
