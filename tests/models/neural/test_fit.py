@@ -18,6 +18,7 @@ from tests.scenes.neural import neural_scene, short_config, small_shape
 from utils.errors import UserError
 from utils.geometry.mesh import vertex_normals
 from utils.io.files import load_torch, save_torch
+from utils.io.sealed import load_sealed
 from utils.stage.progress import Progress
 
 
@@ -124,7 +125,7 @@ def test_an_interrupted_fit_goes_on(scene, tmp_path, monkeypatch, capsys):
         patch.setattr(fit_module, "refine_surface", interrupt)
         with pytest.raises(KeyboardInterrupt):
             fit_renderer(scene.start, scene.photos, config, progress=Progress(path, "same"))
-    kept = load_torch(path)["parts"]
+    kept = load_sealed(path)["kept"]["parts"]
     assert list(kept) == ["trial 1 of 3", "trial 2 of 3", "trial 3 of 3"]
     fit = fit_renderer(scene.start, scene.photos, config, progress=Progress(path, "same"))
     assert "going on after trial 1 of 3, trial 2 of 3, trial 3 of 3 of" in capsys.readouterr().out
