@@ -10,7 +10,9 @@ least squares (Cauchy), so that what only one view shows stays out.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -37,6 +39,7 @@ NEIGHBOURS = 6.0  # texels over which signal and noise are compared
 LARGEST_DETAIL = 0.15  # of albedo: more is not skin
 REACH = 1 / 64  # of the texture's height that colours go on beyond the charts
 LARGEST_CROP = 2_000_000  # pixels of a photo around the hands
+THREADS = 2
 EDGE = 3  # pixels of a mask's rim that show a mixture with the background
 LEAST_WEIGHT = 0.02  # of what well seen texels have: less counts as unseen
 WELL_SEEN = 0.9  # quantile of the weights
@@ -65,27 +68,34 @@ class _Surface:
 
 
 @dataclass(frozen=True)
-class _View:
-    """One photo around the hands, its camera, what it covers, and which texels it sees."""
+class _Photo:
+    """One photo around the hands, its camera, and what it covers."""
 
     number: int
-    photo: np.ndarray
+    image: np.ndarray
     trust: np.ndarray
     camera: Cameras
     fragments: Fragments
     shading: Tensor
-    seen: SeenTexels
-
-    @property
-    def covered(self) -> np.ndarray:
-        covered = np.zeros(self.photo.shape[:2], bool)
-        covered[self.at] = True
-        return covered
 
     @property
     def at(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows and columns (n,) of the covered pixels."""
         return self.fragments.y.numpy(), self.fragments.x.numpy()
+
+    def picture(self, values: np.ndarray, elsewhere: float = 0.0) -> np.ndarray:
+        """Values (n, ...) of the covered pixels as a picture (h, w, ...)."""
+        picture = np.full((*self.image.shape[:2], *values.shape[1:]), elsewhere, values.dtype)
+        picture[self.at] = values
+        return picture
+
+
+@dataclass(frozen=True)
+class _View:
+    """A photo and the texels that it shows."""
+
+    photo: _Photo
+    seen: SeenTexels
 
 
 def bake_albedo(
@@ -102,11 +112,14 @@ def bake_albedo(
     faces = torch.from_numpy(reconstruction.faces)
     painter = TexturePainter(verts, faces, reconstruction.appearance, None)
     surface = _surface(reconstruction, painter, layout, size)
-    views = [
-        _view(number, crop, cameras[number], painter, surface)
+    photos = [
+        _photo(number, crop, cameras[number], painter)
         for number, crop in enumerate(progress(crops, "views"))
         if crop.photometric.any()
     ]
+    with ThreadPoolExecutor(THREADS) as pool:
+        seen_by = pool.map(partial(_seen_in, surface=surface), photos)
+        views = [_View(photo, seen) for photo, seen in zip(photos, seen_by)]
     if not views:
         raise UserError("textures: no photo shows any part of the hands; none are written")
     sigma = COARSE * reconstruction.scale / reconstruction.frame.scale  # hand units
@@ -137,22 +150,22 @@ def _surface(
     return _Surface(texels, points, normals, texels.at(albedo, faces))
 
 
-def _view(
-    number: int, crop: ViewCrop, camera: Cameras, painter: TexturePainter, surface: _Surface
-) -> _View:
+def _photo(number: int, crop: ViewCrop, camera: Cameras, painter: TexturePainter) -> _Photo:
     camera = camera.crop(torch.tensor([crop.box]))
     camera, image, compared = _shrunk(camera, crop)
     fragments = painter.fragments(camera)
-    depth = np.full(image.shape[:2], np.inf, np.float32)
-    depth[fragments.y.numpy(), fragments.x.numpy()] = fragments.depth.numpy()
-    R, t, K = (value[0].double().numpy() for value in (camera.R, camera.t, camera.K))
-    focal = float(np.sqrt(K[0, 0] * K[1, 1]))
-    matrix = K @ np.column_stack([R, t])
-    seen = seen_texels(surface.points, surface.normals, matrix, -R.T @ t, depth, focal)
     inner = cv2.erode(compared.astype(np.uint8), np.ones((2 * EDGE + 1,) * 2))
     trust = believable(image) * inner
-    shading = painter.shading(camera, fragments, number)
-    return _View(number, image, trust, camera, fragments, shading, seen)
+    return _Photo(
+        number, image, trust, camera, fragments, painter.shading(camera, fragments, number)
+    )
+
+
+def _seen_in(photo: _Photo, surface: _Surface) -> SeenTexels:
+    camera, depth = photo.camera, photo.picture(photo.fragments.depth.numpy(), np.inf)
+    R, t, K = (value[0].double().numpy() for value in (camera.R, camera.t, camera.K))
+    matrix, focal = K @ np.column_stack([R, t]), float(np.sqrt(K[0, 0] * K[1, 1]))
+    return seen_texels(surface.points, surface.normals, matrix, -R.T @ t, depth, focal)
 
 
 def _shrunk(camera: Cameras, crop: ViewCrop) -> tuple[Cameras, np.ndarray, np.ndarray]:
@@ -173,12 +186,14 @@ def _solve(
     views: Sequence[_View], painter: TexturePainter, surface: _Surface, sigma: float
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Detail (N, 3) of the texels, summed weights (N,), and the views' median misalignment."""
+    photos = [view.photo for view in views]
+    drawn = (painter.colors(p.camera, p.fragments, p.number).numpy() for p in photos)
     said, shifts = [], []
-    for view in progress(views, "details"):
-        image, shift = _detail_image(view, painter, sigma)
-        values = sample(image, view.seen.pixel)
-        said.append((view.seen.index, values[:, :3], view.seen.weight * values[:, 3]))
-        shifts.append(shift)
+    with ThreadPoolExecutor(THREADS) as pool:  # views' pictures, in OpenCV's and NumPy's hands
+        details = pool.map(partial(_details, painter=painter, sigma=sigma), views, drawn)
+        for view, (values, shift) in zip(progress(views, "details"), details):
+            said.append((view.seen.index, values[:, :3], view.seen.weight * values[:, 3]))
+            shifts.append(shift)
     count = len(surface.points)
     detail, total = np.zeros((count, 3), np.float32), np.zeros(count, np.float32)
     for robust in range(ROBUST_PASSES + 1):
@@ -231,22 +246,25 @@ def _agreement(
     return (known * share + (1 - known) * usual).astype(np.float32)
 
 
-def _detail_image(view: _View, painter: TexturePainter, sigma: float) -> tuple[np.ndarray, float]:
-    """(h, w, 4): what the photo says beyond the vertices' albedo, and how far that is trusted;
-    and the median pixels of misalignment."""
-    rendered = np.zeros_like(view.photo)
-    rendered[view.at] = painter.colors(view.camera, view.fragments, view.number).numpy()
-    laid = register(view.photo, rendered, view.covered, view.trust)
-    gain = painter.appearance.gain[view.number].numpy()
-    albedo, shade, shine = (part.numpy() for part in view.shading.split([3, 1, 3], 1))
-    says = (laid.image[view.at] / gain - shine) / np.maximum(shade, LEAST_SHADE) - albedo
-    image = np.zeros((*view.covered.shape, 4), np.float32)
-    image[view.at] = np.column_stack([says, laid.trust[view.at] * (shade[:, 0] > LEAST_SHADE)])
-    depth = float(np.median(view.fragments.depth.numpy()))
-    pixels = sigma * float(view.camera.K[0, 0, 0]) / depth
+def _details(
+    view: _View, drawn: np.ndarray, painter: TexturePainter, sigma: float
+) -> tuple[np.ndarray, float]:
+    """What the photo says beyond the vertices' albedo at the texels that it shows, and how far
+    that is trusted (n, 4); and the median pixels of misalignment. drawn: colours of the fragments.
+    """
+    photo, fragments = view.photo, view.photo.fragments
+    covered = photo.picture(np.ones(len(fragments), bool))
+    laid = register(photo.image, photo.picture(drawn), covered, photo.trust)
+    gain = painter.appearance.gain[photo.number].numpy()
+    albedo, shade, shine = (part.numpy() for part in photo.shading.split([3, 1, 3], 1))
+    says = (laid.image[photo.at] / gain - shine) / np.maximum(shade, LEAST_SHADE) - albedo
+    trust = laid.trust[photo.at] * (shade[:, 0] > LEAST_SHADE)
+    image = photo.picture(np.column_stack([says, trust]).astype(np.float32))
+    depth = float(np.median(fragments.depth.numpy()))
+    pixels = sigma * float(photo.camera.K[0, 0, 0]) / depth
     image[..., :3] -= _blurred(image[..., :3], image[..., 3], pixels)
     image[..., 3] *= np.abs(image[..., :3]).max(-1) < LARGEST_DETAIL
-    return image, laid.misalignment
+    return sample(image, view.seen.pixel), laid.misalignment
 
 
 def _blurred(image: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:

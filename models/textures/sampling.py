@@ -33,12 +33,13 @@ def seen_texels(
     there is none; focal: in pixels. Weights fall with the cosine to the viewer, the square of the
     distance (a texel's footprint) and towards borders of what is seen.
     """
-    towards = center - points
+    towards = center.astype(np.float32) - points  # single precision: a ten-thousandth of a pixel
     distance = np.linalg.norm(towards, axis=1)
     cosine = np.einsum("nc,nc->n", normals, towards) / distance
     index = np.flatnonzero(cosine > LEAST_FACING)
-    px = points[index] @ camera_matrix[:, :3].T + camera_matrix[:, 3]
-    pixel = (px[:, :2] / px[:, 2:]).astype(np.float32)
+    matrix = camera_matrix.astype(np.float32)
+    px = points[index] @ matrix[:, :3].T + matrix[:, 3]
+    pixel = px[:, :2] / px[:, 2:]
     height, width = depth.shape
     inside = ((pixel > 0.5) & (pixel < [width - 1.5, height - 1.5])).all(1) & (px[:, 2] > 0)
     index, pixel, z = index[inside], pixel[inside], px[inside, 2]
