@@ -9,16 +9,14 @@ import cv2
 import numpy as np
 
 from models.ham.reconstruction import Reconstruction
-from models.textures.files import texture_paths
+from models.textures.files import checked_facts, texture_paths
 from utils.errors import UserError
-from utils.io.checks import FileCheck
-from utils.io.files import existing_file, load_json
+from utils.io.files import existing_file
 from utils.io.images import load_image, load_mask, to_bytes
 
 KINDS = ("albedo", "normal", "occlusion")
 AGAIN = "run bake_textures.py on this scan again, or export with --no_textures"
 ROUGHNESS = 0.6  # of skin without textures
-LARGEST_SIZE = 1 << 15  # rows
 LARGEST_PNG = 2_000_000  # bytes of an image: larger ones are stored as JPEG
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95]
 JPEG += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
@@ -53,7 +51,7 @@ def load_textures(
     paths = texture_paths(folder, scan_id)
     if not paths["facts"].is_file():
         return None
-    size, roughness = _checked_facts(paths["facts"], reconstruction)
+    size, roughness = checked_facts(paths["facts"], reconstruction, AGAIN)
     sheets = {kind: to_bytes(load_image(existing_file(paths[kind], AGAIN))) for kind in KINDS}
     sheets["seen"] = load_mask(existing_file(paths["seen"], AGAIN))
     wanted = (size, size * len(reconstruction.sides))
@@ -73,17 +71,3 @@ def load_textures(
             )
         textures[side] = HandTextures(**tile, roughness=roughness)
     return textures
-
-
-def _checked_facts(path: Path, reconstruction: Reconstruction) -> tuple[int, float]:
-    """Rows of the textures, and the skin's roughness."""
-    check = FileCheck(path, AGAIN)
-    facts = check.mapping(load_json(path, AGAIN), "it", ("size", "hands", "faces", "roughness"))
-    size = check.whole(facts["size"], "size", 1, LARGEST_SIZE)
-    (roughness,) = check.numbers([facts["roughness"]], "roughness", 1)
-    if not 0 <= roughness <= 1:
-        raise check.error(f"roughness is {roughness:.3g}, expected a number from 0 to 1")
-    own = reconstruction.sides, len(reconstruction.faces)
-    if (facts["hands"], facts["faces"]) != own:
-        raise check.error("it is of another reconstruction")
-    return size, roughness

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from models.ham.reconstruction import Reconstruction
-from models.textures.layout import AlbedoTexture, Texels, TextureLayout, surface_texels
+from models.textures.layout import AlbedoTexture, Texels, TextureLayout
 from models.textures.painting import TexturePainter
 from models.textures.registration import register
 from models.textures.sampling import SeenTexels, believable, sample, seen_texels
@@ -101,17 +101,17 @@ class _View:
 def bake_albedo(
     reconstruction: Reconstruction,
     layout: TextureLayout,
+    texels: Texels,
     crops: Sequence[ViewCrop],
-    size: int = 2048,
 ) -> BakedTexture:
-    """The hands' albedo texture of `size` rows from the photos that they were fitted to.
+    """The hands' albedo texture, of the texels' size, from the photos that they were fitted to.
 
     Raises UserError where no photo may be compared with the hands.
     """
     verts, cameras = reconstruction.in_hand_units(reconstruction.cameras)
     faces = torch.from_numpy(reconstruction.faces)
     painter = TexturePainter(verts, faces, reconstruction.appearance, None)
-    surface = _surface(reconstruction, painter, layout, size)
+    surface = _surface(reconstruction, painter, texels)
     photos = [
         _photo(number, crop, cameras[number], painter)
         for number, crop in enumerate(progress(crops, "views"))
@@ -138,11 +138,8 @@ def bake_albedo(
     return BakedTexture(albedo, seen, on_surface, misalignment)
 
 
-def _surface(
-    reconstruction: Reconstruction, painter: TexturePainter, layout: TextureLayout, size: int
-) -> _Surface:
-    texels, faces = surface_texels(layout, size), reconstruction.faces
-    count = len(reconstruction.verts)
+def _surface(reconstruction: Reconstruction, painter: TexturePainter, texels: Texels) -> _Surface:
+    faces, count = reconstruction.faces, len(reconstruction.verts)
     normals = texels.at(painter.normals[:count].numpy(), faces)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
     points = texels.at(painter.verts[:count].numpy(), faces)

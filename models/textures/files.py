@@ -20,6 +20,7 @@ from utils.io.images import image_size, load_image, save_image
 from utils.photos.crops import ViewCrop
 
 AGAIN = "run bake_textures.py on this scan again"
+LARGEST_SIZE = 1 << 15  # rows
 PARTS = ("albedo", "normal", "occlusion", "seen")
 
 
@@ -42,15 +43,15 @@ def write_textures(
     UserError where no photo says anything of any texel, and where the hand model has no UVs.
     """
     layout = texture_layout(reconstruction.models(), reconstruction.subdivisions)
-    baked = bake_albedo(reconstruction, layout, crops, size)
+    texels = surface_texels(layout, size)
+    baked = bake_albedo(reconstruction, layout, texels, crops)
     if not baked.seen.any():
         raise UserError(
             "textures: no photo shows any part of the hands well enough; none are written"
         )
-    texels = surface_texels(layout, size)
     paths = texture_paths(folder, scan_id)
     save_image(paths["albedo"], baked.albedo)
-    normals = normal_map(reconstruction, texels)
+    normals = normal_map(reconstruction, layout, texels)
     save_image(paths["normal"], fill(texels, (normals + 1) / 2))
     open_share = texels.at(openness(reconstruction)[:, None], reconstruction.faces)
     save_image(paths["occlusion"], fill(texels, open_share)[..., 0])
@@ -83,16 +84,31 @@ def roughness() -> float:
 def load_texture(folder: Path, scan_id: str, reconstruction: Reconstruction) -> AlbedoTexture:
     """The albedo texture of a reconstruction. Raises UserError where it is of another one."""
     paths = texture_paths(folder, scan_id)
-    check = FileCheck(paths["facts"], AGAIN)
-    facts = check.mapping(load_json(paths["facts"]), "it", ("size", "hands", "faces"))
-    size = check.whole(facts["size"], "size", 1, 1 << 15)
-    wanted = size, size * len(reconstruction.hands)
-    same = facts["hands"] == reconstruction.sides and facts["faces"] == len(reconstruction.faces)
-    if not same or image_size(paths["albedo"]) != wanted:
+    size, _ = checked_facts(paths["facts"], reconstruction)
+    if image_size(paths["albedo"]) != (size, size * len(reconstruction.hands)):
         raise UserError(f"{paths['albedo']} is of another reconstruction; {AGAIN}")
     layout = texture_layout(reconstruction.models(), reconstruction.subdivisions)
     image = np.ascontiguousarray(load_image(paths["albedo"]))
     return AlbedoTexture(torch.from_numpy(image), layout)
+
+
+def checked_facts(
+    path: Path, reconstruction: Reconstruction, remedy: str = AGAIN
+) -> tuple[int, float]:
+    """Rows of a reconstruction's textures, and the skin's roughness, from S_textures.json.
+
+    Raises UserError, which ends in `remedy`, where the file is damaged or of other hands.
+    """
+    check = FileCheck(path, remedy)
+    facts = check.mapping(load_json(path, remedy), "it", ("size", "hands", "faces", "roughness"))
+    size = check.whole(facts["size"], "size", 1, LARGEST_SIZE)
+    (roughness,) = check.numbers([facts["roughness"]], "roughness", 1)
+    if not 0 <= roughness <= 1:
+        raise check.error(f"roughness is {roughness:.3g}, expected a number from 0 to 1")
+    own = reconstruction.sides, len(reconstruction.faces)
+    if (facts["hands"], facts["faces"]) != own:
+        raise check.error("it is of another reconstruction")
+    return size, roughness
 
 
 def own_texture(folder: Path, scan_id: str, reconstruction: Reconstruction) -> AlbedoTexture | None:

@@ -8,7 +8,7 @@ import torch
 from models.appearance.light import spiral
 from models.ham.reconstruction import Reconstruction
 from models.hand.fitted import FittedHand
-from models.textures.layout import Texels, texture_layout
+from models.textures.layout import Texels, TextureLayout, texture_layout
 from utils.cameras import Cameras
 from utils.geometry.mesh import vertex_normals
 from utils.geometry.tangents import vertex_tangents
@@ -20,12 +20,14 @@ FAR = 40.0  # of the hand's radius: nearly parallel
 SLACK = 0.02  # of the hand's radius: nearer than this, skin does not shade itself
 
 
-def normal_map(reconstruction: Reconstruction, texels: Texels) -> np.ndarray:
+def normal_map(
+    reconstruction: Reconstruction, refined: TextureLayout, texels: Texels
+) -> np.ndarray:
     """Tangent-space normals (N, 3) at the texels, unit: x to where u grows, y to where v does.
 
     Of the fine mesh about the light one, the hand models' own topology: the first vertices of each
-    hand, with tangents by MikkTSpace's rule, interpolated and made unit as glTF asks. texels are
-    of the fine mesh.
+    hand, with tangents by MikkTSpace's rule, interpolated and made unit as glTF asks. refined:
+    the layout of the fine mesh, of which the texels are.
     """
     models, levels = reconstruction.models(), reconstruction.subdivisions
     fine = _normals(reconstruction.verts, reconstruction.faces)
@@ -36,7 +38,7 @@ def normal_map(reconstruction: Reconstruction, texels: Texels) -> np.ndarray:
         faces.append(model.faces.cpu().numpy() + count)
         count += len(model.v_template)
     light_faces, light_verts = np.concatenate(faces), reconstruction.verts[own]
-    layout, refined = texture_layout(models, 0), texture_layout(models, levels)
+    layout = texture_layout(models, 0)
     normals = _normals(light_verts, light_faces)
     tangents, handedness = vertex_tangents(
         light_verts, light_faces, normals, layout.uv, layout.face_uv

@@ -8,14 +8,34 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
-from utils.captures import Capture
+from tests.scenes.captures import two_hands
+from utils.captures import Capture, load_capture
+from utils.errors import UserError
 from utils.io.images import save_image
 
 SEQUENCE = "0000_made_up"
 FRAMES = (20625, 563)  # of which the first is named without a zero before it
 FINGERS = ([4, 3, 2, 1], [8, 7, 6, 5], [12, 11, 10, 9], [16, 15, 14, 13], [20, 19, 18, 17])
 ROWS = [*(row for finger in FINGERS for row in finger), 0]  # of our order, in theirs
+
+CONFIG = {"data_type": "interhand"}
+HANDS = two_hands(np.random.default_rng(0), gap=0.12)
+
+
+def opened(
+    root: Path, scan_id: str = "1", made_path: Path | None = None, **config: object
+) -> Capture:
+    """A scan of the tree `root`."""
+    return load_capture(root, scan_id, {**CONFIG, **config}, made_path)
+
+
+def refused(root: Path, scan_id: str = "1", **config: object) -> str:
+    """What the reader says instead of opening the scan."""
+    with pytest.raises(UserError) as error:
+        opened(root, scan_id, **config)
+    return str(error.value)
 
 
 def names_of(count: int) -> list[str]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from utils.captures.notes import listed
 from utils.errors import UserError
 from utils.io.files import natural_order
 
@@ -173,6 +174,4 @@ def _rules(stems: Sequence[str], by_stem: Mapping[str, Path]) -> list[tuple[list
 
 
 def _shown(paths: Sequence[Path]) -> str:
-    names = ", ".join(path.name for path in paths[:SHOWN])
-    more = len(paths) - SHOWN
-    return names + (f" and {more} more" if more > 0 else "")
+    return listed([path.name for path in paths], SHOWN)

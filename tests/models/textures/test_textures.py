@@ -79,7 +79,7 @@ def test_texels_lie_where_the_layout_says(layout, texels):
 
 
 def test_photos_give_back_what_is_finer_than_the_mesh(reconstruction, layout, texels, photographed):
-    baked = bake_albedo(reconstruction, layout, photographed, SIZE)
+    baked = bake_albedo(reconstruction, layout, texels, photographed)
     found = baked.albedo[texels.y, texels.x] - [0.6, 0.45, 0.4]
     true = pattern(texels)[:, 0]
     seen = baked.seen[texels.y, texels.x]
@@ -92,12 +92,12 @@ def test_photos_give_back_what_is_finer_than_the_mesh(reconstruction, layout, te
 
 
 def test_a_stain_on_one_photo_stays_out(reconstruction, layout, texels, photographed):
-    clean = bake_albedo(reconstruction, layout, photographed, SIZE)
+    clean = bake_albedo(reconstruction, layout, texels, photographed)
     image = photographed[0].image.copy()
     y, x = (int(np.median(where)) for where in np.nonzero(photographed[0].mask))
     image[y - 3 : y + 4, x - 3 : x + 4] = [0.1, 0.3, 0.9]
     stained = [replace(photographed[0], image=image), *photographed[1:]]
-    baked = bake_albedo(reconstruction, layout, stained, SIZE)
+    baked = bake_albedo(reconstruction, layout, texels, stained)
     assert np.quantile(np.abs(baked.albedo - clean.albedo).max(-1)[clean.seen], 0.999) < 0.03
 
 
@@ -120,8 +120,8 @@ def test_colours_go_on_beyond_the_charts_and_end_in_the_mean(texels):
     assert np.abs(image[y, x - 2] - values[left]).max() <= 3
 
 
-def test_a_mesh_that_is_the_light_one_has_a_flat_normal_map(reconstruction, texels):
-    normals = relief.normal_map(reconstruction, texels)
+def test_a_mesh_that_is_the_light_one_has_a_flat_normal_map(reconstruction, layout, texels):
+    normals = relief.normal_map(reconstruction, layout, texels)
     assert np.quantile(normals[:, 2], 0.01) > 0.999
     assert np.linalg.norm(normals, axis=1) == pytest.approx(1)
 

@@ -21,10 +21,10 @@ from utils.captures.calibrations.reading import (
     image_size,
     left_out,
     lens,
-    listed,
     rotation_matrix,
     shaped,
 )
+from utils.captures.notes import listed
 from utils.errors import UserError
 
 ROTATIONS_AGREE = 1e-3  # between Rot_ and R_, which are written with 6 digits

@@ -20,8 +20,9 @@ import numpy as np
 from utils.cameras.calibrated import CalibratedCamera
 from utils.captures.calibrations.format import Calibration, CalibrationFormat, camera
 from utils.captures.calibrations.metashape_sensors import Sensor, read_sensor
-from utils.captures.calibrations.reading import checked, left_out, listed, shaped
+from utils.captures.calibrations.reading import checked, left_out, shaped
 from utils.captures.calibrations.xml_files import load_xml
+from utils.captures.notes import listed
 from utils.errors import UserError
 
 FAR = 1e5  # metres: coordinates of the globe and not of a room

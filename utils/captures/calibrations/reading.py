@@ -13,13 +13,13 @@ import numpy as np
 from utils.cameras.calibrated import CalibratedCamera
 from utils.cameras.lens import Lens
 from utils.captures.calibrations.format import LARGEST, LONGEST_SIDE, Calibration
+from utils.captures.notes import LISTED, listed
 from utils.errors import UserError
 from utils.io.decoding import decoding, first_words
 from utils.io.files import existing_file
 
 LARGEST_FILE = 256 * 2**20  # bytes; a calibration with all its landmarks stays below
 LARGEST_ANGLE = 100.0  # radians, far above two turns
-LISTED = 6  # names in a note
 
 
 def read_text(path: Path, what: str, largest: int = LARGEST_FILE) -> str:
@@ -98,12 +98,6 @@ def lens(path: Path, where: str, build: Callable[[Sequence[float]], Lens], value
         return build([float(number) for number in coefficients])
     except ValueError as error:
         raise UserError(f"{path}: {where} holds {first_words(error)}") from error
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names for a note: the first ones, and how many more."""
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return ", ".join(names[:LISTED]) + more
 
 
 def left_out(names: Sequence[str], why: str) -> list[str]:

@@ -28,7 +28,7 @@ from utils.captures.readers.dhm_truth import (
     scaled_K,
     truth_of,
 )
-from utils.captures.readers.photo_sizes import StoredPhoto, UnreadablePhotoError
+from utils.captures.readers.photo_sizes import StoredPhoto, photo_header
 from utils.captures.readers.rig_photos import PhotoSource
 from utils.captures.readers.studio import (
     StudioFrame,
@@ -39,7 +39,6 @@ from utils.captures.readers.studio import (
 from utils.captures.readers.studio_views import FrameReading, studio_capture
 from utils.captures.truth import CaptureTruth
 from utils.errors import UserError
-from utils.io.images import check_complete, image_header
 
 
 def read(
@@ -109,11 +108,7 @@ def _in_metres(data_path: Path) -> Calibration:
 
 def _stored(source: PhotoSource, camera: CalibratedCamera, notes: Notes) -> StoredPhoto:
     """The photo, its EXIF orientation ignored, and KRT_512's K for its size."""
-    try:
-        check_complete(source.path)
-        header = image_header(source.path)
-    except UserError as error:
-        raise UnreadablePhotoError(str(error)) from error
+    header = photo_header(source)
     size = (header.height, header.width)
     K = scaled_K(camera.K, size)
     if not np.array_equal(K, camera.K):

@@ -46,7 +46,7 @@ def stored_photo(
     say that. Raises UnreadablePhotoError for a damaged file and UserError for a shape that the
     calibration contradicts.
     """
-    header = _header(source)
+    header = photo_header(source)
     stored = (header.height, header.width)
     if camera.size is None:
         turn = orientations([header], camera.K[None])[0][0]
@@ -69,7 +69,8 @@ def stored_photo(
     return StoredPhoto(header, turn, size, K), factors[0]
 
 
-def _header(source: PhotoSource) -> ImageHeader:
+def photo_header(source: PhotoSource) -> ImageHeader:
+    """The header of a photo that is whole. Raises UnreadablePhotoError for a damaged file."""
     if source.frame is not None:
         return video_header(source.path)[0]
     try:

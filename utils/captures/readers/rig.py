@@ -106,9 +106,13 @@ def rig_capture(
 ) -> Capture:
     """A capture of photos with their cameras; file_folders: of masks and of keypoints."""
     resamplings = [
-        Resampling(view.stored.K, view.stored.size, used_size(view.stored.size, config), lens)
+        Resampling(
+            view.stored.K,
+            view.stored.size,
+            used_size(view.stored.size, config),
+            view.camera.lens,
+        )
         for view in rig_views
-        for lens in [view.camera.lens]
     ]
     R, t = (np.stack([getattr(v.camera, key) for v in rig_views]) for key in ("R", "t"))
     stored_sizes = torch.tensor([view.stored.size for view in rig_views])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utils.cameras.calibrated import CalibratedCamera
+from utils.captures.notes import listed
 from utils.captures.view_files import OTHER_SUFFIXES, PHOTO_SUFFIXES
 from utils.errors import UserError
 from utils.io.files import natural_order
@@ -73,8 +74,7 @@ def find_rig_photos(
 
 def shown(names: Sequence[str]) -> str:
     """Some names, the first few of many."""
-    more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return listed(names, SHOWN)
 
 
 def _roots(place: Place) -> list[Path]:
@@ -99,8 +99,9 @@ def _by_pattern(place: Place, cameras: Sequence[CalibratedCamera]) -> dict[int, 
                 f"images = {place.images}: {{camera}}, {{scan}} and {{frame}} are known, such as "
                 "images/{camera}/{frame:06d}.png"
             ) from error
-        found = [p for p in sorted(place.folder.glob(name)) if p.suffix.lower() in PHOTO_SUFFIXES]
-        videos = [p for p in sorted(place.folder.glob(name)) if p.suffix.lower() in VIDEO_SUFFIXES]
+        files = sorted(place.folder.glob(name))
+        found = [path for path in files if path.suffix.lower() in PHOTO_SUFFIXES]
+        videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
         if found:
             sources[k] = PhotoSource(found[0])
         elif videos:
@@ -197,10 +198,9 @@ def _pair(names: Sequence[str], entries: Mapping[str, Path]) -> tuple[dict[int, 
     if len(entries) != len(names):
         return {}, []
     paired = dict(enumerate(entries))
-    first, last = len(names) * 0, len(names) - 1
     return paired, [
-        f"photos are paired with cameras in the order of their names: {paired[first]} is "
-        f"{names[first]}, ..., {paired[last]} is {names[last]}"
+        f"photos are paired with cameras in the order of their names: {paired[0]} is {names[0]}, "
+        f"..., {paired[len(names) - 1]} is {names[-1]}"
     ]
 
 

@@ -11,35 +11,26 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.scenes.captures import ring_of_cameras, two_hands
+from tests.scenes.captures import ring_of_cameras
 from tests.scenes.interhand_tree import (
+    CONFIG,
     FRAMES,
+    HANDS,
     SEQUENCE,
     camera_entry,
     image_path,
     joint_entry,
+    opened,
+    refused,
     write_annotation,
     write_tree,
 )
-from utils.captures import list_scans, load_capture
+from utils.captures import list_scans
 from utils.captures.open import named_out_path
 from utils.errors import UserError
 from utils.io.images import save_image
 
-CONFIG = {"data_type": "interhand"}
-HANDS = two_hands(np.random.default_rng(0), gap=0.12)
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    """Indices of the files go into the test's folder."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def plain(capture_dir):
-    """The tiny capture in the demo layout, in metres."""
-    return load_capture(capture_dir, "1")
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture
@@ -47,16 +38,6 @@ def root(plain, tmp_path):
     """The same capture as a tree of the data set, with two frames."""
     write_tree(tmp_path / "ih", plain, HANDS, FRAMES)
     return tmp_path / "ih"
-
-
-def opened(root: Path, scan_id: str = "1", made_path: Path | None = None, **config: object):
-    return load_capture(root, scan_id, {**CONFIG, **config}, made_path)
-
-
-def refused(root: Path, scan_id: str = "1", **config: object) -> str:
-    with pytest.raises(UserError) as error:
-        opened(root, scan_id, **config)
-    return str(error.value)
 
 
 def test_cameras_photos_and_joints_are_the_capture_s(plain, root):

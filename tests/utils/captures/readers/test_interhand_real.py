@@ -8,44 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.scenes.captures import ring_of_cameras, two_hands
+from tests.scenes.captures import ring_of_cameras
 from tests.scenes.interhand_tree import (
+    HANDS,
     camera_entry,
     joint_entry,
+    opened,
+    refused,
     write_annotation,
     write_tree,
 )
-from utils.captures import load_capture
-from utils.errors import UserError
 from utils.io.images import save_image
 from utils.keypoints.joint_orders import own_rows
 
 ROOT = Path(__file__).parents[4]
 SHARED = ROOT.parent / "shared" / "formats" / "interhand"
-CONFIG = {"data_type": "interhand"}
-HANDS = two_hands(np.random.default_rng(0), gap=0.12)
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    """Indices of the files go into the test's folder."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def plain(capture_dir):
-    """The tiny capture in the demo layout, in metres."""
-    return load_capture(capture_dir, "1")
-
-
-def opened(root: Path, scan_id: str = "1", made_path: Path | None = None, **config: object):
-    return load_capture(root, scan_id, {**CONFIG, **config}, made_path)
-
-
-def refused(root: Path, scan_id: str = "1", **config: object) -> str:
-    with pytest.raises(UserError) as error:
-        opened(root, scan_id, **config)
-    return str(error.value)
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 real = pytest.mark.skipif(not SHARED.is_dir(), reason="real files are not here")

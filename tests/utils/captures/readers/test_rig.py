@@ -11,18 +11,11 @@ import torch
 
 from tests.scenes.rigs import cameras_of, format_of, opened, through_lens
 from utils.cameras.lens import Lens
-from utils.captures import load_capture
 from utils.captures.readers import rig
 from utils.errors import UserError
 from utils.io.images import save_image
 
 PLAIN = Lens()
-
-
-@pytest.fixture
-def plain(capture_dir):
-    """The tiny capture in the demo layout, and D/1 as a rig's folder of photos img/cam%02d.png."""
-    return load_capture(capture_dir, "1")
 
 
 @pytest.fixture
