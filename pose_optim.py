@@ -79,16 +79,15 @@ def write_results(
     from utils.io.files import save_json
     from utils.keypoints.order import save_keypoints
     from utils.keypoints.triangulation import report
-    from utils.pictures import save_picture
+    from utils.pictures import save_pictures
 
     folder = job.out_path / "keypoints3d"
     outputs = [folder / f"keypoints_3d_{job.scan_id}{ending}" for ending in (".xyz", ".json")]
     save_keypoints(outputs[0], hands.points)
     save_json(outputs[1], report(hands, capture.names) | diagnosis.facts())
-    for view in range(len(capture)):
-        path = folder / f"overlay_{job.scan_id}" / f"{view:02d}.png"
-        outputs += save_picture(path, partial(pose_overlay, capture, hands, view))
-    return outputs
+    paths = [folder / f"overlay_{job.scan_id}" / f"{view:02d}.png" for view in range(len(capture))]
+    draws = [partial(pose_overlay, capture, hands, view) for view in range(len(capture))]
+    return outputs + save_pictures(paths, draws, capture.pixels())
 
 
 if __name__ == "__main__":

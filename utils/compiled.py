@@ -14,6 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
+
+# Array indices are cast to U where speed matters: Numba lets signed ones count from the end, which
+# costs instructions and keeps loops from becoming vector code.
+U = np.uintp
+JIT = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": True}
+# Without reference counts: Numba would count, with locks, in inner loops. Such functions cannot
+# allocate; their arrays are kept alive by the caller.
+FAST = {**JIT, "_nrt": False, "fastmath": {"contract"}}
+# Small functions are inlined: a call hands over every field of every array.
+SMALL = {"nogil": True, "inline": "always", "error_model": "numpy"}
 
 
 def njit(**options: Any) -> Callable[[Callable], Any]:

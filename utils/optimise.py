@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
+from utils.adam import Steps
 from utils.event_files import record_step
 from utils.progress_bar import ProgressBar
 
@@ -29,7 +28,7 @@ class Descent:
 
 def optimise(
     terms: Callable[[int], dict[str, Tensor]],
-    optimizers: Sequence[Optimizer],
+    optimizers: Sequence[Steps],
     steps: int,
     factor: Callable[[int], float],
     title: str = "",
@@ -46,7 +45,6 @@ def optimise(
     parameters are again those that the last step of a finite sum began with; of each `keep_every`th
     step, since copies cost time. Without update_last, the last step only looks: its loss is known.
     """
-    schedules = [LambdaLR(optimizer, factor) for optimizer in optimizers]
     kept, kept_at = _copies(optimizers), 0
     history: list[dict[str, float]] = []
     with ProgressBar(steps, title) as bar:
@@ -64,7 +62,7 @@ def optimise(
             bar.show({name: numbers[name] for name in shown})
             record_step(title, numbers)
             if update_last or step + 1 < steps:
-                _update(weighted.sum(), optimizers, schedules, after_step)
+                _update(weighted.sum(), optimizers, factor(step), after_step)
             bar.advance()
     return Descent(history, stopped=None)
 
@@ -81,30 +79,29 @@ def _warning(title: str, step: int, kept_at: int) -> str:
 
 def _update(
     loss: Tensor,
-    optimizers: Sequence[Optimizer],
-    schedules: Sequence[LambdaLR],
+    optimizers: Sequence[Steps],
+    factor: float,
     after_step: Callable[[], None] | None,
 ) -> None:
     for optimizer in optimizers:
         optimizer.zero_grad()
     loss.backward()
-    for optimizer, schedule in zip(optimizers, schedules):
+    for optimizer in optimizers:
+        optimizer.factor = factor
         optimizer.step()
-        schedule.step()
     if after_step is not None:
         after_step()
 
 
-def _parameters(optimizers: Sequence[Optimizer]) -> list[Tensor]:
-    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-    return [parameter for group in groups for parameter in group["params"]]
+def _parameters(optimizers: Sequence[Steps]) -> list[Tensor]:
+    return [parameter for optimizer in optimizers for parameter in optimizer.parameters()]
 
 
-def _copies(optimizers: Sequence[Optimizer]) -> list[Tensor]:
+def _copies(optimizers: Sequence[Steps]) -> list[Tensor]:
     return [parameter.detach().clone() for parameter in _parameters(optimizers)]
 
 
 @torch.no_grad()
-def _put_back(optimizers: Sequence[Optimizer], values: Sequence[Tensor]) -> None:
+def _put_back(optimizers: Sequence[Steps], values: Sequence[Tensor]) -> None:
     for parameter, value in zip(_parameters(optimizers), values):
         parameter.copy_(value)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from utils.errors import UserError
 from utils.io.images import save_image
+from utils.parallel import mapped, threads_for
 
 
 def save_picture(path: Path, draw: Callable[[], np.ndarray | None]) -> list[Path]:
@@ -29,3 +30,11 @@ def save_picture(path: Path, draw: Callable[[], np.ndarray | None]) -> list[Path
         path.unlink(missing_ok=True)
         return []
     return [path]
+
+
+def save_pictures(
+    paths: Sequence[Path], draws: Sequence[Callable[[], np.ndarray | None]], pixels: float
+) -> list[Path]:
+    """The same for several, side by side unless they are of photos of too many pixels."""
+    written = mapped(lambda job: save_picture(*job), zip(paths, draws), threads_for(pixels))
+    return [path for one in written for path in one]

@@ -137,17 +137,8 @@ class _Alternation:
 
     def _solve_shared(self, responses: list[Tensor] | None) -> tuple[Tensor, Tensor]:
         """The light that all views share (n,) and its highlights' amounts, never negative."""
-        size, blocks, right = self.basis.shape[1], [], []
-        for view, gain in enumerate(self.state.gain):
-            weight = self.robust[view][:, None]
-            for channel in range(3):
-                columns = self.basis * self.state.albedo[:, channel, None]
-                if responses is not None:
-                    columns = torch.cat([columns, responses[view]], 1)
-                columns = columns * gain[channel]
-                blocks.append(columns.T @ (weight * columns))
-                right.append(columns.T @ (weight[:, 0] * self.samples.colors[view, :, channel]))
-        normal, rhs = (torch.stack(x).double().sum(0).cpu().numpy() for x in (blocks, right))
+        size = self.basis.shape[1]
+        normal, rhs = self._shared_equations(responses)
         ridge = np.full(len(rhs), RIDGE * normal.diagonal().mean())
         ridge[0] *= 1e-3
         factor = np.linalg.cholesky(normal + np.diag(ridge + 1e-8))
@@ -155,6 +146,28 @@ class _Alternation:
         solution = lsq_linear(factor.T, np.linalg.solve(factor, rhs), (low, np.inf)).x
         light, amounts = torch.from_numpy(solution).to(self.basis).tensor_split([size])
         return light, amounts
+
+    def _shared_equations(self, responses: list[Tensor] | None) -> tuple[np.ndarray, np.ndarray]:
+        """Normal equations (m, m) and right-hand side (m,) of the shared light and highlights.
+
+        The columns of channel c in a view of gain g are g_c (a_c basis, responses) with albedo a,
+        so that the channels' sums are taken before the products.
+        """
+        basis, albedo, colors = self.basis, self.state.albedo, self.samples.colors
+        normal = rhs = 0.0
+        for view, gain in enumerate(self.state.gain):
+            weight, squared = self.robust[view], gain.square()
+            lit = basis * (weight * (albedo.square() @ squared))[:, None]
+            block = lit.T @ basis
+            right = basis.T @ (weight * ((albedo * colors[view]) @ gain))
+            if responses is not None:
+                shine = responses[view]
+                mixed = basis.T @ (shine * (weight * (albedo @ squared))[:, None])
+                alone = (shine * weight[:, None]).T @ shine * squared.sum()
+                block = torch.cat([torch.cat([block, mixed], 1), torch.cat([mixed.T, alone], 1)])
+                right = torch.cat([right, shine.T @ (weight * (colors[view] @ gain))])
+            normal, rhs = normal + block.double(), rhs + right.double()
+        return normal.cpu().numpy(), rhs.cpu().numpy()
 
     def _solve_light(self, shared: Tensor) -> Tensor:
         """Each view's light (views, n), drawn to the shared one (n,)."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from models.fitting.observations import Photo
 from models.fitting.silhouettes import Drawn, HandOutlines
+from utils.parallel import mapped, threads_for
 from utils.photos.masks import MaskVerdict, judge_mask
 
 MADE_SIZE = 640  # pixels of the longer side at which masks are made
@@ -27,18 +28,26 @@ class MaskMaker:
 
     def make(self, outlines: HandOutlines, drawn: Sequence[Drawn]) -> None:
         """Make the masks that are not believed from the photos, and keep those that then are."""
-        for verdict in outlines.judge(drawn):
+        doubted = [
+            verdict
+            for verdict in outlines.judge(drawn)
+            if not verdict.believed and _shows(drawn[verdict.view])
+        ]
+
+        def attempt(verdict: MaskVerdict) -> np.ndarray | None:
             view, each = verdict.view, drawn[verdict.view]
-            if verdict.believed or not (each.hand & ~each.ignored).any():
-                continue
             photo = self.photo(view)
             if photo is None:
-                continue
-            image = outlines.shrunk(photo, view)
-            mask = segment_hands(image, each.hand, each.ignored)
-            if judge_mask(view, mask, each.hand, each.ignored).believed:
-                self.masks[view] = outlines.enlarged(mask, view)
-                self.made.setdefault(view, verdict)
+                return None
+            mask = segment_hands(outlines.shrunk(photo, view), each.hand, each.ignored)
+            believed = judge_mask(view, mask, each.hand, each.ignored).believed
+            return outlines.enlarged(mask, view) if believed else None
+
+        threads = threads_for(outlines.pixels())
+        for verdict, mask in zip(doubted, mapped(attempt, doubted, threads)):
+            if mask is not None:
+                self.masks[verdict.view] = mask
+                self.made.setdefault(verdict.view, verdict)
 
     def explained(self, verdicts: Sequence[MaskVerdict]) -> list[MaskVerdict]:
         """The final verdicts, which say which masks were made and what was wrong with the given."""
@@ -47,6 +56,11 @@ class MaskMaker:
     def _explained(self, verdict: MaskVerdict) -> MaskVerdict:
         given = self.made[verdict.view].reason
         return replace(verdict, made=True, reason=f"made ({verdict.reason}); given: {given}")
+
+
+def _shows(drawn: Drawn) -> bool:
+    """Whether there are hands in the view of which the fit says something."""
+    return bool((drawn.hand & ~drawn.ignored).any())
 
 
 def segment_hands(image: np.ndarray, hand: np.ndarray, ignored: np.ndarray) -> np.ndarray:

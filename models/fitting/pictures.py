@@ -12,6 +12,7 @@ from utils import draw
 from utils.cameras import Cameras
 from utils.captures import Capture
 from utils.io.images import to_bytes
+from utils.parallel import mapped, threads_for
 from utils.photos.crops import crop_boxes
 from utils.render import Renderer
 
@@ -80,8 +81,9 @@ def mask_sheet(capture: Capture, fit: Fit) -> np.ndarray:
     points = torch.cat([hand.keypoints() for hand in fit.hands])
     keypoints = fit.cameras.project_visible(points).numpy()
     boxes = crop_boxes(keypoints, capture.cameras.sizes.numpy(), SHEET_MARGIN)
-    cells = []
-    for view, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
+
+    def cell(view: int) -> np.ndarray:
+        x0, y0, x1, y1 = boxes[view].tolist()
         window, verdict, given = np.s_[y0:y1, x0:x1], fit.verdicts[view], capture.mask(view)
         image = capture.image(view)[window]
         image = np.where(fit.trusted[view][window][..., None], image, UNUSED * image)
@@ -91,6 +93,8 @@ def mask_sheet(capture: Capture, fit: Fit) -> np.ndarray:
         used = fit.made_masks.get(view, given if verdict.usable else None)
         if used is not None:
             image = draw.mask_outline(image, used[window], USED, unit)
-        cells.append(np.round(255 * image).astype(np.uint8))
+        return to_bytes(image)
+
+    cells = list(mapped(cell, range(len(capture)), threads_for(capture.pixels())))
     titles = [f"{verdict.view}: {verdict.reason}" for verdict in fit.verdicts]
     return draw.contact_sheet(cells, width=CELL_WIDTH, labels=titles)

@@ -17,7 +17,7 @@ from utils.captures.camera_files import save_cameras
 from utils.io.files import save_json, save_torch
 from utils.io.images import save_image
 from utils.io.meshes import save_mesh
-from utils.pictures import save_picture
+from utils.pictures import save_picture, save_pictures
 
 
 def save_fit(out_path: Path, scan_id: str, capture: Capture, fit: Fit) -> list[Path]:
@@ -65,10 +65,11 @@ def _save_pictures(folder: Path, scan_id: str, capture: Capture, fit: Fit) -> li
     for view, mask in fit.made_masks.items():
         outputs.append(made / f"{view:02d}.png")
         save_image(outputs[-1], mask)
-    overlays = FitOverlays(capture, fit)
-    for view in range(len(capture)):
-        path = folder / f"overlay_{scan_id}" / f"{view:02d}.png"
-        outputs += save_picture(path, partial(overlays.of_view, view))
+    overlays, views = FitOverlays(capture, fit), range(len(capture))
+    draws = [partial(overlays.of_view, view) for view in views]
+    paths = [folder / f"overlay_{scan_id}" / f"{view:02d}.png" for view in views]
+    outputs += save_pictures(paths, draws, capture.pixels())
+    for view in views:
         outputs.append(folder / f"trust_{scan_id}" / f"{view:02d}.png")
         save_image(outputs[-1], fit.trusted[view])
     return outputs

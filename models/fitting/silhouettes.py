@@ -72,6 +72,10 @@ class HandOutlines:
         self.sizes = np.maximum(np.round(extent * factor), 1).astype(np.int64)  # width, height
         self.masks = [self._small(mask, view) for view, mask in enumerate(masks)]
 
+    def pixels(self) -> float:
+        """Of the largest photo."""
+        return float(self.full_sizes.prod(1).max())
+
     def _small(self, mask: np.ndarray | None, view: int) -> np.ndarray | None:
         if mask is None:
             return None

@@ -71,10 +71,10 @@ class SurfaceTerms:
         # A rim vertex's row is a flux through the rim, which would count the more the finer.
         inner = np.ones(len(points))
         inner[boundary_vertices(faces)] = 0
-        stiffness = sp.diags(inner) @ stiffness
+        self.stiffness = sp.diags(inner) @ stiffness
         self.start = start
         self.faces = torch.from_numpy(faces).to(start.device)
-        self._stiffness = sparse_tensor(stiffness, start)
+        self._stiffness = sparse_tensor(self.stiffness, start)
         self._areas = torch.from_numpy(areas).to(start)
         self._total = float(areas.sum())
         self._edges = torch.from_numpy(edges_of(faces)).to(start.device)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from utils.adam import Steps, moments
 from utils.geometry.mesh import uniform_laplacian
+
+TINY = 1e-12  # so that no gradient is no step
 
 
 class CholeskySolver:
@@ -68,32 +74,22 @@ class PreconditionedVertices:
         return self.start + self.displacement()
 
 
-class UniformAdam(torch.optim.Optimizer):
+class UniformAdam(Steps):
     """Adam with one step size for all coordinates (Nicolet et al. 2021, section 4.3).
 
     The second moment is the largest one over the tensor, so the direction of the (already
     preconditioned) gradient is kept. `lr` is in the unit of the parameter.
     """
 
-    def __init__(self, params, lr: float, betas: tuple[float, float] = (0.9, 0.99)):
-        super().__init__(params, {"lr": lr, "betas": betas})
+    def __init__(
+        self, params: Sequence[Tensor], lr: float, betas: tuple[float, float] = (0.9, 0.99)
+    ):
+        super().__init__([{"params": params, "lr": lr}], betas=betas)
 
-    @torch.no_grad()
-    def step(self, closure=None) -> None:
-        """One update of every parameter that has a gradient."""
-        for group in self.param_groups:
-            for param in group["params"]:
-                if param.grad is not None:
-                    self._update(param, group)
-
-    def _update(self, param: Tensor, group: dict) -> None:
-        state = self.state[param]
-        if not state:
-            state.update(step=0, m1=torch.zeros_like(param), m2=torch.zeros_like(param))
-        beta1, beta2 = group["betas"]
-        state["step"] += 1
-        state["m1"].lerp_(param.grad, 1 - beta1)
-        state["m2"].lerp_(param.grad.square(), 1 - beta2)
-        m1 = state["m1"] / (1 - beta1 ** state["step"])
-        m2 = state["m2"].max() / (1 - beta2 ** state["step"])
-        param.sub_(m1 / (m2.sqrt() + 1e-12), alpha=group["lr"])
+    def move(
+        self, parameter: Tensor, grad: Tensor, group: dict[str, Any], kept: dict[str, Any]
+    ) -> None:
+        """See `Steps.move`."""
+        first, second, bias1, bias2 = moments(grad, *group["betas"], kept)
+        largest = (second.max() / bias2).sqrt() + TINY
+        parameter.sub_(first / largest, alpha=group["lr"] * self.factor / bias1)

@@ -15,15 +15,18 @@ from torch import Tensor
 from models.appearance.light import light_spread, towards_cameras
 from models.appearance.model import Appearance, vertex_samples
 from models.appearance.solver import Samples, solve_appearance
-from models.ham.losses import SurfaceTerms, camera_loss, photometric_loss, silhouette_loss
+from models.ham.comparison import PhotoTerms
+from models.ham.losses import camera_loss
 from models.ham.preconditioning import PreconditionedVertices, UniformAdam
 from models.ham.state import HamState
+from models.ham.surface import surface_terms
+from utils.adam import Adam
 from utils.cameras import Cameras
 from utils.cameras.correction import SIZE, CorrectableCameras
 from utils.errors import UserError
 from utils.geometry.mesh import vertex_normals
 from utils.optimise import optimise
-from utils.photos.crops import Photos, PixelRows
+from utils.photos.crops import Photos
 from utils.render import Fragments, Renderer
 from utils.stage.config import Config
 
@@ -38,8 +41,8 @@ class Terms:
         self.photos, self.config = photos, config
         self.faces = torch.from_numpy(state.faces).to(state.verts.device)
         self.renderer = Renderer(self.faces)
-        self.surface = SurfaceTerms(state.reference, state.faces)
-        self.masked = photos.masked()
+        self.surface = surface_terms(state.reference, state.faces)
+        self.pixels = PhotoTerms(self.renderer, photos, config.outlier_residual)
         middle = torch.zeros(3).to(state.verts)  # hands lie about 0
         self.cameras = CorrectableCameras(photos.cameras, middle)
 
@@ -69,19 +72,10 @@ class Terms:
         if carried is None:
             return solved
         errors = [
-            self.photometric(fragments, candidate.colors_in(cameras, verts, normals), pixels)
+            self.pixels.photometric(fragments, candidate.colors_in(cameras, verts, normals))
             for candidate in (solved, carried)
         ]
         return solved if errors[0] < errors[1] else carried.copy()
-
-    def photometric(self, fragments: Fragments, colors: Tensor, pixels: PixelRows) -> Tensor:
-        """The weighted photometric term of colours (views, V, 3) against the fragments' pixels."""
-        predicted = self.renderer.interpolate(fragments, colors)
-        weight = pixels.photometric * fragments.front_facing()
-        config = self.config
-        return config.sfs_weight * photometric_loss(
-            predicted, pixels.color, weight, config.outlier_residual
-        )
 
     def __call__(
         self, verts: Tensor, appearance: Appearance, correction: Tensor
@@ -91,14 +85,10 @@ class Terms:
         cameras = self.cameras.corrected(correction)
         normals = vertex_normals(verts, self.faces)
         fragments = self.render(verts, cameras)
-        colors = appearance.colors_in(cameras, verts, normals)
-        rim = self.renderer.coverage(fragments)
-        pixels = self.photos.at(rim.view, rim.y, rim.x)
-        photometric = self.photometric(fragments, colors, pixels.first(rim.covered))
-        silhouette = silhouette_loss(rim.value, pixels.mask, pixels.silhouette, self.masked)
+        photometric, silhouette = self.pixels(fragments, appearance, cameras, verts, normals)
         surface, displacement = self.surface, self.surface.displacement(verts)
         return {
-            "sfs": photometric,  # weighed already
+            "sfs": config.sfs_weight * photometric,
             "mask": config.mask_weight * silhouette,
             "lap": config.lap_weight * surface.laplacian(displacement),
             "albedo": config.albedo_weight * surface.albedo(appearance.albedo),
@@ -122,7 +112,8 @@ def refine_level(
     surface = PreconditionedVertices(state.verts, state.faces, level.smoothness)
     optimizers = [UniformAdam([surface.u], lr=level.lr), appearance_optimizer(appearance, config)]
     if state.corrects_cameras:
-        optimizers.append(torch.optim.Adam([correction.requires_grad_(True)], lr=config.camera_lr))
+        free = correction.requires_grad_(True)
+        optimizers.append(Adam([{"params": [free], "lr": config.camera_lr}]))
 
     @torch.no_grad()
     def anchor_cameras() -> None:
@@ -150,12 +141,12 @@ def refine_level(
     )
 
 
-def appearance_optimizer(appearance: Appearance, config: Config) -> torch.optim.Optimizer:
+def appearance_optimizer(appearance: Appearance, config: Config) -> Adam:
     """Adam on albedo, light and gain, which get gradients."""
     for tensor in appearance.parameters():
         tensor.requires_grad_(True)
     light = [appearance.sh_coeff, appearance.gain]
-    return torch.optim.Adam(
+    return Adam(
         [
             {"params": [appearance.albedo], "lr": config.albedo_lr},
             {"params": light, "lr": config.sh_lr},
@@ -188,12 +179,11 @@ def refit_appearance(
     appearance, normals = terms.start_appearance(state), vertex_normals(state.verts, terms.faces)
     with torch.no_grad():
         fragments = terms.render(state.verts, photos.cameras)
-        pixels = photos.at(fragments.view, fragments.y, fragments.x)
 
     def color_terms(_: int) -> dict[str, Tensor]:
         colors = appearance.colors_in(photos.cameras, state.verts, normals)
         return {
-            "sfs": terms.photometric(fragments, colors, pixels),
+            "sfs": config.sfs_weight * terms.pixels.photometric(fragments, colors),
             "albedo": config.albedo_weight * terms.surface.albedo(appearance.albedo),
             "light": config.light_weight * light_spread(appearance.sh_coeff),
         }

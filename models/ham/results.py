@@ -24,6 +24,7 @@ from utils.io.meshes import save_mesh
 from utils.memory import release_memory
 from utils.metrics.image import psnr
 from utils.metrics.masks import iou
+from utils.parallel import mapped, threads_for
 from utils.photos.crops import ViewCrop
 from utils.photos.masks import MaskVerdict
 from utils.pictures import save_picture
@@ -106,11 +107,14 @@ def _save_pictures(folder: Path, result: HamResult) -> dict[str, Any]:
     state, cameras = result.state, result.cameras.to(dtype=torch.float32)
     starts = each_rendering(state.reference, state.faces, None, cameras)
     ends = each_rendering(state.verts, state.faces, state.appearance, cameras)
-    scores = []
-    for view in range(len(cameras)):  # one after another: large photos fill the memory
-        at_start = next(starts).covered
-        scores.append(_save_view(folder, result, view, next(ends), at_start))
-        release_memory()
+
+    def save(drawn: tuple[int, Rendering, Rendering]) -> dict[str, Any]:
+        view, start, end = drawn
+        return _save_view(folder, result, view, end, start.covered)
+
+    drawn = zip(range(len(cameras)), starts, ends)
+    scores = list(mapped(save, drawn, threads_for(float(cameras.sizes.prod(1).max()))))
+    release_memory()
     names = ("psnr", "iou", "iou_start")
     means = {name: _mean([score[name] for score in scores]) for name in names}
     moved = np.linalg.norm(result.verts_world() - result.reference_world(), axis=1)

@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.ham.losses import SurfaceTerms, photometric_loss, silhouette_loss
+from models.ham.losses import photometric_loss, silhouette_loss
 from models.ham.preconditioning import PreconditionedVertices, UniformAdam
 from models.ham.state import HamState, mend_state
+from models.ham.surface import surface_terms
 from models.neural.inputs import SurfaceTable, pixel_inputs
 from models.neural.mesh import NeuralMesh
 from models.neural.pixels import TrainingPixels
@@ -51,7 +52,7 @@ class GeometryTerms:
         self.centers = photos.cameras.centers().to(start.verts)
         self.faces = torch.from_numpy(start.faces).to(start.verts.device)
         self.renderer = Renderer(self.faces)
-        self.surface = SurfaceTerms(start.reference, start.faces)
+        self.surface = surface_terms(start.reference, start.faces)
         self.masked, self.highlights = photos.masked(), mesh.highlights()
 
     def renew(self, verts: Tensor) -> None:

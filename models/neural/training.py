@@ -19,6 +19,7 @@ from models.neural.inputs import COLOR, NetShape, PixelInputs, pixel_inputs
 from models.neural.mesh import NeuralMesh
 from models.neural.pixels import TrainingPixels
 from models.neural.renderer import NeuralRenderer
+from utils.adam import Adam
 from utils.optimise import optimise
 from utils.stage.config import Config
 
@@ -125,14 +126,14 @@ def cpu_has_bfloat16() -> bool:
     return any(getattr(torch.cpu, name, bool)() for name in names)
 
 
-def make_optimizer(trained: Trained, config: Config) -> torch.optim.Optimizer:
+def make_optimizer(trained: Trained, config: Config) -> Adam:
     """Adam with one learning rate for the network, one for features, one for exposures."""
     groups = [
         {"params": trained.model.network.parameters(), "lr": config.lr},
         {"params": [trained.model.features], "lr": config.feature_lr, "weight_decay": 0},
         {"params": trained.exposure.parameters(), "lr": config.exposure_lr, "weight_decay": 0},
     ]
-    return torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=config.weight_decay)
+    return Adam(groups, betas=(0.9, 0.99), weight_decay=config.weight_decay)
 
 
 def learning_rate(steps: int) -> Callable[[int], float]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.scenes.steps import PlainSteps
 from utils import event_files
 from utils.errors import UserError
 from utils.event_files import EventFile, check_tensorboard, event_file, record_step
@@ -29,7 +30,7 @@ def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
 @needs_tensorboard
 def test_every_term_of_every_step_is_there(tmp_path):
     x = torch.tensor(1.0, requires_grad=True)
-    steps = torch.optim.SGD([x], lr=0.1)  # each leaves 0.8 of x
+    steps = PlainSteps([{"params": [x], "lr": 0.1}])  # each leaves 0.8 of x
     with event_file(tmp_path / "1_stage"):
         optimise(lambda _: {"bowl": x**2, "one": 0 * x + 1}, [steps], 2, lambda _: 1.0, "level 1")
     assert curves(tmp_path / "1_stage") == {

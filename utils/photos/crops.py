@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from utils.cameras import Cameras
+from utils.parallel import mapped, threads_for
 
 LARGEST_HAND = 4  # longer sides of its photo: no margin grows beyond that of such a hand
 WHOLE = 0.999  # a shrunk pixel is trusted only when all the pixels in it are
@@ -136,16 +137,20 @@ def crop_boxes(points_px: np.ndarray, sizes: np.ndarray, margin: float) -> np.nd
 
 
 def pack_photos(
-    crops: Iterable[ViewCrop], cameras: Cameras, scale: float, device: str = "cpu"
+    crops: Sequence[ViewCrop], cameras: Cameras, scale: float, device: str = "cpu"
 ) -> Photos:
     """Shrink every crop by `scale` (0, 1], area-averaged so that nothing aliases, and flatten.
 
-    cameras are those of the full photos. Crops are taken one after another, and none is kept.
+    cameras are those of the full photos. Crops are taken side by side, those of large photos one
+    after another, and none is kept.
     """
-    boxes, tables = [], []
-    for crop in crops:
-        boxes.append(crop.box)
-        tables.append(torch.from_numpy(_table(crop, scale)))
+
+    def packed(view: int) -> tuple[tuple[int, int, int, int], Tensor]:
+        crop = crops[view]
+        return crop.box, torch.from_numpy(_table(crop, scale))
+
+    threads = threads_for(float(cameras.sizes.prod(1).max()))
+    boxes, tables = zip(*mapped(packed, range(len(crops)), threads))
     cropped = cameras.crop(torch.tensor(boxes))
     sizes = _scaled_sizes(cropped.sizes, scale)
     counts = sizes.prod(1)

@@ -10,6 +10,7 @@ import trimesh
 
 import mesh_sfs_optim
 from models.ham import refine as ham
+from models.ham.comparison import PhotoTerms
 from models.ham.refine import Terms, refine_level
 from models.ham.state import HamState
 from models.hand.fitted import load_hands
@@ -130,13 +131,14 @@ def test_mask_and_photometric_term_each_pull_on_their_own(start, photos, config,
 def test_a_nan_loss_stops_with_the_last_good_step(start, photos, config, monkeypatch, capsys, step):
     """Here step 3's gradient is nan, as after an overflow: what it would have moved is dropped."""
     calls = []
-    plain = ham.photometric_loss
+    plain = PhotoTerms.__call__
 
-    def failing(predicted, *args):
+    def failing(*args):
         calls.append(1)
-        return plain(predicted, *args) * (float("nan") if len(calls) > step else 1.0)
+        photometric, silhouette = plain(*args)
+        return photometric * (float("nan") if len(calls) > step else 1.0), silhouette
 
-    monkeypatch.setattr(ham, "photometric_loss", failing)
+    monkeypatch.setattr(PhotoTerms, "__call__", failing)
     stopped = refine_level(start, photos, config, LEVEL, title="level 1 of 1")
     assert len(stopped.history) == step
     assert "loss turned nan in step" in "".join(capsys.readouterr())
@@ -151,13 +153,14 @@ def test_a_nan_gradient_leaves_neither_nan_vertices_nor_nan_colours(
     start, photos, config, monkeypatch
 ):
     """The loss of a step may be finite and its gradient nan: the next step shows it."""
-    plain = ham.photometric_loss
+    plain = PhotoTerms.__call__
 
-    def poisoned(predicted, *args):
-        predicted.register_hook(lambda grad: grad * float("nan"))
-        return plain(predicted, *args)
+    def poisoned(*args):
+        photometric, silhouette = plain(*args)
+        photometric.register_hook(lambda grad: grad * float("nan"))
+        return photometric, silhouette
 
-    monkeypatch.setattr(ham, "photometric_loss", poisoned)
+    monkeypatch.setattr(PhotoTerms, "__call__", poisoned)
     stopped = refine_level(start, photos, config, LEVEL)
     assert len(stopped.history) == 1 and torch.equal(stopped.verts, start.verts)
     assert all(tensor.isfinite().all() for tensor in stopped.appearance.parameters())

@@ -183,3 +183,27 @@ def test_sparse_tensor_multiplies_as_its_matrix():
     x = torch.arange(5.0)[:, None]
     # float32 rounding of sums of five products
     np.testing.assert_allclose((tensor @ x).numpy(), matrix @ x.numpy(), rtol=1e-6, atol=1e-6)
+
+
+def test_single_precision_normals_are_those_of_double_precision_with_their_gradient():
+    """Which one kernel computes on the CPU, by formulas of its own."""
+    mesh = trimesh.creation.icosphere(2)
+    random, faces = np.random.default_rng(0), torch.from_numpy(np.array(mesh.faces))
+    points = torch.from_numpy(mesh.vertices + 0.1 * random.normal(size=mesh.vertices.shape))
+    weights = torch.from_numpy(random.normal(size=points.shape))
+    results = []
+    for dtype in (torch.float32, torch.float64):
+        verts = points.to(dtype).requires_grad_()
+        normals = vertex_normals(verts, faces)
+        (normals * weights.to(dtype)).sum().backward()
+        results.append((normals.detach().double(), verts.grad.double()))
+    (found, gradient), (normals, expected) = results
+    torch.testing.assert_close(found, normals, atol=1e-6, rtol=0)
+    torch.testing.assert_close(gradient, expected, atol=1e-4 * float(expected.abs().max()), rtol=0)
+
+
+def test_a_vertex_without_area_has_no_normal():
+    verts = torch.zeros(4, 3, requires_grad=True)
+    normals = vertex_normals(verts, torch.tensor([[0, 1, 2]]))
+    normals.sum().backward()
+    assert torch.equal(normals, torch.zeros(4, 3)) and verts.grad.isfinite().all()

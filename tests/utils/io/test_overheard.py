@@ -3,6 +3,8 @@
 import io
 import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -57,14 +59,49 @@ def test_lost_pixels_are_told_once_a_file(tmp_path, capfd):
     assert out.count("\n") == 1 and err == ""
 
 
-def test_what_others_write_is_kept_too_and_stderr_comes_back(capfd):
-    with pytest.raises(KeyboardInterrupt), overheard() as lines:
-        os.write(2, b"[ERROR:0@0.02] global grfmt_tiff.cpp:117 TIFF_Error Bad code\n")
-        raise KeyboardInterrupt
+def say(text: bytes) -> str:
+    os.write(2, text)
+    return "decoded"
+
+
+def test_what_is_said_is_kept_and_stderr_comes_back(capfd):
+    line = b"[ERROR:0@0.02] global grfmt_tiff.cpp:117 TIFF_Error Bad code\n"
+    decoded, lines = overheard(lambda: say(line))
     os.write(2, b"shown")
-    assert len(lines) == 1 and lost_pixels(lines) == "Bad code"
+    assert decoded == "decoded" and len(lines) == 1 and lost_pixels(lines) == "Bad code"
     assert capfd.readouterr().err == "shown"
     assert lost_pixels(["libpng warning: iCCP: known incorrect sRGB profile"]) == ""
+
+
+def test_an_interruption_gives_stderr_back(capfd):
+    def interrupted() -> None:
+        os.write(2, b"kept")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        overheard(interrupted)
+    os.write(2, b"shown")
+    assert capfd.readouterr().err == "shown"
+
+
+def test_threads_side_by_side_hear_only_their_own(capfd):
+    """Whoever may have heard another's words decodes again, alone."""
+    both = Barrier(2, timeout=10)
+    calls = {b"": 0, b"first\n": 0}
+
+    def decode(text: bytes) -> str:
+        calls[text] += 1
+        if calls[text] == 1:
+            both.wait()  # inside together
+        said = say(text)
+        if calls[text] == 1:
+            both.wait()
+        return said
+
+    with ThreadPoolExecutor(2) as pool:
+        quiet, loud = pool.map(lambda text: overheard(lambda: decode(text)), [b"", b"first\n"])
+    assert quiet == ("decoded", []) and loud == ("decoded", ["first"])
+    assert capfd.readouterr().err == ""
 
 
 def test_where_nothing_can_be_kept_it_is_shown(capfd, monkeypatch):
@@ -72,6 +109,5 @@ def test_where_nothing_can_be_kept_it_is_shown(capfd, monkeypatch):
         raise FileNotFoundError("no usable temporary directory")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", no_room)
-    with overheard() as lines:
-        os.write(2, b"shown")
-    assert lines == [] and capfd.readouterr().err == "shown"
+    assert overheard(lambda: say(b"shown")) == ("decoded", [])
+    assert capfd.readouterr().err == "shown"

@@ -82,14 +82,6 @@ def test_shrinking_averages_colours_and_masks():
     assert rows.mask.tolist() == [1, 0, 1, 0]
 
 
-def test_crops_may_come_one_after_another():
-    crops = [crop((10, 20, 17, 25)), crop((0, 0, 4, 9), seed=1)]
-    cameras = ring_of_cameras(2, (100, 100))
-    together, apart = pack_photos(crops, cameras, 0.5), pack_photos(iter(crops), cameras, 0.5)
-    assert torch.equal(together.table, apart.table)
-    assert together.cameras.sizes.tolist() == apart.cameras.sizes.tolist()
-
-
 def test_a_shrunk_pixel_is_believed_only_when_all_in_it_are():
     each = crop((0, 0, 8, 8))
     silhouette = each.silhouette.copy()

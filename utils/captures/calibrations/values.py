@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from utils.errors import UserError
 from utils.io.checks import described
@@ -51,4 +50,6 @@ def rotation_of_quaternion(path: Path, what: str, quaternion: np.ndarray) -> np.
             f"{path}: {what} has length {length:.3g} and is no rotation; "
             "expected a unit quaternion w x y z"
         )
+    from scipy.spatial.transform import Rotation  # takes a quarter of a second to import
+
     return Rotation.from_quat(np.roll(quaternion, -1)).as_matrix()

@@ -9,21 +9,14 @@ Arrays are C-contiguous and addressed by a flat index, whatever their shape.
 
 import operator
 
-import numpy as np
 from llvmlite import ir
 from numba.core import types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
-# Array indices are cast to U where speed matters: Numba lets signed ones count from the end, which
-# costs instructions and keeps loops from becoming vector code.
-U = np.uintp
-JIT = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": True}
-# Without reference counts: Numba would count, with locks, in inner loops. Such functions cannot
-# allocate; their arrays are kept alive by the caller.
-FAST = {**JIT, "_nrt": False, "fastmath": {"contract"}}
-# Small functions are inlined: a call hands over every field of every array.
-SMALL = {"nogil": True, "inline": "always", "error_model": "numpy"}
+from utils.compiled import FAST, JIT, SMALL, U
+
+__all__ = ["FAST", "JIT", "SMALL", "U"]  # with the vectors, all that kernels need
 
 WIDTH = 8
 FUSE = ("contract",)  # a * b + c may be one instruction
