@@ -9,7 +9,7 @@ import torch
 from scipy.sparse.linalg import splu
 from torch import Tensor
 
-from utils.geometry.mesh import sparse_tensor
+from utils.geometry.mesh import edge_numbers, sparse_tensor
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,9 @@ def subdivide(
 
 def _edges(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Unique edges (E, 2) and for each face the slots (F, 3) of its edges 01, 12, 20."""
-    pairs = np.sort(np.stack([faces, np.roll(faces, -1, axis=1)], axis=2).reshape(-1, 2), axis=1)
-    edges, slots = np.unique(pairs, axis=0, return_inverse=True)
+    numbers, stride = edge_numbers(faces)
+    edges, slots = np.unique(numbers, return_inverse=True)
+    edges = np.stack(np.divmod(edges, stride), 1).astype(faces.dtype)
     return edges, slots.reshape(faces.shape)
 
 

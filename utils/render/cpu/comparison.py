@@ -15,7 +15,6 @@ from torch import Tensor
 from utils.compiled import njit
 from utils.render.cpu.fragments import invert
 from utils.render.cpu.functions import as_array, shares_of, summed, zeros
-from utils.render.cpu.interpolate import add_transposed
 from utils.render.cpu.pairs import first_of_view
 from utils.render.cpu.simd import FAST, SMALL, U
 from utils.render.cpu.threads import run, split, thread_count
@@ -49,6 +48,16 @@ def channel_error(predicted, observed, clip):
     return size, ONE if error > ZERO else -ONE
 
 
+@njit(**SMALL)
+def transposed(row0, row1, row2, x, y, z):
+    """M^T (x, y, z) of a matrix M's rows."""
+    return (
+        np.float32(row0[0] * x + row1[0] * y + row2[0] * z),
+        np.float32(row0[1] * x + row1[1] * y + row2[1] * z),
+        np.float32(row0[2] * x + row1[2] * y + row2[2] * z),
+    )
+
+
 @njit(**FAST)
 def compare_colors(
     items, verts, colors, faces, face, bary, front, y, x, table, starts, widths, clip,
@@ -70,7 +79,8 @@ def compare_colors(
         while i < end:
             f = U(face[i])
             a, b, c = U(faces[f, U(0)]), U(faces[f, U(1)]), U(faces[f, U(2)])
-            haa = hab = hac = hba = hbb = hbc = hca = hcb = hcc = ZERO
+            _, row0, row1, row2 = invert(own, faces, f)
+            ax = ay = az = bx = by = bz = cx = cy = cz = ZERO
             while i < end and U(face[i]) == f:
                 row = U(start + np.int64(y[i]) * width + np.int64(x[i]))
                 u, v, w = bary[i, U(0)], bary[i, U(1)], bary[i, U(2)]
@@ -94,14 +104,15 @@ def compare_colors(
                     db += g * at_b
                     dc += g * at_c
                 mean = u * da + v * db + w * dc
-                da, db, dc = mean - da, mean - db, mean - dc
-                haa, hab, hac = haa + u * da, hab + u * db, hac + u * dc
-                hba, hbb, hbc = hba + v * da, hbb + v * db, hbc + v * dc
-                hca, hcb, hcc = hca + w * da, hcb + w * db, hcc + w * dc
-            _, row0, row1, row2 = invert(own, faces, f)
-            add_transposed(mine, a, (row0, row1, row2), (haa, hab, hac))
-            add_transposed(mine, b, (row0, row1, row2), (hba, hbb, hbc))
-            add_transposed(mine, c, (row0, row1, row2), (hca, hcb, hcc))
+                # A corner's own share of the motion is its barycentric.
+                gx, gy, gz = transposed(row0, row1, row2, mean - da, mean - db, mean - dc)
+                ax, ay, az = ax + u * gx, ay + u * gy, az + u * gz
+                bx, by, bz = bx + v * gx, by + v * gy, bz + v * gz
+                cx, cy, cz = cx + w * gx, cy + w * gy, cz + w * gz
+            for corner, dx, dy, dz in ((a, ax, ay, az), (b, bx, by, bz), (c, cx, cy, cz)):
+                mine[corner, U(0)] += dx
+                mine[corner, U(1)] += dy
+                mine[corner, U(2)] += dz
         sums[view, 0] += errors
         sums[view, 1] += weights
         sums[view, 2] += rims
