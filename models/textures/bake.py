@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from models.ham.reconstruction import Reconstruction
+from models.textures import kernels
 from models.textures.layout import AlbedoTexture, Texels, TextureLayout
 from models.textures.painting import TexturePainter
 from models.textures.registration import register
@@ -29,6 +30,7 @@ from utils.errors import UserError
 from utils.photos.crops import ViewCrop
 from utils.progress_bar import progress
 from utils.render import Fragments
+from utils.render.cpu.threads import run, split, thread_count
 
 COARSE = 0.005  # metres at the hand: coarser differences are errors of light
 ROUNDS = 2  # of registration and averaging
@@ -189,47 +191,59 @@ def _solve(
     with ThreadPoolExecutor(THREADS) as pool:  # views' pictures, in OpenCV's and NumPy's hands
         details = pool.map(partial(_details, painter=painter, sigma=sigma), views, drawn)
         for view, (values, shift) in zip(progress(views, "details"), details):
-            said.append((view.seen.index, values[:, :3], view.seen.weight * values[:, 3]))
+            said.append((view.seen.index, values, view.seen.weight))
             shifts.append(shift)
     count = len(surface.points)
-    detail, total = np.zeros((count, 3), np.float32), np.zeros(count, np.float32)
+    center = detail = np.zeros((count, 3), np.float32)
     for robust in range(ROBUST_PASSES + 1):
-        weighed = [(i, v, _robust(w, v - detail[i]) if robust else w) for i, v, w in said]
-        total = _summed(count, [(i, w[:, None]) for i, _, w in weighed])[:, 0]
-        detail = _summed(count, [(i, w[:, None] * v) for i, v, w in weighed])
-        detail /= np.maximum(total, 1e-12)[:, None]
-    trust = _agreement(surface.texels, detail, total, weighed)
+        center = detail
+        detail, total = _averaged(said, center, OUTLIER if robust else 0.0)
+    trust = _agreement(surface.texels, detail, total, said, center)
     return detail * trust[:, None], total, float(np.median(shifts)) if shifts else 0.0
 
 
-def _robust(weight: np.ndarray, off: np.ndarray) -> np.ndarray:
-    return weight / (1 + (np.abs(off).max(1) / OUTLIER) ** 2)
+def _averaged(
+    said: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], center: np.ndarray, outlier: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted means (N, 3) of what photos said of the texels, and summed weights (N,).
 
+    said: texels (n,), values and trust (n, 4), weights (n,) of every view; weights fall with the
+    distance from `center` (N, 3) over `outlier`, unless that is 0.
+    """
+    sums, totals = np.zeros_like(center), np.zeros(len(center), np.float32)
 
-def _summed(count: int, parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    total = np.zeros((count, parts[0][1].shape[1]), np.float32)
-    for index, values in parts:
-        total[index] += values
-    return total
+    def add_some(first: int, last: int) -> None:
+        for view in said:
+            kernels.add_said(first, last, *view, center, np.float32(outlier), sums, totals)
+
+    run(add_some, split(0, len(center), thread_count()))
+    return sums / np.maximum(totals, 1e-12)[:, None], totals
 
 
 def _agreement(
     texels: Texels,
     detail: np.ndarray,
     total: np.ndarray,
-    weighed: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    said: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    center: np.ndarray,
 ) -> np.ndarray:
     """The share (N,) of the detail that is the surface's and not one view's (Wiener's filter).
 
     Signal and noise are compared over NEIGHBOURS texels: the average's power, and that power's
     part which comes from what the views' values differ by. Texels of one view have no such
-    measure: they get the hands' median share.
+    measure: they get the hands' median share. said and center are `_averaged`'s.
     """
     count = len(detail)
-    squares = _summed(count, [(i, w[:, None] ** 2) for i, _, w in weighed])[:, 0]
-    spread = _summed(
-        count, [(i, (w * ((v - detail[i]) ** 2).sum(1))[:, None]) for i, v, w in weighed]
-    )[:, 0] / np.maximum(total, 1e-12)
+    squares, spread = np.zeros((2, count), np.float32)
+
+    def add_some(first: int, last: int) -> None:
+        for view in said:
+            kernels.add_spread(
+                first, last, *view, center, detail, np.float32(OUTLIER), squares, spread
+            )
+
+    run(add_some, split(0, count, thread_count()))
+    spread /= np.maximum(total, 1e-12)
     views = total**2 / np.maximum(squares, 1e-20)  # as many of equal weight
     several = views > 1.5
     noise = spread / np.maximum(views - 1, 0.5)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from models.textures import kernels
+
 BORDER = 5.0  # pixels from an occlusion or the outline: nearer counts less
 LEAST_FACING = 0.15  # cosine below which a surface is seen too flat to say anything
 SATURATED, DARK = 0.96, 0.02  # values beyond which a photo says nothing
@@ -33,22 +35,15 @@ def seen_texels(
     there is none; focal: in pixels. Weights fall with the cosine to the viewer, the square of the
     distance (a texel's footprint) and towards borders of what is seen.
     """
-    towards = center.astype(np.float32) - points  # single precision: a ten-thousandth of a pixel
-    distance = np.linalg.norm(towards, axis=1)
-    cosine = np.einsum("nc,nc->n", normals, towards) / distance
-    index = np.flatnonzero(cosine > LEAST_FACING)
-    matrix = camera_matrix.astype(np.float32)
-    px = points[index] @ matrix[:, :3].T + matrix[:, 3]
-    pixel = px[:, :2] / px[:, 2:]
-    height, width = depth.shape
-    inside = ((pixel > 0.5) & (pixel < [width - 1.5, height - 1.5])).all(1) & (px[:, 2] > 0)
-    index, pixel, z = index[inside], pixel[inside], px[inside, 2]
-    column, row = np.round(pixel).astype(int).T
-    hidden = z > depth[row, column] + DEPTH_SLACK * z / focal / cosine[index]
-    trust = sample(border_trust(depth, focal), pixel)
-    weight = trust * cosine[index] ** 2 / distance[index] ** 2
-    keep = ~hidden & (weight > 0) & np.isfinite(depth[row, column])
-    return SeenTexels(index[keep], pixel[keep], weight[keep].astype(np.float32))
+    count = len(points)
+    index, weight = np.empty(count, np.int32), np.empty(count, np.float32)
+    pixel = np.empty((count, 2), np.float32)
+    matrix, center = (np.ascontiguousarray(x, np.float32) for x in (camera_matrix, center))
+    depth = depth.astype(np.float32)
+    view = points, normals, matrix, center, depth, border_trust(depth, focal)
+    bounds = np.float32(LEAST_FACING), np.float32(DEPTH_SLACK / focal)
+    found = kernels.find_seen(0, count, *view, *bounds, index, pixel, weight)
+    return SeenTexels(index[:found].copy(), pixel[:found].copy(), weight[:found].copy())
 
 
 def border_trust(depth: np.ndarray, focal: float) -> np.ndarray:
