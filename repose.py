@@ -113,6 +113,7 @@ def move(job: Job) -> None:
     reconstruction = load_reconstruction(folder, job.scan_id)
     verts, pose = open_renderer(job, reconstruction, folder)
     camera, reposer = choose_camera(job, reconstruction), Reposer(reconstruction, verts)
+    reposer.check(frames)
     save_animation(job, reconstruction, frames, target / "repose.glb")
     files = FrameFolder(target, len(frames), made_with(job, folder, frames), job.overwrite)
     mesh = reconstruction if wants_meshes(args.meshes, len(frames)) else None

@@ -77,8 +77,8 @@ def test_the_script_draws_by_mesh_and_by_network(scene, folders, run_main, tmp_p
         done = run_main("repose.py", *common, *options)
         assert done.returncode == 0, done.stderr
         folder = folders[1] / "demo_sfs" / "1" / "repose" / renderer
-        names = ["000.obj", "000.png", "001.obj", "001.png", "repose.mp4"]
-        assert sorted(path.name for path in folder.iterdir()) == names
+        names = {"000.obj", "000.png", "001.obj", "001.png", "repose.mp4"}
+        assert {path.name for path in folder.iterdir()} >= names
     verts, _ = load_mesh(folders[1] / "demo_sfs" / "1" / "repose" / "mesh" / "000.obj")
     assert abs(verts - truth_in(scene, other_pose(1)).numpy()).max() < 1e-6
 

@@ -59,11 +59,15 @@ def film(
 ) -> Iterator[np.ndarray]:
     """Each frame's picture, which is written, too; and with `mesh`, an .obj with its albedo.
 
-    One frame is held at a time. Those whose files are there are not made again.
+    One frame is held at a time. Those whose files are there are not made again, which is said.
     """
+    endings = ["png"] if mesh is None else ["png", "obj"]
+    kept = sum(files.has(number, endings) for number in range(len(frames)))
+    if kept:
+        print(f"{kept} of {len(frames)} frames are there already (--overwrite makes them again)")
     for number, hands in enumerate(progress(frames, "frames")):
         picture = files.path(number, "png")
-        if files.has(number, ["png"] if mesh is None else ["png", "obj"]):
+        if files.has(number, endings):
             yield load_image(picture)
             continue
         moved = reposer.verts(hands)

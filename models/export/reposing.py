@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -60,6 +61,11 @@ class Reposer:
             side: posed_as(rest.fitted, wanted[side]) if side in wanted else rest.fitted
             for side, rest in self._hands.items()
         }
+
+    def check(self, frames: Sequence[Hands]) -> None:
+        """Raise UserError where one of the frames names only hands that are not here."""
+        for target in frames:
+            self._wanted(target)
 
     def _wanted(self, target: Hands) -> dict[str, dict[str, Any]]:
         """The hands of `target` by side."""

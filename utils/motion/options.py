@@ -38,8 +38,9 @@ class MotionOptions:
     def rows(self, path: Path, count: int) -> slice:
         """`frames`, or UserError where it chooses none of the `count` frames of a file."""
         if len(range(count)[self.frames]) == 0:
-            text = ":".join("" if part is None else str(part) for part in self.plain()[1])
-            raise UserError(f"--frames {text.removesuffix(':')}: {path} has {count} frames only")
+            start, stop, step = ("" if part is None else part for part in self.plain()[1])
+            text = f"{start}:{stop}" if step == "" else f"{start}:{stop}:{step}"
+            raise UserError(f"--frames {text} chooses none of the {count} frames of {path}")
         return self.frames
 
 
@@ -50,7 +51,7 @@ def frame_slice(text: str) -> slice:
         numbers = [int(part) if part.strip() else None for part in parts]
     except ValueError:
         numbers = []
-    if len(numbers) not in (2, 3) or (len(numbers) == 3 and (numbers[2] or 1) < 1):
+    if len(numbers) not in (2, 3) or (numbers[2:] and numbers[2] is not None and numbers[2] < 1):
         raise argparse.ArgumentTypeError(
             f"{text[:40]} is no a:b:step, such as 100:300, :50 or ::4 (b is not taken any more)"
         )
@@ -66,7 +67,8 @@ def add_motion_options(parser: argparse.ArgumentParser, what: str) -> None:
         type=frame_slice,
         default=slice(None),
         metavar="a:b:step",
-        help="which frames of the file, counted from 0: 100:300, :50, ::4 (default: all)",
+        help="which frames of the file, counted from 0: 100:300, :50, ::4, or --frames=-50: for "
+        "the last 50 (default: all)",
     )
     add(
         "--poses_rate",
