@@ -40,6 +40,7 @@ def interhand_track(path: Path, options: MotionOptions) -> Track:
     numbers, values = annotated_frames(path, PARAMETERS_OF_MANO, capture)
     rows = options.rows(path, len(numbers))
     times, values = _times(numbers, options.rate)[rows], values[rows]  # (T,), (T, 2, 61)
+    print(f"note: {path.name}: relative to MANO's mean hand, for which the open hand takes its own")
     tracks, kept = {}, options.wrists == "file"
     for side, own in zip(SIDES, values.transpose(1, 0, 2)):
         seen = np.isfinite(own).all(1)
