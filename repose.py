@@ -44,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "S_sequence.npz of this suite; InterHand2.6M's MANO_NeuralAnnot.json.",
         "# after mesh_sfs_optim.py, for instance into the poses that the hands were fitted in:\n"
         "python repose.py --data_path demo_data --scan_id 1 --poses demo_out/mano_out/1.pt\n"
-        "python repose.py --data_path demo_data --scan_id 1 --poses grab.npz --frames 100:700\n"
+        "python repose.py --data_path demo_data --scan_id 1 \\\n"
+        "  --poses grab.npz --poses_frames 100:700\n"
         "python repose.py --data_path demo_data --scan_id 1 --mode turntable",
     )
     add_motion_options(parser, "file of poses: .pt, .npz or .json")

@@ -99,7 +99,7 @@ def test_a_turntable_shows_the_hands_from_all_sides_and_closes(repose, folder, t
     options = ["--mode", "turntable", "--seconds", 1, "--fps", 12, "--size", 96]
     path = folder / "turntable_mesh_1.mp4"
     if posed:
-        options += ["--poses", closing_hands(tmp_path / "fist.npz"), "--frames=-1:"]
+        options += ["--poses", closing_hands(tmp_path / "fist.npz"), "--poses_frames=-1:"]
         path = folder / "repose" / "fist" / "turntable.mp4"
     done = repose(*options)
     assert done.returncode == 0, done.stderr
@@ -121,8 +121,8 @@ def test_a_motion_needs_poses(repose):
 
 def test_no_part_of_a_file_that_has_nothing_there(repose, tmp_path):
     path = closing_hands(tmp_path / "fist.npz")
-    done = repose("--poses", path, "--frames", "50:")
+    done = repose("--poses", path, "--poses_frames", "50:")
     assert (
         done.returncode == 2
-        and f"--frames 50: chooses none of the 13 frames of {path}" in done.stderr
+        and f"--poses_frames 50: chooses none of the 13 frames of {path}" in done.stderr
     )

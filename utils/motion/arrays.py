@@ -75,7 +75,7 @@ class NpzFile:
             others = f" and in {bad.sum() - 1} more" if bad.sum() > 1 else ""
             raise self.error(
                 f"{key} is not finite in frame {int(bad.argmax())}{others} (of {len(bad)}); "
-                "--frames chooses others"
+                "--poses_frames chooses others"
             )
 
     def rate(self) -> float | None:

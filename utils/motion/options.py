@@ -40,7 +40,7 @@ class MotionOptions:
         if len(range(count)[self.frames]) == 0:
             start, stop, step = ("" if part is None else part for part in self.plain()[1])
             text = f"{start}:{stop}" if step == "" else f"{start}:{stop}:{step}"
-            raise UserError(f"--frames {text} chooses none of the {count} frames of {path}")
+            raise UserError(f"--poses_frames {text} chooses none of the {count} frames of {path}")
         return self.frames
 
 
@@ -63,12 +63,12 @@ def add_motion_options(parser: argparse.ArgumentParser, what: str) -> None:
     add = parser.add_argument
     add("--poses", type=Path, metavar="F", help=what)
     add(
-        "--frames",
+        "--poses_frames",
         type=frame_slice,
         default=slice(None),
         metavar="a:b:step",
-        help="which frames of the file, counted from 0: 100:300, :50, ::4, or --frames=-50: for "
-        "the last 50 (default: all)",
+        help="which frames of the file, counted from 0: 100:300, :50, ::4, or "
+        "--poses_frames=-50: for the last 50 (default: all)",
     )
     add(
         "--poses_rate",
@@ -94,4 +94,4 @@ def add_motion_options(parser: argparse.ArgumentParser, what: str) -> None:
 
 def motion_options(args: argparse.Namespace) -> MotionOptions:
     """What the command line says."""
-    return MotionOptions(args.fps, args.frames, args.poses_rate, args.wrists, args.capture)
+    return MotionOptions(args.fps, args.poses_frames, args.poses_rate, args.wrists, args.capture)

@@ -38,7 +38,7 @@ def test_frames_are_chosen_before_and_keep_their_time(tmp_path):
     path = ramp(tmp_path)
     assert bends(path, fps=120, frames=slice(10, 13)) == pytest.approx([10 / 120, 11 / 120, 0.1])
     assert bends(path, fps=24, frames=slice(None, None, 5)) == pytest.approx(np.arange(25) / 24)
-    with pytest.raises(UserError, match="--frames 200:300 chooses none of the 121 frames of"):
+    with pytest.raises(UserError, match="--poses_frames 200:300 chooses none of the 121 frames of"):
         bends(path, frames=slice(200, 300))
 
 
