@@ -8,10 +8,9 @@ S_fine, S_left_fine, S_right_fine.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
+from utils.motion.options import add_motion_options, motion_options
 from utils.stage import Job, StageRecord, run_stage, stage_parser, start
-from utils.stage.arguments import whole
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,18 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="light: the hand model's mesh, with the detail in a normal map; fine: the refined "
         "mesh (default: %(default)s)",
     )
-    add(
-        "--poses",
-        type=Path,
-        metavar="F.pt",
-        help="poses as for repose.py, one a frame: the motion of .glb, .usdz and .bvh",
-    )
-    add(
-        "--fps",
-        type=whole(1, 1000),
-        default=24,
-        help="frames of --poses a second (default %(default)s)",
-    )
+    what = "poses as for repose.py, one a frame: the motion of .glb, .usdz and .bvh"
+    add_motion_options(parser, what)
     add("--no_textures", action="store_true", help="vertex colours, even where there are textures")
     return run_stage(parser, export, argv)
 
@@ -57,18 +46,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 def export(job: Job) -> None:
     """Write one scan's hands."""
     from models.export.files import check_formats, export_files
-    from models.export.reposing import load_poses
     from models.export.textures import load_textures
     from models.ham.reconstruction import load_reconstruction
     from models.hand.files import model_files
     from models.textures.files import texture_paths
     from utils.io.files import atomic_path
+    from utils.motion.load import load_motion
 
     args, folder = job.args, job.out_path / job.config.out_mesh_dire / job.scan_id
     formats = check_formats(args.format)
     reconstruction = load_reconstruction(folder, job.scan_id)
-    poses = None if args.poses is None else load_poses(args.poses)
-    record = StageRecord(job, "export", [formats, args.detail, args.no_textures, args.fps])
+    poses = None if args.poses is None else load_motion(args.poses, motion_options(args))
+    record = StageRecord(
+        job, "export", [formats, args.detail, args.no_textures, motion_options(args).plain()]
+    )
     kind = reconstruction.hands[0]["hand_model"]
     inputs = [folder / f"{job.scan_id}.pt", *texture_paths(folder, job.scan_id).values()]
     inputs += [] if args.poses is None else [args.poses]

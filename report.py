@@ -26,8 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--poses",
         type=Path,
-        metavar="F.pt",
-        help="poses that the 3D view plays, too, as repose.py takes them",
+        metavar="F",
+        help="poses that the 3D view plays, too: any file that repose.py takes",
     )
     written: list[Job] = []
 
@@ -40,10 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def write_scan(job: Job) -> None:
     """Write one scan's report."""
-    from models.export.reposing import load_poses
     from models.report.pages import write_report
+    from utils.motion.load import load_motion
 
-    poses = None if job.args.poses is None else load_poses(job.args.poses)
+    poses = None if job.args.poses is None else load_motion(job.args.poses)
     print(f"report: {write_report(job, poses)}")
 
 

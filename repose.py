@@ -1,79 +1,216 @@
-"""Drives the refined hands with other poses: meshes, pictures and a film.
+"""Drives the refined hands with other poses: pictures, a film, an animated .glb, meshes.
 
-Reads O/demo_sfs/S and a .pt of poses. Writes into O/demo_sfs/S/repose/NAME: %03d.obj (with
-albedo), %03d.png and repose.mp4.
+Reads O/demo_sfs/S and a file of poses. Writes into O/demo_sfs/S/repose/NAME: %03d.png, repose.mp4,
+repose.glb and %03d.obj (with albedo). --mode turntable writes a film around the hands.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from utils.errors import UserError
+from utils.motion.options import add_motion_options, motion_options
 from utils.stage import Job, run_stage, stage_parser, start
+from utils.stage.arguments import whole
 
 if TYPE_CHECKING:
+    import argparse
+
     import numpy as np
 
     from models.ham.reconstruction import Reconstruction
     from utils.cameras import Cameras
+    from utils.motion.track import Hands
 
-Draw = Callable[["np.ndarray"], "np.ndarray"]  # vertices (V, 3), world units -> picture
+Draw = Callable[["Cameras"], "np.ndarray"]  # one camera (world units) -> picture
+Pose = Callable[["np.ndarray"], Draw]  # vertices (V, 3), world units -> how cameras see them
+MOST_MESHES = 100  # frames that get an .obj each unless --meshes says more
+RENDERERS = {
+    "mesh": "the mesh's own shading, with its texture where there is one",
+    "mlp": "what neural_render.py trained, with the mesh that it refined",
+    "unet": "the same",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and run; returns the exit status."""
     parser = stage_parser(
-        "Pose the refined hands anew, detail, albedo and features on their skin.\n"
-        "The poses: a .pt as mano_out/S.pt is (a list of one dict a hand with type, pose and\n"
-        "trans), or a list of such lists, one a frame. Shape and scale stay the hands' own.",
+        "Pose the refined hands anew, detail, albedo and features on their skin, or film them\n"
+        "from all sides. Shape and scale stay the hands' own.\n"
+        "Files of poses: .pt as mano_out/S.pt is (a list of one dict a hand with type, pose and\n"
+        "trans), or a list of such lists, one a frame; .npz of AMASS (SMPL-H, SMPL-X) and\n"
+        "S_sequence.npz of this suite; InterHand2.6M's MANO_NeuralAnnot.json.",
         "# after mesh_sfs_optim.py, for instance into the poses that the hands were fitted in:\n"
-        "python repose.py --data_path demo_data --scan_id 1 --poses demo_out/mano_out/1.pt",
+        "python repose.py --data_path demo_data --scan_id 1 --poses demo_out/mano_out/1.pt\n"
+        "python repose.py --data_path demo_data --scan_id 1 \\\n"
+        "  --poses grab.npz --poses_frames 100:700\n"
+        "python repose.py --data_path demo_data --scan_id 1 --mode turntable",
     )
+    add_motion_options(parser, "file of poses: .pt, .npz or .json")
+    add_film_options(parser)
+    return run_stage(parser, repose, argv)
+
+
+def add_film_options(parser: argparse.ArgumentParser) -> None:
+    """The options of how hands are drawn, and what is written."""
     add = parser.add_argument
-    add("--poses", required=True, type=Path, metavar="F.pt", help="poses to take")
     add(
-        "--renderer",
-        choices=["mesh", "mlp", "unet"],
-        default="mesh",
-        help="mesh: the mesh's own shading; mlp, unet: what neural_render.py trained, with the "
-        "mesh that it refined (default: %(default)s)",
+        "--mode",
+        choices=["motion", "turntable"],
+        default="motion",
+        help="motion: the hands move; turntable: a camera goes round them, as captured or in the "
+        "first of --poses (default: %(default)s)",
     )
+    drawn = "; ".join(f"{name}: {what}" for name, what in RENDERERS.items())
+    add("--renderer", choices=[*RENDERERS], default="mesh", help=f"{drawn} (default: %(default)s)")
     add(
         "--cameras",
         type=Path,
         metavar="F.npz",
-        help="draw into its first camera (default: the capture's first)",
+        help="motion: draw into its first camera (default: the capture's first)",
     )
     add("--name", metavar="NAME", help="folder of the results (default: the poses' file name)")
-    add("--fps", type=int, default=24, help="of the film (default %(default)s)")
-    return run_stage(parser, repose, argv)
+    add(
+        "--meshes",
+        choices=["auto", "all", "none"],
+        default="auto",
+        help=f"motion: an .obj a frame; auto: of up to {MOST_MESHES} frames (default: %(default)s)",
+    )
+    add("--video", type=Path, metavar="F.mp4", help="turntable: the film, .mp4 or .gif")
+    add(
+        "--seconds",
+        type=whole(1, 600),
+        default=6,
+        help="turntable: how long a turn takes (default %(default)s)",
+    )
+    add(
+        "--size",
+        type=whole(16, 8192),
+        default=512,
+        help="turntable: pixels of a side (default %(default)s)",
+    )
 
 
 def repose(job: Job) -> None:
-    """Pose one scan's hands anew and write what they look like."""
-    from models.export.reposing import load_poses
-    from models.export.reposing import repose as posed
-    from models.ham.reconstruction import load_reconstruction
-    from utils.io.files import check_folder_name
-    from utils.io.images import save_image, save_video
-    from utils.io.meshes import save_mesh
-    from utils.progress_bar import progress
+    """Pose or film one scan's hands."""
+    {"motion": move, "turntable": turn}[job.args.mode](job)
 
-    args, folder = job.args, job.out_path / job.config.out_mesh_dire / job.scan_id
-    name = check_folder_name(args.name or args.poses.stem)
-    frames = load_poses(args.poses)
+
+def move(job: Job) -> None:
+    """Pose one scan's hands anew and write what they look like."""
+    from models.export.frames import FrameFolder, film
+    from models.export.reposing import Reposer
+    from models.ham.reconstruction import load_reconstruction
+    from utils.io.images import save_video
+    from utils.motion.load import load_motion
+
+    args, folder = job.args, results_folder(job)
+    if args.poses is None:
+        raise UserError("--poses is missing: a file of poses; --mode turntable needs none")
+    target = folder / "repose" / result_name(args)
+    frames = load_motion(args.poses, motion_options(args))
     reconstruction = load_reconstruction(folder, job.scan_id)
-    verts, draw = open_renderer(job, reconstruction, folder, choose_camera(job, reconstruction))
-    albedo = reconstruction.appearance.albedo.clamp(0, 1).numpy()
-    target, pictures = folder / "repose" / name, []
-    for number, hands in enumerate(progress(frames, "frames")):
-        moved = posed(reconstruction, hands, verts)
-        save_mesh(target / f"{number:03d}.obj", moved, reconstruction.faces, albedo)
-        pictures.append(draw(moved))
-        save_image(target / f"{number:03d}.png", pictures[-1])
+    verts, pose = open_renderer(job, reconstruction, folder)
+    camera, reposer = choose_camera(job, reconstruction), Reposer(reconstruction, verts)
+    reposer.check(frames)
+    save_animation(job, reconstruction, frames, target / "repose.glb")
+    files = FrameFolder(target, len(frames), made_with(job, folder, frames), job.overwrite)
+    mesh = reconstruction if wants_meshes(args.meshes, len(frames)) else None
+    pictures = film(files, reposer, frames, lambda moved: pose(moved)(camera), mesh)
     save_video(target / "repose.mp4", pictures, args.fps)
     print(f"{len(frames)} poses in {target}")
+
+
+def turn(job: Job) -> None:
+    """A film around the hands, which stand still."""
+    import torch
+
+    from models.export.reposing import Reposer
+    from models.ham.reconstruction import load_reconstruction
+    from utils.cameras.orbit import orbit_cameras
+    from utils.io.images import check_video_path, save_video
+    from utils.motion.load import load_motion
+    from utils.progress_bar import progress
+
+    args, folder = job.args, results_folder(job)
+    path = folder / f"turntable_{args.renderer}_{job.scan_id}.mp4"
+    if args.poses is not None:
+        path = folder / "repose" / result_name(args) / "turntable.mp4"
+    path = args.video or path
+    check_video_path(path)
+    frames = [] if args.poses is None else load_motion(args.poses, motion_options(args))
+    reconstruction = load_reconstruction(folder, job.scan_id)
+    verts, pose = open_renderer(job, reconstruction, folder)
+    if frames:
+        verts = Reposer(reconstruction, verts).verts(frames[0])
+    count, size = args.seconds * args.fps, (args.size, args.size)
+    cameras = orbit_cameras(torch.from_numpy(verts), reconstruction.cameras, count, size)
+    draw, numbers = pose(verts), progress(range(count), "frames")
+    save_video(path, (draw(cameras[number]) for number in numbers), args.fps)
+    print(f"look at {path}")
+
+
+def save_animation(
+    job: Job, reconstruction: Reconstruction, frames: Sequence[Hands], path: Path
+) -> None:
+    """Write the motion as a .glb, which takes seconds; without its package, say so."""
+    from models.export.files import animated_glb, missing_package
+    from models.export.textures import load_textures
+    from utils.io.files import atomic_path
+
+    missing = missing_package("glb")
+    if missing is not None:
+        print(f"note: no {path.name}, for a package is missing: {missing}")
+        return
+    textures = load_textures(results_folder(job), job.scan_id, reconstruction)
+    content = animated_glb(reconstruction, textures, frames, job.args.fps)
+    with atomic_path(path) as beside:
+        beside.write_bytes(content)
+
+
+def wants_meshes(option: str, count: int) -> bool:
+    """Whether each of `count` frames gets an .obj."""
+    if option == "auto" and count > MOST_MESHES:
+        print(f"note: no .obj a frame, for there are {count} (--meshes all writes them)")
+    return option == "all" or (option == "auto" and count <= MOST_MESHES)
+
+
+def made_with(job: Job, folder: Path, frames: Sequence[Hands]) -> dict[str, Any]:
+    """What the pictures depend on."""
+    from models.export.frames import motion_digest
+    from models.neural.checkpoint import checkpoint_path
+    from models.textures.files import texture_paths
+    from utils.io.fingerprint import code_version, file_names, fingerprint, hashes
+
+    args = job.args
+    inputs = [folder / f"{job.scan_id}.pt"]
+    if args.renderer == "mesh":
+        textures = texture_paths(folder, job.scan_id)
+        inputs += [textures["albedo"], textures["facts"]]
+    else:
+        inputs.append(checkpoint_path(folder, args.renderer, job.scan_id))
+    inputs += [] if args.cameras is None else [args.cameras]
+    named = file_names(inputs, {"out": job.out_path})
+    return {
+        "code": code_version(),
+        "renderer": args.renderer,
+        "poses": motion_digest(frames),
+        "inputs": hashes({name: fingerprint(path) for name, path in named.items()}),
+    }
+
+
+def result_name(args: argparse.Namespace) -> str:
+    """The folder of the results in repose/."""
+    from utils.io.files import check_folder_name
+
+    return check_folder_name(args.name or args.poses.stem)
+
+
+def results_folder(job: Job) -> Path:
+    """O/demo_sfs/S."""
+    return job.out_path / job.config.out_mesh_dire / job.scan_id
 
 
 def choose_camera(job: Job, reconstruction: Reconstruction) -> Cameras:
@@ -87,8 +224,8 @@ def choose_camera(job: Job, reconstruction: Reconstruction) -> Cameras:
 
 
 def open_renderer(
-    job: Job, reconstruction: Reconstruction, folder: Path, camera: Cameras
-) -> tuple[np.ndarray, Draw]:
+    job: Job, reconstruction: Reconstruction, folder: Path
+) -> tuple[np.ndarray, Pose]:
     """The vertices to un-pose, world units, and how reposed ones are drawn."""
     from dataclasses import replace
 
@@ -105,18 +242,20 @@ def open_renderer(
         light = light_for_unseen(reconstruction.appearance, 1)
         texture = own_texture(folder, job.scan_id, reconstruction)
 
-        def shade(verts: np.ndarray) -> np.ndarray:
-            return draw_mesh(replace(reconstruction, verts=verts), camera, light, texture).image
+        def shaded(verts: np.ndarray) -> Draw:
+            moved = replace(reconstruction, verts=verts)
+            return lambda camera: draw_mesh(moved, camera, light, texture).image
 
-        return reconstruction.verts, shade
+        return reconstruction.verts, shaded
     path = checkpoint_path(folder, net_type, job.scan_id)
     hands = load_checkpoint(path, net_type, reconstruction, job.device)
 
-    def paint(verts: np.ndarray) -> np.ndarray:
+    def painted(verts: np.ndarray) -> Draw:
         own = reconstruction.frame.inverse().apply(torch.from_numpy(verts)).to(hands.mesh.verts)
-        return WorldPainter(reposed(hands, own), reconstruction).render(camera).image
+        painter = WorldPainter(reposed(hands, own), reconstruction)
+        return lambda camera: painter.render(camera).image
 
-    return world_verts(hands, reconstruction), paint
+    return world_verts(hands, reconstruction), painted
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from models.export.reposing import load_poses
 from models.gcn.hierarchy import build_hierarchy
 from models.gcn.network import HandGCN
 from models.gcn.weights import load_network, save_network
@@ -35,6 +34,7 @@ from utils.io.files import load_json, save_json
 from utils.io.meshes import save_mesh
 from utils.io.scans import load_scan
 from utils.keypoints.order import load_keypoints, save_keypoints
+from utils.motion.load import load_motion
 
 WAYS = 40  # of each kind of damage
 SHAPE = NetShape(("reflection", "visibility"), 8, 2)
@@ -70,7 +70,7 @@ def files(tmp_path_factory) -> dict[str, tuple[Path, Reader]]:
         "hands": (fitted / "1.pt", lambda: load_hands(fitted, "1")),
         "hands' mesh": (fitted / "1.obj", lambda: load_hands(fitted, "1")),
         "reconstruction": (results / "1.pt", lambda: load_reconstruction(results, "1")),
-        "poses": (fitted / "1.pt", lambda: load_poses(fitted / "1.pt")),
+        "poses": (fitted / "1.pt", lambda: load_motion(fitted / "1.pt")),
         "checkpoint": (checkpoint, lambda: load_checkpoint(checkpoint, "mlp", reconstruction)),
         "pretrained": (pretrained, lambda: load_pretrained(str(pretrained), "mlp", SHAPE)),
         "network": (network, lambda: load_network(model, network)),

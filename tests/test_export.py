@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +15,7 @@ from models.export.scene import scene_frame
 from models.export.skinned import skinned_hand
 from models.hand import load_hand_model
 from tests.scenes.evaluation import write_reconstruction
-from tests.scenes.export import refined_hands
+from tests.scenes.export import NO_VALIDATOR, refined_hands, validator_folder, validator_issues
 from tests.scenes.ham import hand_scene
 from utils.io.files import load_torch, save_json, save_torch
 from utils.io.images import save_image
@@ -26,11 +25,6 @@ SIZE = 64
 NEEDS_GLB = pytest.mark.skipif(
     importlib.util.find_spec("pygltflib") is None, reason="pygltflib is not installed"
 )
-VALIDATE = """
-const validator = require('gltf-validator'), fs = require('fs');
-validator.validateBytes(new Uint8Array(fs.readFileSync(process.argv[1])))
-  .then(report => console.log(JSON.stringify(report.issues)));
-"""
 
 
 @pytest.fixture(scope="module")
@@ -213,32 +207,16 @@ def test_a_model_without_uvs_is_unwrapped(monkeypatch):
     assert np.unique(hand.uv, axis=0).shape[0] > 0.9 * len(hand.uv)
 
 
-def validator_folder() -> str | None:
-    """The folder that node finds gltf-validator in: GLTF_VALIDATOR's, or node_modules here."""
-    folders = [os.environ.get("GLTF_VALIDATOR", ""), str(ROOT / "node_modules")]
-    found = [folder for folder in folders if folder and Path(folder, "gltf-validator").is_dir()]
-    return found[0] if found and shutil.which("node") else None
-
-
 @NEEDS_GLB
-@pytest.mark.skipif(
-    validator_folder() is None, reason="no gltf-validator for node (CONTRIBUTING.md)"
-)
+@pytest.mark.skipif(validator_folder() is None, reason=NO_VALIDATOR)
 @pytest.mark.parametrize("options", [(), ("--no_textures",), ("--detail", "fine")])
 def test_khronos_validator_has_nothing_against_it(folder, export, tmp_path, options):
     write_textures(folder)
     save_torch(tmp_path / "poses.pt", [load_torch(folder / "1.pt")["hands"]] * 2)
     assert export(*options, "--poses", tmp_path / "poses.pt").returncode == 0
     for path in folder.glob("*.glb"):
-        done = subprocess.run(
-            ["node", "-e", VALIDATE, str(path)],
-            env={**os.environ, "NODE_PATH": validator_folder()},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        issues = json.loads(done.stdout)
-        assert (issues["numErrors"], issues["numWarnings"]) == (0, 0), done.stdout
+        issues = validator_issues(path)
+        assert (issues["numErrors"], issues["numWarnings"]) == (0, 0), issues
 
 
 def blender_python() -> str | None:

@@ -3,13 +3,14 @@
 import pytest
 import torch
 
-from models.export.reposing import load_poses, repose
+from models.export.reposing import repose
 from models.ham.reconstruction import load_reconstruction
 from models.hand import load_hand_model
 from tests.scenes.neural import SHORT, neural_scene
 from utils.errors import UserError
 from utils.io.files import save_torch
 from utils.io.meshes import load_mesh
+from utils.motion.load import load_motion
 
 SETTINGS = [part for each in SHORT for part in ("--set", f"neural_render.{each}")]
 
@@ -76,8 +77,8 @@ def test_the_script_draws_by_mesh_and_by_network(scene, folders, run_main, tmp_p
         done = run_main("repose.py", *common, *options)
         assert done.returncode == 0, done.stderr
         folder = folders[1] / "demo_sfs" / "1" / "repose" / renderer
-        names = ["000.obj", "000.png", "001.obj", "001.png", "repose.mp4"]
-        assert sorted(path.name for path in folder.iterdir()) == names
+        names = {"000.obj", "000.png", "001.obj", "001.png", "repose.mp4"}
+        assert {path.name for path in folder.iterdir()} >= names
     verts, _ = load_mesh(folders[1] / "demo_sfs" / "1" / "repose" / "mesh" / "000.obj")
     assert abs(verts - truth_in(scene, other_pose(1)).numpy()).max() < 1e-6
 
@@ -95,7 +96,7 @@ def test_the_script_draws_by_mesh_and_by_network(scene, folders, run_main, tmp_p
 def test_files_that_hold_no_poses(tmp_path, data, message):
     save_torch(tmp_path / "poses.pt", data)
     with pytest.raises(UserError, match=message) as error:
-        load_poses(tmp_path / "poses.pt")
+        load_motion(tmp_path / "poses.pt")
     assert "mano_out/S.pt" in str(error.value) and "delete" not in str(error.value)
 
 

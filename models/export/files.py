@@ -8,12 +8,12 @@ from importlib.util import find_spec
 from models.export.bvh import bvh_text
 from models.export.motion import FPS, Motion, motions_of
 from models.export.plain import obj_texts, ply_bytes
-from models.export.reposing import Hands
 from models.export.scene import scene_frame
 from models.export.skinned import SkinnedHand, skinned_hand
 from models.export.textures import HandTextures
 from models.ham.reconstruction import Reconstruction
 from utils.errors import UserError
+from utils.motion.track import Hands
 
 FORMATS = ("glb", "usd", "obj", "ply", "bvh")
 PACKAGES = {  # that a format needs, and how they are installed
@@ -31,10 +31,16 @@ def check_formats(names: str) -> list[str]:
     for name in formats:
         if name not in FORMATS:
             raise UserError(f"--format {names}: {name!r} is none of {', '.join(FORMATS)}")
-        package, command = PACKAGES.get(name, (None, ""))
-        if package is not None and find_spec(package) is None:
+        command = missing_package(name)
+        if command is not None:
             raise UserError(f"--format {name} needs a package that is missing: {command}")
     return formats
+
+
+def missing_package(name: str) -> str | None:
+    """How the package is installed that a format lacks here; None where nothing is missing."""
+    package, command = PACKAGES.get(name, (None, ""))
+    return command if package is not None and find_spec(package) is None else None
 
 
 def export_files(
@@ -71,6 +77,24 @@ def export_files(
             motion = hand.captured_pose if motions is None else motions[hand.side]
             files |= _single_files(hand, stem, own, motion, formats)
     return files
+
+
+def animated_glb(
+    reconstruction: Reconstruction,
+    textures: Mapping[str, HandTextures] | None,
+    poses: Sequence[Hands],
+    fps: float = FPS,
+    fine: bool = False,
+) -> bytes:
+    """One .glb of all hands that move as `poses` say, fps frames a second.
+
+    Raises UserError as `skinned_hand` and `motions_of`.
+    """
+    from models.export.glb import glb_bytes  # here, for its package is optional
+
+    frame = scene_frame(reconstruction)
+    hands = [skinned_hand(reconstruction, side, frame, fine) for side in reconstruction.sides]
+    return glb_bytes(hands, textures, frame, motions_of(reconstruction, poses, frame, fps))
 
 
 def _single_files(

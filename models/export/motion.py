@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from models.export.reposing import Hands, posed_hands
+from models.export.reposing import Reposer
 from models.export.scene import SceneFrame
 from models.ham.reconstruction import Reconstruction
 from models.hand.fitted import FittedHand
 from utils.geometry.rotations import rotation_matrices
 from utils.keypoints.order import N_JOINTS
+from utils.motion.track import Hands
 
 FPS = 24.0  # frames a second of a motion that says nothing else
 
@@ -52,11 +53,12 @@ def motion_of(hands: Sequence[FittedHand], frame: SceneFrame, fps: float = FPS) 
 def motions_of(
     reconstruction: Reconstruction, frames: Sequence[Hands], frame: SceneFrame, fps: float = FPS
 ) -> dict[str, Motion]:
-    """The motion of each hand by side; frames as `models.export.reposing.load_poses` reads them.
+    """The motion of each hand by side; frames as `utils.motion.load.load_motion` reads them.
 
     Raises UserError where a frame names only hands that the reconstruction lacks.
     """
-    posed = [posed_hands(reconstruction, target) for target in frames]
+    reposer = Reposer(reconstruction)
+    posed = [reposer.hands(target) for target in frames]
     return {
         side: motion_of([hands[side] for hands in posed], frame, fps)
         for side in reconstruction.sides

@@ -2,121 +2,118 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from models.ham.reconstruction import Reconstruction
 from models.hand.fitted import FittedHand, hand_slices
+from models.hand.skinning import skin
 from utils.errors import UserError
-from utils.io.checks import FileCheck, described
-from utils.io.files import load_torch
-from utils.keypoints import SIDES
-
-Hands = list[dict[str, Any]]  # one dict a hand, as in mano_out/S.pt
-POSE_SIZE = 48  # axis-angle: 3 global and 45
-FORMS = (
-    "read are .pt files of a list of hands as mano_out/S.pt is, and of a list of such lists, one a "
-    "frame"
-)
+from utils.motion.track import POSE_SIZE, Hands
 
 
-def load_poses(path: Path) -> list[Hands]:
-    """Frames of an animation: a .pt of one list of hands as in mano_out/S.pt, or a list of those.
+class Reposer:
+    """A reconstruction's hands at rest, which take one pose after another.
 
-    A hand needs `type` and `pose` (48 numbers); `trans` (3) is optional. Raises UserError on
-    anything else.
+    verts (V, 3), world units, are the reconstruction's own unless given. Un-posing and the finer
+    meshes' skinning weights are worked out once; a pose of both hands of 52,000 vertices then
+    takes some tens of milliseconds.
     """
-    data = load_torch(path, FORMS)
-    single = isinstance(data, list) and data and all(isinstance(x, dict) for x in data)
-    frames = [data] if single else data
-    if not isinstance(frames, list) or not frames:
-        raise UserError(f"{path} holds no list of hands, but {described(data)}; {FORMS}")
-    checked = []
-    for number, hands in enumerate(frames):
-        try:
-            checked.append(_checked_hands(FileCheck(path, FORMS), hands))
-        except UserError as error:
+
+    def __init__(self, reconstruction: Reconstruction, verts: np.ndarray | None = None) -> None:
+        self.sides = reconstruction.sides
+        verts = reconstruction.verts if verts is None else verts
+        self._captured = torch.from_numpy(verts).double()
+        slices = hand_slices(len(verts), len(self.sides))
+        self._hands = {
+            hand["type"]: _RestHand(
+                FittedHand.of_dict(hand), self._captured[own], reconstruction.subdivisions
+            )
+            for hand, own in zip(reconstruction.hands, slices)
+        }
+        self._slices = dict(zip(self.sides, slices))
+
+    def verts(self, target: Hands) -> np.ndarray:
+        """Vertices (V, 3), world units, in the poses of `target`.
+
+        Every hand keeps its shape and scale; one that `target` lacks stays where it is, and one
+        without `trans` turns about its own wrist. Raises UserError where `target` names only hands
+        that the reconstruction lacks.
+        """
+        wanted, moved = self._wanted(target), self._captured.clone()
+        for side in set(wanted) & set(self.sides):
+            moved[self._slices[side]] = self._hands[side].posed(wanted[side])
+        return moved.numpy()
+
+    def hands(self, target: Hands) -> dict[str, FittedHand]:
+        """The fitted hands by side, each in the pose of `target`, or as it is where that lacks it.
+
+        Raises UserError as `verts`.
+        """
+        wanted = self._wanted(target)
+        return {
+            side: posed_as(rest.fitted, wanted[side]) if side in wanted else rest.fitted
+            for side, rest in self._hands.items()
+        }
+
+    def check(self, frames: Sequence[Hands]) -> None:
+        """Raise UserError where one of the frames names only hands that are not here."""
+        for target in frames:
+            self._wanted(target)
+
+    def _wanted(self, target: Hands) -> dict[str, dict[str, Any]]:
+        """The hands of `target` by side."""
+        wanted = {hand["type"]: hand for hand in target}
+        if not set(wanted) & set(self.sides):
             raise UserError(
-                f"{path}, frame {number}: expected a list of dicts with 'type' (left or right) and "
-                f"a finite 'pose' of {POSE_SIZE} numbers, found: {error}"
-            ) from error
-    return checked
+                f"the poses are of the {' and '.join(wanted)} hand, the reconstruction has the "
+                f"{' and '.join(self.sides)} one"
+            )
+        return wanted
 
 
-def _checked_hands(check: FileCheck, hands: Any) -> Hands:
-    if not isinstance(hands, list) or not hands:
-        raise check.error(f"the frame is {described(hands)}")
-    checked = []
-    for number, hand in enumerate(hands, 1):
-        name = f"hand {number}"
-        check.mapping(hand, name, ("type", "pose"))
-        check.choice(hand["type"], f"{name}, type", SIDES)
-        check.choice(hand.get("flat_hand_mean", False), f"{name}, flat_hand_mean", (False, True))
-        tensors = {"pose": check.tensor(hand["pose"], f"{name}, pose", (POSE_SIZE,))}
-        if "trans" in hand:
-            tensors["trans"] = check.tensor(hand["trans"], f"{name}, trans", (3,))
-        checked.append({**hand, **tensors})
-    return checked
+class _RestHand:
+    """One hand at rest: its subdivided mesh (V', 3), metres, and what skins it."""
+
+    def __init__(self, fitted: FittedHand, verts: Tensor, subdivisions: int) -> None:
+        self.fitted, finer = fitted, fitted.model.subdivide(subdivisions)
+        self.carry, self.weights = finer.carry, finer.carry(fitted.model.weights)
+        self.rest = fitted.unposed(verts, subdivisions)
+
+    def posed(self, target: dict[str, Any]) -> Tensor:
+        """Vertices (V', 3), world units, in the pose of `target`."""
+        hand = posed_as(self.fitted, target)
+        offsets = self.carry(hand.model.pose_offsets(hand.pose))[0]
+        transforms = hand.model.joint_transforms(hand.pose, hand.shape)[0]
+        return hand.scale * skin(self.rest + offsets, transforms, self.weights) + hand.trans
 
 
 def repose(
     reconstruction: Reconstruction, target: Hands, verts: np.ndarray | None = None
 ) -> np.ndarray:
-    """Vertices (V, 3), world units, of the refined hands in the poses of `target`.
-
-    verts (V, 3) are the reconstruction's own unless given. Every hand keeps its shape and scale;
-    one that `target` lacks stays where it is, and one without `trans` turns about its own wrist.
-    Raises UserError where `target` names only hands that the reconstruction lacks.
-    """
-    wanted = _wanted(reconstruction, target)
-    verts = reconstruction.verts if verts is None else verts
-    moved, hands = torch.from_numpy(verts).clone().double(), reconstruction.hands
-    for hand, hand_slice in zip(hands, hand_slices(len(moved), len(hands))):
-        if hand["type"] in wanted:
-            moved[hand_slice] = _repose_hand(
-                moved[hand_slice], hand, wanted[hand["type"]], reconstruction.subdivisions
-            )
-    return moved.numpy()
-
-
-def _wanted(reconstruction: Reconstruction, target: Hands) -> dict[str, dict[str, Any]]:
-    """The hands of `target` by side."""
-    wanted = {hand["type"]: hand for hand in target}
-    if not set(wanted) & set(reconstruction.sides):
-        raise UserError(
-            f"the poses are of the {' and '.join(wanted)} hand, the reconstruction has the "
-            f"{' and '.join(reconstruction.sides)} one"
-        )
-    return wanted
-
-
-def posed_hands(reconstruction: Reconstruction, target: Hands) -> dict[str, FittedHand]:
-    """The fitted hands by side, each in the pose of `target`, or as it is where that lacks it.
-
-    Raises UserError as `repose`.
-    """
-    wanted, hands = _wanted(reconstruction, target), {}
-    for hand in reconstruction.hands:
-        fitted, side = FittedHand.of_dict(hand), hand["type"]
-        hands[side] = posed_as(fitted, wanted[side]) if side in wanted else fitted
-    return hands
-
-
-def _repose_hand(verts: Tensor, hand: dict, target: dict, subdivisions: int) -> Tensor:
-    fitted = FittedHand.of_dict(hand)
-    rest = fitted.unposed(verts, subdivisions)
-    return posed_as(fitted, target).reposed(rest, subdivisions)
+    """Vertices (V, 3), world units, of the refined hands in one pose: `Reposer`, for one frame."""
+    return Reposer(reconstruction, verts).verts(target)
 
 
 def posed_as(fitted: FittedHand, target: dict[str, Any]) -> FittedHand:
-    """The hand in the pose of `target`, and at its place where it names one."""
+    """The hand in the pose of `target`, and at its place where it names one.
+
+    `flat_hand_mean`: its fingers are whole rotations; `wrist_from_captured`: its first three
+    numbers are a turn about the captured wrist's own axes, not a rotation in the world.
+    """
     pose = target["pose"].double().reshape(1, POSE_SIZE)
+    wrist, fingers = pose[:, :3], pose[:, 3:]
     if target.get("flat_hand_mean", False):
-        pose = torch.cat([pose[:, :3], pose[:, 3:] - fitted.model.hands_mean], 1)
+        fingers = fingers - fitted.model.hands_mean
+    if target.get("wrist_from_captured", False):
+        captured = Rotation.from_rotvec(fitted.pose[:, :3].numpy())
+        turned = captured * Rotation.from_rotvec(wrist.numpy())
+        wrist = torch.from_numpy(turned.as_rotvec())
     trans = target.get("trans", fitted.trans).double().reshape(1, 3)
-    return replace(fitted, pose=pose, trans=trans)
+    return replace(fitted, pose=torch.cat([wrist, fingers], 1), trans=trans)

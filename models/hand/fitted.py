@@ -84,23 +84,12 @@ class FittedHand:
 
     def unposed(self, verts: Tensor, subdivisions: int) -> Tensor:
         """Vertices (V', 3), world units, of the subdivided mesh in the rest pose, metres."""
-        weights, offsets = self._skinning(subdivisions)
+        finer = self.model.subdivide(subdivisions)
+        weights = finer.carry(self.model.weights)
+        offsets = finer.carry(self.model.pose_offsets(self.pose))
         return self.model.unpose(
             verts[None], self.pose, self.shape, self.trans, self.scale, weights, offsets
         )[0]
-
-    def reposed(self, rest: Tensor, subdivisions: int) -> Tensor:
-        """The inverse of `unposed`: rest (V', 3), metres, in this hand's pose, world units."""
-        weights, offsets = self._skinning(subdivisions)
-        return self.model.repose(
-            rest[None], self.pose, self.shape, self.trans, self.scale, weights, offsets
-        )[0]
-
-    def _skinning(self, subdivisions: int) -> tuple[Tensor, Tensor]:
-        """The subdivided mesh' skinning weights (V', 16) and pose offsets (1, V', 3)."""
-        finer = self.model.subdivide(subdivisions)
-        offsets = self.model.pose_offsets(self.pose)
-        return finer.carry(self.model.weights), finer.carry(offsets)
 
     def as_dict(self) -> dict[str, Any]:
         """What S.pt holds of a hand: plain values, and tensors in float32.

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.export.reposing import Hands
+from models.export.reposing import posed_as
 from models.gcn.pose_sampler import PoseSampler
 from models.hand.fitted import FittedHand
 from utils.keypoints.order import FINGER_NAMES, N_JOINTS
+from utils.motion.track import Hands
 
 CLOSED = 0.85  # of the way from the mean pose to the limit, in a fist
 THUMB_CLOSED = 0.5  # the same of the thumb, which lies before the fingers
@@ -68,13 +69,7 @@ def _closed(sampler: PoseSampler, fingers: list[str] | tuple[str, ...]) -> Tenso
 
 def given_clip(hand: FittedHand, frames: list[Hands]) -> Clip:
     """The frames of a file of poses for this hand; it stays as it is where a frame lacks it."""
-    poses, places = [], []
-    for hands in frames:
-        own = next((h for h in hands if h["type"] == hand.side), None)
-        pose = hand.pose[0] if own is None else own["pose"].reshape(48).to(hand.pose)
-        if own is not None and own.get("flat_hand_mean", False):
-            pose = torch.cat([pose[:3], pose[3:] - hand.model.hands_mean.to(pose)])
-        place = hand.trans[0] if own is None or "trans" not in own else own["trans"].reshape(3)
-        poses.append(pose.float())
-        places.append(place.double())
-    return Clip(torch.stack(poses), torch.stack(places))
+    own = [next((h for h in hands if h["type"] == hand.side), None) for hands in frames]
+    posed = [hand if each is None else posed_as(hand, each) for each in own]
+    poses = torch.cat([each.pose for each in posed]).float()
+    return Clip(poses, torch.cat([each.trans for each in posed]))

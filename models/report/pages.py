@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from models.export.reposing import Hands
 from models.report import charts, tables
 from models.report.encoding import THUMBNAIL, Picture, fitted_jpegs, jpeg, shrunk
 from models.report.gather import ScanFacts, gather_scan
@@ -30,6 +29,7 @@ from utils.errors import UserError
 from utils.io.files import save_text
 from utils.io.images import load_image, to_bytes
 from utils.keypoints.order import load_keypoints
+from utils.motion.track import Hands
 from utils.stage import Job
 
 FOLDER = Path(__file__).parent

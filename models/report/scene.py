@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.export.reposing import Hands
 from models.hand.fitted import FittedHand
 from models.hand.skinning import unskin
 from models.report.animation import Clip, given_clip, own_clips
@@ -20,6 +19,7 @@ from models.report.shapes import HandShapes
 from models.textures.layout import unwrapped
 from utils.cameras import Cameras, Similarity
 from utils.keypoints.order import BONES, JOINT_PARENTS
+from utils.motion.track import Hands
 
 INFLUENCES = 4  # joints that move a vertex, as WebGL's usual skinning has them
 MOST_VERTICES = 150_000  # of all hands: beyond, the coarser mesh among the vertices is shown

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import struct
+import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +24,33 @@ from utils.keypoints import SIDES
 
 DTYPES = {5121: np.uint8, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
+
+ROOT = Path(__file__).parents[2]
+NO_VALIDATOR = "no gltf-validator for node (CONTRIBUTING.md)"
+VALIDATE = """
+const validator = require('gltf-validator'), fs = require('fs');
+validator.validateBytes(new Uint8Array(fs.readFileSync(process.argv[1])))
+  .then(report => console.log(JSON.stringify(report.issues)));
+"""
+
+
+def validator_folder() -> str | None:
+    """The folder that node finds gltf-validator in: GLTF_VALIDATOR's, or node_modules here."""
+    folders = [os.environ.get("GLTF_VALIDATOR", ""), str(ROOT / "node_modules")]
+    found = [folder for folder in folders if folder and Path(folder, "gltf-validator").is_dir()]
+    return found[0] if found and shutil.which("node") else None
+
+
+def validator_issues(path: Path) -> dict[str, Any]:
+    """What Khronos' validator has against a file."""
+    done = subprocess.run(
+        ["node", "-e", VALIDATE, str(path)],
+        env={**os.environ, "NODE_PATH": validator_folder() or ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
 
 
 def refined_hands(

@@ -5,15 +5,20 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from models.export.files import animated_glb
 from models.export.motion import motions_of
+from models.export.reposing import Reposer
 from models.export.scene import scene_frame
 from models.export.skinned import NODE_NAMES, skinned_hand
 from models.export.textures import HandTextures
 from models.hand.fitted import FittedHand
 from models.textures.layout import surface_texels, texture_layout
 from tests.scenes.export import GlbFile, refined_hands
+from tests.scenes.motion import smplh, write_sequence
 from utils.geometry.mesh import vertex_normals
 from utils.keypoints import SIDES
+from utils.motion.load import load_motion
+from utils.motion.options import MotionOptions
 from utils.synthetic.fields import srgb_from_linear
 
 glb = pytest.importorskip("models.export.glb", reason="pygltflib is not installed")
@@ -197,6 +202,37 @@ def test_an_animation_takes_the_poses_given():
     own = hand.model.repose(rest, hand.pose * 0.5, hand.shape, hand.trans, hand.scale, weights)
     vertex = skinned_hand(reconstruction, "left", frame).vertex
     assert np.abs(file.skinned(0) - frame.apply(own[0].numpy())[vertex]).max() < FLOAT32
+
+
+def test_a_motion_of_a_file_is_our_own_skinning_in_each_frame(tmp_path):
+    turns = np.linspace(0, 1, 4)[:, None]
+    fingers = {side: turns * np.random.default_rng(0).normal(0, 0.4, 45) for side in SIDES}
+    poses = smplh(4, **fingers)
+    poses[:, 60:66] = turns * [0.4, -0.2, 3.0, 0.1, 0.2, -0.5]
+    places = {f"{side}_trans": turns * [0.1, 0.02, -0.3] for side in SIDES}
+    path = write_sequence(tmp_path / "s.npz", poses, 30.0, **places)
+    frames = load_motion(path, MotionOptions(fps=30))
+    reconstruction = refined_hands(1)
+    file = GlbFile.of(animated_glb(reconstruction, None, frames, 30.0))
+    reposer, frame = Reposer(reconstruction), scene_frame(reconstruction)
+    vertices = [skinned_hand(reconstruction, side, frame).vertex for side in SIDES]
+    (animation,) = file.json["animations"]
+    for number, target in enumerate(frames):
+        for channel in animation["channels"]:
+            sampler = animation["samplers"][channel["sampler"]]
+            assert file.values(sampler["input"]).ravel() == pytest.approx(np.arange(4) / 30)
+            node, path = channel["target"]["node"], channel["target"]["path"]
+            file.json["nodes"][node][path] = file.values(sampler["output"])[number].tolist()
+        for skin, side in enumerate(SIDES):
+            hand, verts, _, weights = own_mesh(reconstruction, side, False)
+            own = hand.pose, hand.shape, hand.trans, hand.scale
+            rest = hand.model.unpose(verts[None], *own, weights)
+            posed = reposer.hands(target)[side]
+            moved = hand.model.repose(
+                rest, posed.pose, posed.shape, posed.trans, posed.scale, weights
+            )[0].numpy()
+            wanted = frame.apply(moved)[vertices[skin]]
+            assert np.abs(file.skinned(skin) - wanted).max() < 2 * FLOAT32
 
 
 def test_quaternions_do_not_jump():

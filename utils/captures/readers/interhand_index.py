@@ -91,6 +91,24 @@ def annotated(path: Path, kind: AnnotationKind, capture: str, frame: int) -> np.
     return None if found is None else np.frombuffer(found[0]).reshape(kind.shape)
 
 
+def annotated_captures(path: Path, kind: AnnotationKind) -> dict[str, int]:
+    """How many frames a file has of each capture, by its key; in the file's order."""
+    with closing(_opened(path, kind)) as index:
+        query = "SELECT capture, COUNT(*) FROM frames GROUP BY capture ORDER BY MIN(rowid)"
+        return dict(index.execute(query))
+
+
+def annotated_frames(
+    path: Path, kind: AnnotationKind, capture: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers (T,), which rise, of a capture's frames, and what the file has of them (T, ...)."""
+    with closing(_opened(path, kind)) as index:
+        query = "SELECT frame, numbers FROM frames WHERE capture = ? ORDER BY frame"
+        rows = index.execute(query, (capture,)).fetchall()
+    values = np.stack([np.frombuffer(numbers).reshape(kind.shape) for _, numbers in rows])
+    return np.array([frame for frame, _ in rows]), values
+
+
 def _opened(path: Path, kind: AnnotationKind) -> sqlite3.Connection:
     """The file's index, made first where there is none that holds."""
     with decoding(path, "not readable", "copy it again"):
