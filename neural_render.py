@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from utils.errors import UserError
 from utils.stage import Job, StageRecord, run_stage, stage_parser, start
 from utils.stage.arguments import whole
+from utils.viewer.options import add_viewer_options
 
 if TYPE_CHECKING:
     from models.ham.reconstruction import Reconstruction
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "python neural_render.py --data_path demo_data --scan_id 1 --mode turntable",
         optimises=True,
     )
+    add_viewer_options(parser)
     add = parser.add_argument
     add("--net_type", choices=["mlp", "unet"], default="mlp", help="default: %(default)s")
     add(
