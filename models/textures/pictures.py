@@ -1,0 +1,44 @@
+"""The refinement's pictures of every view, once more: with the texture that was made after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from models.appearance.shading import each_rendering
+from models.ham.reconstruction import Reconstruction
+from models.ham.results import save_view_pictures, view_pictures
+from models.textures.layout import AlbedoTexture
+from models.textures.painting import TexturePainter
+from utils.memory import release_memory
+from utils.photos.crops import ViewCrop
+from utils.progress_bar import progress
+
+
+def save_textured_pictures(
+    folder: Path,
+    reconstruction: Reconstruction,
+    reference: np.ndarray,
+    crops: Sequence[ViewCrop],
+    names: Sequence[str],
+    texture: AlbedoTexture,
+) -> list[Path]:
+    """Write rerender/mesh_%02d.png and overlay/%02d.png of every fitted view with the texture, in
+    the light of its photo; returns the files.
+
+    reference (V, 3): the parametric hands, world units; crops: the photos; names: of the views.
+    """
+    verts, cameras = reconstruction.in_hand_units(reconstruction.cameras)
+    start = reconstruction.frame.inverse().apply(torch.from_numpy(reference)).float()
+    faces = torch.from_numpy(reconstruction.faces)
+    painter = TexturePainter(verts, faces, reconstruction.appearance, texture)
+    starts, paths = each_rendering(start, reconstruction.faces, None, cameras), []
+    for view, crop in enumerate(progress(crops, "overlays")):  # one by one: photos may be large
+        end, at_start = painter.render(cameras[view], view), next(starts).covered
+        save_view_pictures(folder, view, names[view], crop, end, at_start)
+        paths += view_pictures(folder, view)
+        release_memory()
+    return paths
