@@ -20,6 +20,7 @@ FIRST = ("shaded", "albedo", "normals")  # colourings that the list always has
 FREE = "anywhere"
 DEPTH = 0.3  # where photos lie: of the way from the nearest camera to the hands
 THUMBNAIL = 320  # pixels: a photo's longer side
+PICTURE = 480  # pixels: the width of what stands beside the scene
 PER, LEAST = 1000, 1e-6  # curves are of thousandths, since labels have three digits
 NEAR = 3.0  # hand units: how far from the hands a browser starts
 LINE = (70, 90, 120)  # RGB of the cameras' lines
@@ -165,7 +166,7 @@ class Page:
 
     def show_picture(self, picture: np.ndarray) -> None:
         """Show a picture (H, W, 3), sRGB in [0, 1], beside the scene."""
-        image = bytes_of(picture)
+        image = bytes_of(resized(picture, PICTURE / picture.shape[1]))
         if self._picture is None:
             self._picture = self._server.gui.add_image(
                 image, label="Prediction and photo", format="jpeg"
@@ -192,7 +193,12 @@ class Page:
             series.append(uplot.Series(label=name, stroke=STROKES[k % len(STROKES)], width=1.5))
         scales = {"x": uplot.Scale(time=False), "y": uplot.Scale(distr=3)}
         self._plot = self._server.gui.add_uplot(
-            data, tuple(series), title=f"{curves.title} (thousandths)", scales=scales, aspect=1.3
+            data,
+            tuple(series),
+            title=f"{curves.title} (thousandths)",
+            scales=scales,
+            aspect=1.3,
+            padding=(14, 12, 0, 0),
         )
         self._plotted = plotted
 
@@ -203,11 +209,13 @@ class Page:
 
 def thumbnail(image: np.ndarray) -> np.ndarray:
     """RGB bytes (h, w, 3) of a picture (H, W, 3) in [0, 1], none of whose sides is long."""
-    longer = max(image.shape[:2])
-    if longer > THUMBNAIL:
-        scale = THUMBNAIL / longer
-        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return bytes_of(image)
+    return bytes_of(resized(image, min(THUMBNAIL / max(image.shape[:2]), 1)))
+
+
+def resized(image: np.ndarray, scale: float) -> np.ndarray:
+    """An image (H, W, 3) of `scale` times its sides, which are 1 pixel at least."""
+    size = [max(round(scale * side), 1) for side in image.shape[1::-1]]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST)
 
 
 def bytes_of(image: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.scenes.chromium import chromium, find_chromium
+from tests.scenes.chromium import PATIENCE, chromium, find_chromium
 from tests.scenes.ham import sphere_scene
 from tests.scenes.ports import free_port
 from utils.viewer.shown import Curves, PhotoCameras, Surface
@@ -61,7 +61,7 @@ def share(image: np.ndarray, color: tuple[float, float, float]) -> float:
 
 
 def wait_for_share(tab, color: tuple[float, float, float], least: float, most: float = 1) -> float:
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE
     while not least <= share(scene_pixels(tab), color) <= most:
         assert time.monotonic() < end, f"{share(scene_pixels(tab), color):.3f} of the pixels"
         time.sleep(0.3)
