@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models.appearance.shading import each_rendering
+from models.appearance.shading import Rendering, each_rendering
 from models.ham.reconstruction import Reconstruction
 from models.ham.results import save_view_pictures, view_pictures
 from models.textures.layout import AlbedoTexture
 from models.textures.painting import TexturePainter
 from utils.memory import release_memory
+from utils.parallel import mapped, threads_for
 from utils.photos.crops import ViewCrop
 from utils.progress_bar import progress
 
@@ -35,10 +36,15 @@ def save_textured_pictures(
     start = reconstruction.frame.inverse().apply(torch.from_numpy(reference)).float()
     faces = torch.from_numpy(reconstruction.faces)
     painter = TexturePainter(verts, faces, reconstruction.appearance, texture)
-    starts, paths = each_rendering(start, reconstruction.faces, None, cameras), []
-    for view, crop in enumerate(progress(crops, "overlays")):  # one by one: photos may be large
-        end, at_start = painter.render(cameras[view], view), next(starts).covered
-        save_view_pictures(folder, view, names[view], crop, end, at_start)
-        paths += view_pictures(folder, view)
-        release_memory()
-    return paths
+    starts = each_rendering(start, reconstruction.faces, None, cameras)
+
+    def save(drawn: tuple[int, Rendering, Rendering]) -> tuple[Path, Path]:
+        view, start, end = drawn
+        save_view_pictures(folder, view, names[view], crops[view], end, start.covered)
+        return view_pictures(folder, view)
+
+    views = progress(range(len(cameras)), "overlays")
+    drawn = ((view, next(starts), painter.render(cameras[view], view)) for view in views)
+    paths = list(mapped(save, drawn, threads_for(float(cameras.sizes.prod(1).max()))))
+    release_memory()
+    return [path for pair in paths for path in pair]
