@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from utils.steps import heard_by
-from utils.viewer.options import HOST
+from utils.viewer.address import HOST
 from utils.viewer.shown import Curves, PhotoCameras, Shown
 
 if TYPE_CHECKING:

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from utils.errors import UserError
+from utils.viewer.address import DEFAULT_PORT, LAST_PORT, check_viewer
 
 if TYPE_CHECKING:
     from utils.viewer.live import LiveView
-
-HOST = "127.0.0.1"  # what a capture shows is nobody else's business
-DEFAULT_PORT, LAST_PORT = 8080, 65535
 
 
 def add_viewer_options(parser: argparse.ArgumentParser) -> None:
@@ -54,25 +49,6 @@ def viewer_of(args: argparse.Namespace) -> Iterator[LiveView | None]:
 
     with live_view(port) as view:
         yield view
-
-
-def check_viewer(port: int) -> None:
-    """Raise UserError where there can be no page at this port."""
-    if importlib.util.find_spec("viser") is None:
-        raise UserError(
-            "--viewer: the package viser is not installed; "
-            "python -m pip install -r requirements-viewer.txt"
-        )
-    other = port + 1 if port < LAST_PORT else DEFAULT_PORT
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise UserError(
-                f"--viewer {port}: {HOST}:{port} cannot be used ({error.strerror}); "
-                f"another live view may have it: name another port, such as --viewer {other}"
-            ) from error
 
 
 def _port(text: str) -> int:

@@ -11,8 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from utils.geometry.mesh import edges_of
 from utils.synthetic.fields import linear_from_srgb
+from utils.viewer.address import HOST
 from utils.viewer.glb import glb_bytes
-from utils.viewer.options import HOST
 from utils.viewer.shown import Curves, PhotoCameras, Surface
 from utils.viewer.tone import before_tone_mapping
 

@@ -14,7 +14,7 @@ from utils.optimise import optimise
 from utils.stage import run_stage, stage_parser
 from utils.stage.process import OK, USER_ERROR
 from utils.steps import heard_by
-from utils.viewer import live, options
+from utils.viewer import address, live
 from utils.viewer.live import LiveView, show, show_photos, watched
 from utils.viewer.options import add_viewer_options
 from utils.viewer.shown import PhotoCameras, Shown, Surface
@@ -172,7 +172,7 @@ def test_a_port_in_use_is_one_line_before_any_work(capsys):
 
 
 def test_without_its_package_there_is_one_line_and_no_run(monkeypatch, capsys):
-    monkeypatch.setattr(options.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(address.importlib.util, "find_spec", lambda name: None)
     assert stage(["--viewer"]) == (USER_ERROR, [])
     (line,) = capsys.readouterr().err.splitlines()
     assert line == (
