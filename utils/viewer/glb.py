@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from typing import Any
 
 import numpy as np
 
@@ -21,13 +22,23 @@ def glb_bytes(verts: np.ndarray, colors: np.ndarray, cells: np.ndarray) -> bytes
         np.ascontiguousarray(colors, "<f4"),
         np.ascontiguousarray(cells, "<u4"),
     ]
-    sizes = [blob.nbytes for blob in blobs]  # multiples of 4, as glTF wants them
-    starts = np.cumsum([0, *sizes])
-    bounds = {"min": blobs[0].min(0).tolist(), "max": blobs[0].max(0).tolist()}
+    text = json.dumps(_header(*blobs)).encode()
+    text += b" " * (-len(text) % 4)
+    body = b"".join(map(bytes, blobs))
+    chunks = struct.pack("<I4s", len(text), b"JSON") + text
+    chunks += struct.pack("<I4s", len(body), b"BIN\0") + body
+    return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
+
+
+def _header(verts: np.ndarray, colors: np.ndarray, cells: np.ndarray) -> dict[str, Any]:
+    """The description of a body of these arrays, one after another."""
+    sizes = [array.nbytes for array in (verts, colors, cells)]  # multiples of 4, as glTF wants them
+    starts = np.cumsum([0, *sizes]).tolist()
+    bounds = {"min": verts.min(0).tolist(), "max": verts.max(0).tolist()}
     accessors = [
         {"componentType": FLOAT, "type": "VEC3", "count": len(verts), **bounds},
         {"componentType": FLOAT, "type": "VEC3", "count": len(verts)},
-        {"componentType": UNSIGNED_INT, "type": "SCALAR", "count": blobs[2].size},
+        {"componentType": UNSIGNED_INT, "type": "SCALAR", "count": cells.size},
     ]
     primitive = {
         "attributes": {"POSITION": 0, "COLOR_0": 1},
@@ -35,7 +46,7 @@ def glb_bytes(verts: np.ndarray, colors: np.ndarray, cells: np.ndarray) -> bytes
         "mode": LINES if cells.shape[1] == 2 else TRIANGLES,
         "material": 0,
     }
-    header = {
+    return {
         "asset": {"version": "2.0"},
         "extensionsUsed": [UNLIT],
         "scene": 0,
@@ -43,15 +54,10 @@ def glb_bytes(verts: np.ndarray, colors: np.ndarray, cells: np.ndarray) -> bytes
         "nodes": [{"mesh": 0}],
         "meshes": [{"primitives": [primitive]}],
         "materials": [{"doubleSided": True, "extensions": {UNLIT: {}}}],
-        "buffers": [{"byteLength": int(starts[-1])}],
+        "buffers": [{"byteLength": starts[-1]}],
         "bufferViews": [
-            {"buffer": 0, "byteOffset": int(start), "byteLength": size}
+            {"buffer": 0, "byteOffset": start, "byteLength": size}
             for start, size in zip(starts, sizes)
         ],
         "accessors": [{"bufferView": k, **accessor} for k, accessor in enumerate(accessors)],
     }
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 4)
-    chunks = struct.pack("<I4s", len(text), b"JSON") + text
-    chunks += struct.pack("<I4s", int(starts[-1]), b"BIN\0") + b"".join(map(bytes, blobs))
-    return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
