@@ -24,7 +24,6 @@ demo: $(VENV)/.ready  ## set up, refine the shipped capture's hands, say what to
 	$(RUN) pose_optim.py --data_path demo_data --scan_id 1
 	$(RUN) mano_optim.py --data_path demo_data --scan_id 1
 	$(RUN) mesh_sfs_optim.py --data_path demo_data --scan_id 1
-	$(RUN) report.py --data_path demo_data --scan_id 1
 	@echo
 	@echo "Done. Look at:"
 	@echo "  demo_out/check/1.png                 what the capture holds"

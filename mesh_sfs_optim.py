@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from utils.stage import Job, StageRecord, run_stage, stage_parser, start
+from utils.viewer.options import add_viewer_options
 
 if TYPE_CHECKING:
     from models.ham.results import HamResult
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "python mesh_sfs_optim.py --data_path demo_data --set lap_weight=0.1 albedo_weight=0.5",
         optimises=True,
     )
+    add_viewer_options(parser)
     return run_stage(parser, mesh_sfs_optim, argv)
 
 
@@ -193,16 +195,21 @@ def refine_one_level(
     """The state after one level, folds and crossings mended, and its report, as plain data."""
     from dataclasses import asdict
 
+    from models.appearance.shown import shown_surface
     from models.ham.refine import refine_level
     from models.ham.state import LevelReport, mend_state
     from utils.memory import release_memory
     from utils.photos.crops import pack_photos
+    from utils.viewer.live import show, show_photos
+    from utils.viewer.shown import Shown
 
     finer = coarser.subdivided(level.verts * coarser.hands)
     scale = photo_scale * level.image_scale
     photos = pack_photos(crops, cameras, scale, str(coarser.verts.device))
     release_memory()  # of the level before, and of whole photos
+    show_photos(photos)
     state, soundness = mend_state(refine_level(finer, photos, config, level, title))
+    show(lambda: Shown(shown_surface(state.verts, state.faces, state.appearance)))
     report = LevelReport.of(state, soundness, len(coarser.history))
     print(f"{title}: {report.summary()}")
     return {"state": state.as_dict(), "report": asdict(report)}

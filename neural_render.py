@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from utils.errors import UserError
 from utils.stage import Job, StageRecord, run_stage, stage_parser, start
 from utils.stage.arguments import whole
+from utils.viewer.options import add_viewer_options
 
 if TYPE_CHECKING:
     from models.ham.reconstruction import Reconstruction
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "python neural_render.py --data_path demo_data --scan_id 1 --mode turntable",
         optimises=True,
     )
+    add_viewer_options(parser)
     add = parser.add_argument
     add("--net_type", choices=["mlp", "unet"], default="mlp", help="default: %(default)s")
     add(
@@ -48,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--images", type=Path, metavar="DIR", help="eval: photos %%02d.png, one a camera")
     add("--masks", type=Path, metavar="DIR", help="eval: masks %%02d.png, one a camera")
     add("--gt_mesh", type=Path, metavar="F.ply", help="eval: the true surface, world units")
+    add("--no-texture", action="store_true", help="eval: the mesh with its vertices' colours")
     add("--name", metavar="NAME", help="eval: name of the results (default: the cameras')")
     add("--video", type=Path, metavar="F.mp4", help="turntable: the film, .mp4 or .gif")
     add(
@@ -157,18 +160,22 @@ def evaluate(job: Job) -> None:
     from models.evaluation.results import result_name, save_evaluation
     from models.evaluation.truth import open_truth
     from models.report.update import update_report
+    from models.textures.files import own_texture
     from utils.captures.evaluation_views import load_views
 
     args, (reconstruction, painter) = job.args, open_painter(job)
     size = tuple(reconstruction.cameras.sizes[0].tolist())
     views = load_views(args.cameras, args.images, args.masks, size)
-    folder = results_folder(job) / "eval" / result_name(args.name, args.cameras)
+    own, scan_id = results_folder(job), job.scan_id
+    folder = own / "eval" / result_name(args.name, args.cameras)
+    texture = None if args.no_texture else own_texture(own, scan_id, reconstruction)
     evaluation = evaluate_reconstruction(
         reconstruction,
         views,
         truth=open_truth(args.gt_mesh, None),
         renderers={"nr": painter.extended},
         meshes={"nr": painter.verts},
+        texture=texture,
     )
     save_evaluation(folder, reconstruction, views, evaluation)
     for view in evaluation.metrics["views"]:

@@ -169,7 +169,7 @@ class _Curves:
         """Append a row; returns what the bar should say."""
         import torch
 
-        from utils.event_files import record_step
+        from utils.steps import record_step
 
         means = {
             name: float(torch.stack([terms[name] for terms in self.terms]).mean())

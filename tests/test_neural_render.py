@@ -1,5 +1,7 @@
 """The script as users run it: its modes, its files, its messages."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -95,6 +97,23 @@ def test_eval_is_better_than_the_meshs_own_shading(trained, run_main):
     assert surface["nr's mesh"]["to_truth"]["mean_mm"] < 1e-3 and "nr's mesh" in done.stdout
     assert mean["nr"]["psnr_aligned"] > mean["mesh"]["psnr_aligned"] + 1  # the mesh is grey
     assert (folder / "nr_00.png").is_file() and "neural renderer" in done.stdout
+
+
+@pytest.mark.slow
+def test_eval_draws_the_mesh_with_its_texture(trained, tmp_path):
+    import bake_textures
+    import neural_render
+
+    out, capture = shutil.copytree(trained[1], tmp_path / "out"), trained[0] / "1"
+    own = ["--data_path", str(trained[0]), "--out_path", str(out)]
+    assert bake_textures.main([*own, "--set", "texture_size=64"]) == 0
+    options = ("--mode", "eval", "--cameras", capture / "camera" / "param.npz")
+    options += ("--images", capture / "img", "--masks", capture / "mask", "--name", "own")
+    pictures = {}
+    for name in ("--no-texture", "--quiet"):  # the second: as it is by default
+        assert neural_render.main(arguments((trained[0], out), *options, name)) == 0
+        pictures[name] = load_image(out / "demo_sfs" / "1" / "eval" / "own" / "mesh_00.png")
+    assert np.abs(pictures["--no-texture"] - pictures["--quiet"]).max() > 0.001
 
 
 def test_turntable(trained, run_main, tmp_path):

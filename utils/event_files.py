@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from utils.errors import UserError
+from utils.steps import heard_by
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -70,29 +71,18 @@ class EventFile:
         print(f"warning: {self.folder}: {reason}; no more curves are written", flush=True)
 
 
-_current: EventFile | None = None
-
-
 @contextmanager
 def event_file(folder: Path | None) -> Iterator[None]:
     """In the block, `record_step` writes to an event file in `folder`; None: to none."""
-    global _current
-    before, _current = _current, None if folder is None else EventFile(folder)
-    try:
+    if folder is None:
         yield
+        return
+    file = EventFile(folder)
+    try:
+        with heard_by(file):
+            yield
     finally:
-        if _current is not None:
-            _current.close()
-        _current = before
-
-
-def record_step(title: str, numbers: Mapping[str, float], step: int | None = None) -> None:
-    """The numbers of an optimisation's step as curves, if any are wanted; without a title, not.
-
-    step None: the one behind the last one of this title.
-    """
-    if _current is not None and title:
-        _current.add(title, numbers, step)
+        file.close()
 
 
 def check_tensorboard() -> None:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from utils.adam import Steps
-from utils.event_files import record_step
 from utils.progress_bar import ProgressBar
+from utils.steps import record_step
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from models.appearance.light import light_spread, towards_cameras
 from models.appearance.model import Appearance, vertex_samples
+from models.appearance.shown import shown_surface
 from models.appearance.solver import Samples, solve_appearance
 from models.ham.comparison import PhotoTerms
 from models.ham.losses import camera_loss
@@ -29,6 +30,8 @@ from utils.optimise import optimise
 from utils.photos.crops import Photos
 from utils.render import Fragments, Renderer
 from utils.stage.config import Config
+from utils.viewer.live import watched
+from utils.viewer.shown import Shown
 
 DECAY_FROM, DECAY_TO = 0.6, 0.2  # the last 40 % of a level's steps shrink to a fifth
 STEPS = 60  # as HAM takes on its finest level
@@ -120,16 +123,17 @@ def refine_level(
         """The world must not follow the cameras."""
         correction.sub_(correction.mean(0))
 
-    done = optimise(
-        lambda _: terms(surface.verts(), appearance, correction),
-        optimizers,
-        level.steps,
-        decay(level.steps),
-        title,
-        shown=("sfs", "mask"),
-        after_step=anchor_cameras,
-        update_last=False,
-    )
+    with watched(lambda _: Shown(shown_surface(surface.verts(), state.faces, appearance))):
+        done = optimise(
+            lambda _: terms(surface.verts(), appearance, correction),
+            optimizers,
+            level.steps,
+            decay(level.steps),
+            title,
+            shown=("sfs", "mask"),
+            after_step=anchor_cameras,
+            update_last=False,
+        )
     fitted = appearance.copy()
     fitted.normalise_()
     return replace(

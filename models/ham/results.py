@@ -138,16 +138,31 @@ def _save_view(
     at_start (H, W) bool: the pixels that the parametric hand covers.
     """
     name, verdict = result.view_names[view], result.verdicts[view]
-    save_image(folder / "rerender" / f"mesh_{view:02d}.png", end.image)
-    crop = result.crops[view]
+    numbers = save_view_pictures(folder, view, name, result.crops[view], end, at_start)
+    return {"view": view, "name": name, **numbers, "mask": verdict.as_dict()}
+
+
+def save_view_pictures(
+    folder: Path, view: int, name: str, crop: ViewCrop, end: Rendering, at_start: np.ndarray
+) -> dict[str, float]:
+    """Write rerender/mesh_%02d.png and overlay/%02d.png of a view; returns the latter's numbers.
+
+    end: the refined hands at the photo's size; at_start (H, W) bool: where the parametric ones are.
+    """
+    rerendering, overlay = view_pictures(folder, view)
+    save_image(rerendering, end.image)
     x0, y0, x1, y1 = crop.box
     image, covered, at_start = (x[y0:y1, x0:x1] for x in (end.image, end.covered, at_start))
     numbers = _view_numbers(crop, image, covered, at_start)
     label = view_label(view, name)
     title = f"view {label}: PSNR {numbers['psnr']:.1f} dB, IoU {numbers['iou']:.3f}"
-    draw = partial(comparison, crop.image, image, covered, at_start, title)
-    save_picture(folder / "overlay" / f"{view:02d}.png", draw)
-    return {"view": view, "name": name, **numbers, "mask": verdict.as_dict()}
+    save_picture(overlay, partial(comparison, crop.image, image, covered, at_start, title))
+    return numbers
+
+
+def view_pictures(folder: Path, view: int) -> tuple[Path, Path]:
+    """A view's re-rendering and comparison, in the stage's folder."""
+    return folder / "rerender" / f"mesh_{view:02d}.png", folder / "overlay" / f"{view:02d}.png"
 
 
 def _view_numbers(

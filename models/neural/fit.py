@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from models.appearance.model import Appearance
+from models.appearance.shown import shown_surface
 from models.ham.refine import refit_appearance
 from models.ham.state import HamState
 from models.neural.checkpoint import TrainedHands
@@ -28,6 +29,8 @@ from models.neural.training import Trained, fresh, learn, settle_static, train
 from utils.photos.crops import Photos
 from utils.stage.config import Config
 from utils.stage.progress import Progress
+from utils.viewer.live import show, show_photos
+from utils.viewer.shown import Shown
 
 IOU_SLACK = 0.0015  # a new mesh may agree so much less with the masks if colours agree better
 GUIDE = PRESETS["mlp", "small"]  # stage 2 goes by such a renderer, whatever is trained
@@ -164,6 +167,8 @@ def fit_renderer(
     weights. `pretrained` are a network's weights to start from. Of fewer than four views none is
     held out; then the renderer is used in full and the mesh stays as it is.
     """
+    show_photos(photos)
+    show(lambda: Shown(shown_surface(start.verts, start.faces, start.appearance)))
     progress = progress or Progress()
     fit, own = _Fit(start, photos, config, net_type, pretrained), config.neural_render
     report: dict[str, Any] = {"tried": None, "stage_2": None, "strengths": [1.0, 1.0]}

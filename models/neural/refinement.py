@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.appearance.shown import shown_surface
 from models.ham.losses import photometric_loss, silhouette_loss
 from models.ham.preconditioning import PreconditionedVertices, UniformAdam
 from models.ham.state import HamState, mend_state
@@ -29,6 +30,8 @@ from utils.optimise import optimise
 from utils.photos.crops import Photos, PixelRows
 from utils.render import Fragments, Renderer
 from utils.stage.config import Config
+from utils.viewer.live import watched
+from utils.viewer.shown import Shown
 
 SHADED = 200_000  # pixels a step whose colours are compared
 RENEWAL = 20  # steps between which static colours are solved again
@@ -157,15 +160,16 @@ def refine_surface(
             terms.renew(verts)
         return terms(verts)
 
-    done = optimise(
-        renewed_terms,
-        [UniformAdam([surface.u], lr=own.vertex_lr)],
-        own.joint_steps,
-        learning_rate(own.joint_steps),
-        title="stage 2",
-        shown=("sfs", "mask"),
-        update_last=False,
-    )
+    with watched(lambda _: Shown(shown_surface(surface.verts(), start.faces, start.appearance))):
+        done = optimise(
+            renewed_terms,
+            [UniformAdam([surface.u], lr=own.vertex_lr)],
+            own.joint_steps,
+            learning_rate(own.joint_steps),
+            title="stage 2",
+            shown=("sfs", "mask"),
+            update_last=False,
+        )
     refined, _ = mend_state(replace(start, verts=surface.verts().detach()))
     return refined.verts, done.history
 

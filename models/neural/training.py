@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss
@@ -22,6 +23,8 @@ from models.neural.renderer import NeuralRenderer
 from utils.adam import Adam
 from utils.optimise import optimise
 from utils.stage.config import Config
+from utils.viewer.live import watched
+from utils.viewer.shown import Shown
 
 WARM_UP = 0.06  # of all steps, until the learning rate is full
 LAST_LR = 0.02  # share of the learning rate that is left at the end
@@ -96,17 +99,37 @@ def train(
         drawn = trained.exposure(colors, batch.view)
         return {"color": huber_loss(drawn, batch.color, delta=BEND) / BEND}
 
-    done = optimise(
-        color_error,
-        [make_optimizer(trained, config)],
-        steps,
-        learning_rate(steps),
-        title,
-        keep_every=KEEP_EVERY,
-    )
+    with watched(lambda view: Shown(picture=prediction_beside_photo(trained, known, pixels, view))):
+        done = optimise(
+            color_error,
+            [make_optimizer(trained, config)],
+            steps,
+            learning_rate(steps),
+            title,
+            keep_every=KEEP_EVERY,
+        )
     trained.history += [numbers["color"] for numbers in done.history]
     trained.stopped = done.stopped
     return trained
+
+
+@torch.no_grad()
+def prediction_beside_photo(
+    trained: Trained, known: MeshKnowledge, pixels: TrainingPixels, view: int
+) -> np.ndarray:
+    """RGB (H, 2 W, 3) in [0, 1] of what is drawn of a view's pixels, and of the photo there.
+
+    Of the first view that has pixels where `view` has none.
+    """
+    own = pixels.view == view
+    if not own.any():
+        own = pixels.view == pixels.view[0]
+    in_view = pixels.part(own)
+    drawn = trained.exposure(known.colors(trained.model, in_view), in_view.view)
+    y, x = in_view.y - in_view.y.min(), in_view.x - in_view.x.min()
+    image = drawn.new_zeros(2, int(y.max()) + 1, int(x.max()) + 1, 3)
+    image[0, y, x], image[1, y, x] = drawn.clamp(0, 1), in_view.color
+    return torch.cat([image[0], image[1]], 1).cpu().numpy()
 
 
 def half_precision(model: NeuralRenderer) -> contextlib.AbstractContextManager[None]:

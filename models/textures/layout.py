@@ -105,11 +105,13 @@ def surface_texels(layout: TextureLayout, size: int) -> Texels:
 class AlbedoTexture:
     """Albedo (H, W, 3) over a layout, sampled as finely as the pixels ask for.
 
-    image: float tensor; its averages by 2, 4, ... (mipmaps) keep fine texels from glittering.
+    image: float tensor, on the device of what is drawn; its averages by 2, 4, ... (mipmaps) keep
+    fine texels from glittering.
     """
 
     def __init__(self, image: Tensor, layout: TextureLayout):
-        self.layout, self.corners = layout, torch.from_numpy(layout.corners_px(len(image))).float()
+        corners = torch.from_numpy(layout.corners_px(len(image))).float()
+        self.layout, self.corners = layout, corners.to(image.device)
         levels = [image.movedim(-1, 0)[None].float()]
         while min(levels[-1].shape[2:]) > 64:
             levels.append(torch.nn.functional.avg_pool2d(levels[-1], 2))
@@ -124,7 +126,7 @@ class AlbedoTexture:
         place = (bary[..., None] * self.corners[face]).sum(1)  # (N, 2)
         finer = 0.5 * (self.face_area[face] / pixel_area.clamp(min=1e-6)).clamp(min=1).log2()
         finer = finer.clamp(max=len(self.levels) - 1.001)
-        values = torch.zeros(len(face), 3)
+        values = torch.zeros(len(face), 3, device=bary.device)
         for number in range(len(self.levels)):
             weight = (1 - (finer - number).abs()).clamp(min=0)
             chosen = torch.nonzero(weight)[:, 0]
@@ -134,7 +136,7 @@ class AlbedoTexture:
 
     def _sample(self, number: int, place: Tensor) -> Tensor:
         level = self.levels[number]
-        size = torch.tensor([self.levels[0].shape[3], self.levels[0].shape[2]])
+        size = place.new_tensor([self.levels[0].shape[3], self.levels[0].shape[2]])
         grid = (2 * (place + 0.5) / size - 1)[None, None]
         found = torch.nn.functional.grid_sample(
             level, grid, align_corners=False, padding_mode="border"

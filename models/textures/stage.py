@@ -6,14 +6,18 @@ import torch
 
 from models.ham.reconstruction import load_reconstruction
 from models.hand.fitted import load_hands
-from models.textures.files import texture_paths, write_textures
+from models.textures.files import load_texture, texture_paths, write_textures
+from models.textures.pictures import save_textured_pictures
 from utils.captures import open_capture
 from utils.captures.trusted_views import trusted_views
+from utils.io.meshes import load_mesh
 from utils.stage import Job, StageRecord
 
 
 def bake_textures(job: Job) -> None:
-    """Bake the textures of one scan from what mesh_sfs_optim.py wrote."""
+    """Bake the textures of one scan from what mesh_sfs_optim.py wrote, and draw its pictures anew
+    with them.
+    """
     config, scan_id = job.config, job.scan_id
     folder = job.out_path / config.out_mesh_dire / scan_id
     reconstruction = load_reconstruction(folder, scan_id)
@@ -29,5 +33,10 @@ def bake_textures(job: Job) -> None:
         capture, cameras.to(dtype=torch.float64), verts.double().numpy(), hands.folder
     )
     outputs = write_textures(folder, scan_id, reconstruction, crops, config.texture_size)
+    texture = load_texture(folder, scan_id, reconstruction)
+    reference, _ = load_mesh(folder / f"ori_{scan_id}.obj", "run mesh_sfs_optim.py again")
+    outputs += save_textured_pictures(
+        folder, reconstruction, reference, crops, capture.names, texture
+    )
     record.finish(outputs)
     print(f"look at {texture_paths(folder, scan_id)['albedo']}")

@@ -92,8 +92,11 @@ class Tab:
             if not url.startswith(("data:", "blob:")):
                 self.requests.append(url)
 
-    def open(self, path: Path, width: int, height: int = 900) -> None:
-        """Load a file in a window of this size, in CSS pixels, and wait until it is there."""
+    def open(self, place: Path | str, width: int, height: int = 900) -> None:
+        """Load a file, or an address of this machine, in a window of this size, in CSS pixels, and
+        wait until it is there.
+        """
+        address = place if isinstance(place, str) else place.resolve().as_uri()
         self.errors.clear()
         self.requests.clear()
         self.call(
@@ -103,9 +106,10 @@ class Tab:
             deviceScaleFactor=1,
             mobile=width < 600,
         )
-        self.call("Page.navigate", url=path.resolve().as_uri())
+        self.call("Page.navigate", url=address)
+        protocol = f"{address.partition(':')[0]}:"
         self.wait_for(
-            f"location.protocol === 'file:' && document.readyState === 'complete' "
+            f"location.protocol === {protocol!r} && document.readyState === 'complete' "
             f"&& innerWidth === {width}"
         )
 

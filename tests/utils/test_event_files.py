@@ -9,8 +9,9 @@ import torch
 from tests.scenes.steps import PlainSteps
 from utils import event_files
 from utils.errors import UserError
-from utils.event_files import EventFile, check_tensorboard, event_file, record_step
+from utils.event_files import EventFile, check_tensorboard, event_file
 from utils.optimise import optimise
+from utils.steps import record_step
 
 installed = importlib.util.find_spec("tensorboard") is not None
 needs_tensorboard = pytest.mark.skipif(not installed, reason="tensorboard is not installed")

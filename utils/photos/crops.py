@@ -57,6 +57,12 @@ class Photos:
         """All rows."""
         return PixelRows(self.table)
 
+    def images(self) -> list[np.ndarray]:
+        """The crops' pictures (H, W, 3), RGB in [0, 1], one a view."""
+        table = self.table[:, :3].cpu().numpy()
+        spans = zip(self.starts.tolist(), self.cameras.sizes.tolist())
+        return [table[start : start + h * w].reshape(h, w, 3) for start, (h, w) in spans]
+
     def of_views(self, views: Sequence[int]) -> Photos:
         """Some of the views, in the order given."""
         counts = self.cameras.sizes.prod(1)[list(views)]

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from utils.errors import UserError
 from utils.event_files import check_tensorboard, event_file
@@ -20,6 +21,10 @@ from utils.stage.output import Speech, add_output_options, spoken
 from utils.stage.process import FAILED_RESULT, FAULT, INTERRUPTED, OK, USER_ERROR
 from utils.stage.scans import add_scan_options, chosen_scans
 from utils.verdict import FailedVerdictError
+from utils.viewer.options import viewer_of
+
+if TYPE_CHECKING:
+    from utils.viewer.live import LiveView
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ def stage_parser(
     add_scan_options(parser, several=together)
     parser.set_defaults(together=together)
     _add_run_options(parser)
-    parser.set_defaults(tensorboard=False)
+    parser.set_defaults(tensorboard=False, viewer=None, viewer_stay=False)
     if optimises:
         add_tensorboard_option(parser)
     add_output_options(parser)
@@ -166,8 +171,19 @@ def _run_jobs(args: argparse.Namespace, stage: Callable[[Job], None], speech: Sp
         if args.tensorboard:
             check_tensorboard()
         jobs = _jobs(args)
+        with viewer_of(args) as view:
+            return _run_each(jobs, args, stage, speech, view)
     except UserError as error:
         return _report(error, args.debug)
+
+
+def _run_each(
+    jobs: Sequence[Job],
+    args: argparse.Namespace,
+    stage: Callable[[Job], None],
+    speech: Speech,
+    view: LiveView | None,
+) -> int:
     failed = {}
     for number, job in enumerate(jobs, 1):
         if len(jobs) > 1:
@@ -175,6 +191,8 @@ def _run_jobs(args: argparse.Namespace, stage: Callable[[Job], None], speech: Sp
             speech.scan_id = job.scan_id
         try:
             seed_everything(job.seed)
+            if view is not None:
+                view.begin(f"scan {job.scan_id}")
             with event_file(_event_folder(job, stage.__name__)):
                 stage(job)
         except UserError as error:
@@ -190,6 +208,8 @@ def _run_jobs(args: argparse.Namespace, stage: Callable[[Job], None], speech: Sp
     speech.scan_id = None
     if failed and len(jobs) > 1:
         print(f"failed scans: {', '.join(failed)} ({len(failed)} of {len(jobs)})", file=sys.stderr)
+    if view is not None and args.viewer_stay:
+        view.stay()
     return FAULT if FAULT in failed.values() else max(failed.values(), default=OK)
 
 

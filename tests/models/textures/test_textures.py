@@ -13,10 +13,13 @@ from models.textures.bake import bake_albedo, fill
 from models.textures.files import load_texture, texture_paths, write_textures
 from models.textures.layout import AlbedoTexture, Texels, surface_texels, texture_layout
 from models.textures.painting import TexturePainter
+from models.textures.pictures import save_textured_pictures
+from tests.scenes.cuda import EVERY_DEVICE, needs_cuda
 from tests.scenes.evaluation import write_reconstruction
 from tests.scenes.ham import hand_scene
 from utils.errors import UserError
 from utils.io.files import load_json, save_json
+from utils.io.images import load_image
 from utils.photos.crops import ViewCrop
 
 SIZE = 256  # rows
@@ -158,3 +161,71 @@ def test_fine_textures_do_not_glitter_in_small_pictures(layout, texels):
     exact, small = texture(face, bary, areas), texture(face, bary, areas / 16)
     assert exact.std() > 0.4
     assert small.mean() == pytest.approx(0.5, abs=0.05) and small.std() < 0.1
+
+
+def sampled_slowly(image: np.ndarray, place: np.ndarray, finer: float) -> np.ndarray:
+    """Colours (N, 3) of an image (H, W, 3) at pixels (N, 2), by NumPy: bilinear in the averages of
+    2^k x 2^k texels, for k below and above `finer` each.
+    """
+    values = np.zeros((len(place), 3))
+    for k, share in ((int(finer), 1 - finer % 1), (int(finer) + 1, finer % 1)):
+        height, width = np.array(image.shape[:2]) >> k
+        level = image.reshape(height, 1 << k, width, 1 << k, 3).mean((1, 3))
+        x, y = ((place + 0.5) / (1 << k) - 0.5).clip(0, [width - 1, height - 1]).T
+        left, top = np.minimum(x.astype(int), width - 2), np.minimum(y.astype(int), height - 2)
+        right, below = (x - left)[:, None], (y - top)[:, None]
+        upper, lower = (
+            level[row, left] * (1 - right) + level[row, left + 1] * right for row in (top, top + 1)
+        )
+        values += share * (upper * (1 - below) + lower * below)
+    return values
+
+
+@pytest.mark.parametrize("finer", [0.0, 0.75, 1.5])
+@pytest.mark.parametrize("device", EVERY_DEVICE)
+def test_textures_are_sampled_alike_on_every_device(layout, texels, device, finer):
+    """As NumPy does it in double precision: pixels as large as 4^finer texels."""
+    image = np.random.default_rng(0).random((SIZE, 2 * SIZE, 3)).astype(np.float32)
+    texture = AlbedoTexture(torch.from_numpy(image).to(device), layout)
+    chosen = torch.arange(0, len(texels.face), 20)
+    face, bary = torch.from_numpy(texels.face)[chosen], torch.from_numpy(texels.bary)[chosen]
+    areas = texture.face_area[face.long().to(device)] / 4**finer
+    values = texture(face.to(device), bary.to(device), areas)
+    place = np.einsum("nk,nkc->nc", bary.numpy(), layout.corners_px(SIZE)[face.numpy()])
+    assert values.device.type == device
+    np.testing.assert_allclose(values.cpu(), sampled_slowly(image, place, finer), atol=1e-4)
+
+
+@needs_cuda
+def test_a_textured_mesh_is_drawn_alike_on_cuda(reconstruction, layout, texels):
+    """Up to pixels at the outline, which the rasterizers may give to either side."""
+    colors = np.array([0.6, 0.45, 0.4]) + pattern(texels)
+    image = torch.from_numpy(fill(texels, colors.astype(np.float32)))
+    verts, cameras = reconstruction.in_hand_units(reconstruction.cameras)
+    faces, drawn = torch.from_numpy(reconstruction.faces), []
+    for device in ("cpu", "cuda"):
+        texture, light = AlbedoTexture(image.to(device), layout), reconstruction.appearance
+        own = verts.to(device), faces.to(device), light.to(device), texture
+        drawn.append(TexturePainter(*own).render(cameras[0].to(device), 0))
+    both = drawn[0].covered & drawn[1].covered
+    assert both.sum() > 0.999 * drawn[0].covered.sum()
+    off = np.abs(drawn[0].image - drawn[1].image)[both].max(-1)
+    assert np.quantile(off, 0.999) < 1e-3
+
+
+@pytest.mark.slow
+def test_pictures_of_every_view_show_the_texture(tmp_path, reconstruction, layout, photographed):
+    """Drawn with the pattern that the photos show, the pictures equal the photos."""
+    texels = surface_texels(layout, SIZE)
+    colors = np.array([0.6, 0.45, 0.4]) + pattern(texels)
+    texture = AlbedoTexture(torch.from_numpy(fill(texels, colors.astype(np.float32))), layout)
+    names = [str(view) for view in range(len(photographed))]
+    paths = save_textured_pictures(
+        tmp_path, reconstruction, reconstruction.verts, photographed, names, texture
+    )
+    assert len(paths) == 2 * len(names) and all(path.is_file() for path in paths)
+    for view, crop in enumerate(photographed):
+        drawn = load_image(tmp_path / "rerender" / f"mesh_{view:02d}.png")
+        assert np.abs(drawn - crop.image)[crop.mask].max() < 1 / 255  # bytes
+    height = len(load_image(tmp_path / "overlay" / "00.png"))
+    assert height >= 240
