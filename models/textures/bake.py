@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from models.ham.reconstruction import Reconstruction
-from models.textures import kernels
+from models.textures.averaging import agreement, averaged
 from models.textures.layout import AlbedoTexture, Texels, TextureLayout
 from models.textures.painting import TexturePainter
 from models.textures.registration import register
@@ -30,14 +30,11 @@ from utils.errors import UserError
 from utils.photos.crops import ViewCrop
 from utils.progress_bar import progress
 from utils.render import Fragments
-from utils.render.cpu.threads import run, split, thread_count
 
 COARSE = 0.005  # metres at the hand: coarser differences are errors of light
 ROUNDS = 2  # of registration and averaging
 ROBUST_PASSES = 2
 LEAST_SHADE = 0.2  # radiance below which a photo says nothing of the albedo
-OUTLIER = 0.03  # of albedo: differences from the average that count half
-NEIGHBOURS = 6.0  # texels over which signal and noise are compared
 LARGEST_DETAIL = 0.15  # of albedo: more is not skin
 REACH = 1 / 64  # of the texture's height that colours go on beyond the charts
 LARGEST_CROP = 2_000_000  # pixels of a photo around the hands
@@ -197,64 +194,9 @@ def _solve(
     center = detail = np.zeros((count, 3), np.float32)
     for robust in range(ROBUST_PASSES + 1):
         center = detail
-        detail, total = _averaged(said, center, OUTLIER if robust else 0.0)
-    trust = _agreement(surface.texels, detail, total, said, center)
+        detail, total = averaged(said, center, robust > 0)
+    trust = agreement(surface.texels, detail, total, said, center)
     return detail * trust[:, None], total, float(np.median(shifts)) if shifts else 0.0
-
-
-def _averaged(
-    said: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], center: np.ndarray, outlier: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted means (N, 3) of what photos said of the texels, and summed weights (N,).
-
-    said: texels (n,), values and trust (n, 4), weights (n,) of every view; weights fall with the
-    distance from `center` (N, 3) over `outlier`, unless that is 0.
-    """
-    sums, totals = np.zeros_like(center), np.zeros(len(center), np.float32)
-
-    def add_some(first: int, last: int) -> None:
-        for view in said:
-            kernels.add_said(first, last, *view, center, np.float32(outlier), sums, totals)
-
-    run(add_some, split(0, len(center), thread_count()))
-    return sums / np.maximum(totals, 1e-12)[:, None], totals
-
-
-def _agreement(
-    texels: Texels,
-    detail: np.ndarray,
-    total: np.ndarray,
-    said: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
-    center: np.ndarray,
-) -> np.ndarray:
-    """The share (N,) of the detail that is the surface's and not one view's (Wiener's filter).
-
-    Signal and noise are compared over NEIGHBOURS texels: the average's power, and that power's
-    part which comes from what the views' values differ by. Texels of one view have no such
-    measure: they get the hands' median share. said and center are `_averaged`'s.
-    """
-    count = len(detail)
-    squares, spread = np.zeros((2, count), np.float32)
-
-    def add_some(first: int, last: int) -> None:
-        for view in said:
-            kernels.add_spread(
-                first, last, *view, center, detail, np.float32(OUTLIER), squares, spread
-            )
-
-    run(add_some, split(0, count, thread_count()))
-    spread /= np.maximum(total, 1e-12)
-    views = total**2 / np.maximum(squares, 1e-20)  # as many of equal weight
-    several = views > 1.5
-    noise = spread / np.maximum(views - 1, 0.5)
-    power = (detail**2).sum(1)
-    picture = np.zeros((*texels.shape, 3), np.float32)
-    picture[texels.y, texels.x] = np.column_stack([power, noise, np.ones(count)]) * several[:, None]
-    near = cv2.GaussianBlur(picture, (0, 0), NEIGHBOURS)[texels.y, texels.x]
-    share = np.clip(1 - near[:, 1] / np.maximum(near[:, 0], 1e-12), 0, 1)
-    usual = float(np.median(share[several])) if several.any() else 0.0
-    known = np.clip(near[:, 2], 0, 1)
-    return (known * share + (1 - known) * usual).astype(np.float32)
 
 
 def _details(
