@@ -185,9 +185,9 @@ def refit_appearance(
         fragments = terms.render(state.verts, photos.cameras)
 
     def color_terms(_: int) -> dict[str, Tensor]:
-        colors = appearance.colors_in(photos.cameras, state.verts, normals)
+        photometric, _ = terms.pixels(fragments, appearance, photos.cameras, state.verts, normals)
         return {
-            "sfs": config.sfs_weight * terms.pixels.photometric(fragments, colors),
+            "sfs": config.sfs_weight * photometric,
             "albedo": config.albedo_weight * terms.surface.albedo(appearance.albedo),
             "light": config.light_weight * light_spread(appearance.sh_coeff),
         }
