@@ -224,12 +224,12 @@ def save_loss_curve(
     path: Path, history: Sequence[dict[str, float]], level_starts: Sequence[int]
 ) -> None:
     """Draw every term of `history` (one dict a step) over the steps; levels are marked."""
-    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # pyplot takes longer to import
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(9, 5), constrained_layout=True)
+    figure = Figure(figsize=(9, 5), constrained_layout=True)
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
     for name in history[0] if history else ():
         if name != "seconds":
             values = np.array([step[name] for step in history])
@@ -242,4 +242,3 @@ def save_loss_curve(
         axes.legend(ncols=4, fontsize="small")
     with atomic_path(path) as beside:
         figure.savefig(beside, dpi=110)
-    plt.close(figure)
