@@ -88,7 +88,7 @@ def train(job: Job) -> None:
 
     config, net_type, folder = job.config, job.args.net_type, results_folder(job)
     scan = open_scan(job)
-    record = StageRecord(job, f"neural_render_{net_type}")
+    record = StageRecord(job, f"neural_render_{net_type}", lock="neural_render")
     if record.is_current(scan.inputs):
         return
     record.recall("pose_optim", "mano_optim", "mesh_sfs_optim")

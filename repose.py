@@ -105,6 +105,8 @@ def move(job: Job) -> None:
     from models.ham.reconstruction import load_reconstruction
     from utils.io.images import save_video
     from utils.motion.load import load_motion
+    from utils.stage.lock import hold
+    from utils.stage.record import lock_path
 
     args, folder = job.args, results_folder(job)
     if args.poses is None:
@@ -115,6 +117,8 @@ def move(job: Job) -> None:
     verts, pose = open_renderer(job, reconstruction, folder)
     camera, reposer = choose_camera(job, reconstruction), Reposer(reconstruction, verts)
     reposer.check(frames)
+    what = f"repose_{target.name}"
+    hold(lock_path(job, what), f"scan {job.scan_id}: {what}")
     save_animation(job, reconstruction, frames, target / "repose.glb")
     files = FrameFolder(target, len(frames), made_with(job, folder, frames), job.overwrite)
     mesh = reconstruction if wants_meshes(args.meshes, len(frames)) else None

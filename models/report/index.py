@@ -13,8 +13,11 @@ from models.report.pages import environment
 from models.report.tables import number
 from utils.errors import UserError
 from utils.io.files import natural_order, save_text
-from utils.verdict import GOOD, LEVELS
+from utils.io.stamps import file_stamps
+from utils.stage.outcomes import failure_notes, failures
+from utils.verdict import FAILED, GOOD, LEVELS
 
+MOST_WRITES = 5  # of one index, while other processes write reports
 HEAD_BYTES = 65_536  # of a report, among which its summary stands
 SUMMARY = re.compile(r'<script type="application/json" id="summary">(.*?)</script>', re.S)
 COLUMNS = {  # heading -> number of the summary, digits, whether large is good
@@ -30,16 +33,40 @@ COLUMNS = {  # heading -> number of the summary, digits, whether large is good
 def write_index(out_path: Path, results: str) -> Path:
     """Write O/index.html over O/`results`/S/report.html of all scans; returns its path.
 
-    Raises UserError that names the first report that is broken; the index is left as it was.
+    A scan whose stages failed in a batch (`utils.stage.outcomes`) has a row that says why, even
+    without a report. Several processes may write it at once: each looks again when it has written,
+    so that the last one has seen all. Raises UserError that names the first report that is broken;
+    the index is left as it was.
     """
-    reports = sorted((out_path / results).glob("*/report.html"), key=_by_scan)
-    rows = [_row(out_path, path, read_summary(path)) for path in reports]
-    rows.sort(key=_worst_first)
-    page = environment().get_template("index.html.j2")
-    path = out_path / "index.html"
-    columns = _used_columns(rows)
-    save_text(path, page.render(title=out_path.resolve().name, rows=rows, columns=columns))
+    path, seen = out_path / "index.html", None
+    for _ in range(MOST_WRITES):
+        sources = _sources(out_path, results)
+        if sources == seen:
+            break
+        seen = sources
+        rows = _rows(out_path, out_path / results)
+        page = environment().get_template("index.html.j2")
+        columns = _used_columns(rows)
+        save_text(path, page.render(title=out_path.resolve().name, rows=rows, columns=columns))
     return path
+
+
+def _sources(out_path: Path, results: str) -> tuple[list[Path], tuple]:
+    """What an index is made of, and each file's stamp, which changes with the file."""
+    paths = [*sorted((out_path / results).glob("*/report.html")), *failure_notes(out_path)]
+    return paths, file_stamps(paths)
+
+
+def _rows(out_path: Path, results: Path) -> list[dict[str, Any]]:
+    """The rows of all scans, worst first."""
+    causes = failures(out_path)
+    reports = sorted(results.glob("*/report.html"), key=_by_scan)
+    rows = [
+        _row(out_path, path, read_summary(path), causes.pop(path.parent.name, ""))
+        for path in reports
+    ]
+    rows += [_failed_row(scan, cause) for scan, cause in causes.items()]
+    return sorted(rows, key=_worst_first)
 
 
 def read_summary(path: Path) -> dict[str, Any]:
@@ -64,13 +91,16 @@ def _by_scan(path: Path) -> list[tuple[bool, int, str]]:
     return natural_order(path.parent.name)
 
 
-def _row(out_path: Path, path: Path, summary: dict[str, Any]) -> dict[str, Any]:
+def _row(out_path: Path, path: Path, summary: dict[str, Any], cause: str) -> dict[str, Any]:
+    """The row of a scan with a report; cause: of the stage that failed after it, if one did."""
     numbers = summary["numbers"]
+    level = FAILED if cause else summary["level"]
     return {
         "scan": path.parent.name,
         "link": quote(path.relative_to(out_path).as_posix()),
-        "level": summary["level"],
-        "badness": LEVELS.index(summary["level"]),
+        "level": level,
+        "cause": cause,
+        "badness": LEVELS.index(level),
         "warnings": summary.get("warnings", 0),
         "thumbnail": summary.get("thumbnail", ""),
         "made": summary.get("made", ""),
@@ -80,6 +110,14 @@ def _row(out_path: Path, path: Path, summary: dict[str, Any]) -> dict[str, Any]:
             for head, (key, digits, _) in COLUMNS.items()
         },
     }
+
+
+def _failed_row(scan: str, cause: str) -> dict[str, Any]:
+    """The row of a scan without a report."""
+    facts = {"scan": scan, "link": "", "level": FAILED, "badness": LEVELS.index(FAILED)}
+    cells = dict.fromkeys(COLUMNS, (None, ""))
+    rest = {"warnings": "", "thumbnail": "", "made": "", "psnr": None, "cells": cells}
+    return {**facts, **rest, "cause": cause}
 
 
 def _worst_first(row: dict[str, Any]) -> tuple:

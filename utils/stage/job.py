@@ -6,7 +6,6 @@ import argparse
 import random
 import sys
 import textwrap
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from utils.errors import UserError
 from utils.event_files import check_tensorboard, event_file
-from utils.io.files import save_text
 from utils.stage.arguments import add_seed, whole
 from utils.stage.config import DEFAULT_CONFIG, Config, load_config
+from utils.stage.failures import exit_status, list_failed, report_error, report_failure
+from utils.stage.lock import release_all
+from utils.stage.outcomes import Outcomes
 from utils.stage.output import Speech, add_output_options, spoken
-from utils.stage.process import FAILED_RESULT, FAULT, INTERRUPTED, OK, USER_ERROR
+from utils.stage.process import INTERRUPTED
 from utils.stage.scans import add_scan_options, chosen_scans
-from utils.verdict import FailedVerdictError
 from utils.viewer.options import viewer_of
 
 if TYPE_CHECKING:
@@ -81,6 +81,12 @@ def stage_parser(
     if optimises:
         add_tensorboard_option(parser)
     add_output_options(parser)
+    parser.add_argument(
+        "--outcomes",
+        type=Path,
+        metavar="FILE",
+        help="append what became of each scan, a line of JSON, and note failures for the index",
+    )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
@@ -156,14 +162,15 @@ def run_stage(
     A scan that fails, whatever the reason, does not stop a batch; the failed ones are listed at the
     end. Status 0: all scans ran; 2: errors that the user can mend; 1: at least one that is a fault
     of the suite, whose traceback is kept in O/runs/S_STAGE.log; 3: results whose verdict is
-    failed, which were not written; 130: interrupted.
+    failed, which were not written; 75: nothing failed, but another process was running the stage
+    on a scan, which was left to it; 130: interrupted.
     """
     args = parser.parse_args(argv)
     try:
         with spoken(args, argv) as speech:
             return _run_jobs(args, stage, speech)
     except UserError as error:  # of the log itself
-        return _report(error, args.debug)
+        return report_error(error, args.debug)
 
 
 def _run_jobs(args: argparse.Namespace, stage: Callable[[Job], None], speech: Speech) -> int:
@@ -174,7 +181,7 @@ def _run_jobs(args: argparse.Namespace, stage: Callable[[Job], None], speech: Sp
         with viewer_of(args) as view:
             return _run_each(jobs, args, stage, speech, view)
     except UserError as error:
-        return _report(error, args.debug)
+        return report_error(error, args.debug)
 
 
 def _run_each(
@@ -184,33 +191,50 @@ def _run_each(
     speech: Speech,
     view: LiveView | None,
 ) -> int:
-    failed = {}
+    failed: dict[str, int] = {}
+    outcomes = Outcomes(args.outcomes)
     for number, job in enumerate(jobs, 1):
         if len(jobs) > 1:
             print(f"scan {job.scan_id} ({number} of {len(jobs)})")
             speech.scan_id = job.scan_id
         try:
-            seed_everything(job.seed)
-            if view is not None:
-                view.begin(f"scan {job.scan_id}")
-            with event_file(_event_folder(job, stage.__name__)):
-                stage(job)
-        except UserError as error:
-            failed[job.scan_id] = _report(error, args.debug)
+            error = _run_job(job, stage, view)
         except KeyboardInterrupt:
             print(
                 f"\ninterrupted in scan {job.scan_id}; run the same command to go on",
                 file=sys.stderr,
             )
             return INTERRUPTED
-        except Exception as error:
-            failed[job.scan_id] = _report_fault(error, job, stage.__name__)
+        if error is not None:
+            failed[job.scan_id] = report_failure(error, job, stage.__name__)
+        _note(outcomes, job, stage.__name__, error)
     speech.scan_id = None
-    if failed and len(jobs) > 1:
-        print(f"failed scans: {', '.join(failed)} ({len(failed)} of {len(jobs)})", file=sys.stderr)
+    list_failed(failed, len(jobs))
     if view is not None and args.viewer_stay:
         view.stay()
-    return FAULT if FAULT in failed.values() else max(failed.values(), default=OK)
+    return exit_status(failed.values())
+
+
+def _run_job(job: Job, stage: Callable[[Job], None], view: LiveView | None) -> Exception | None:
+    """What ended the run of one scan before its time, if anything did."""
+    try:
+        seed_everything(job.seed)
+        if view is not None:
+            view.begin(f"scan {job.scan_id}")
+        with event_file(_event_folder(job, stage.__name__)):
+            stage(job)
+    except Exception as error:
+        return error
+    finally:
+        release_all()
+    return None
+
+
+def _note(outcomes: Outcomes, job: Job, stage: str, error: Exception | None) -> None:
+    try:
+        outcomes.note(job.out_path, job.scan_id, stage, error)
+    except (OSError, UserError) as problem:
+        print(f"warning: --outcomes: {problem}", file=sys.stderr)
 
 
 def _event_folder(job: Job, stage: str) -> Path | None:
@@ -261,32 +285,6 @@ def _scans_in(data_path: Path, config: Config) -> Sequence[str]:
     from utils.captures import list_scans  # here, for it imports torch
 
     return list_scans(data_path, config)
-
-
-def _report(error: UserError, debug: bool) -> int:
-    if debug:
-        traceback.print_exc()
-    print(f"error: {error}", file=sys.stderr)
-    return FAILED_RESULT if isinstance(error, FailedVerdictError) else USER_ERROR
-
-
-def _report_fault(error: Exception, job: Job, stage: str) -> int:
-    """Say in one line what went wrong in the suite itself, and keep the traceback."""
-    trace = traceback.format_exc()
-    what = f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"
-    log = job.out_path / "runs" / f"{job.scan_id}_{stage}.log"
-    try:
-        save_text(log, trace)
-        where = f"its traceback is in {log}"
-    except UserError:
-        print(trace, file=sys.stderr)
-        where = "its traceback is above"
-    if job.args.debug:
-        print(trace, file=sys.stderr)
-    print(
-        f"error: scan {job.scan_id}: {what[:300]} (a fault of this suite; {where})", file=sys.stderr
-    )
-    return FAULT
 
 
 def seed_everything(seed: int) -> None:

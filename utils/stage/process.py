@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any, NoReturn, TextIO
 
 OK, FAULT, USER_ERROR, FAILED_RESULT, INTERRUPTED = 0, 1, 2, 3, 130  # exit statuses
+BUSY = 75  # EX_TEMPFAIL of sysexits.h: another process is at it; later, the same command will do
 
 
 def start(main: Callable[[], int]) -> NoReturn:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import resource
+import socket
 import time
 from collections.abc import Iterable
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,9 @@ from utils.io.fingerprint import (
     hashes,
     same_content,
 )
+from utils.paths import ROOT
 from utils.stage.job import Job
+from utils.stage.lock import BusyError, hold, is_kept, refuse_held, release
 
 FORMAT = 2
 
@@ -29,12 +33,16 @@ class StageRecord:
     It holds the config keys that the run read, the seed, `options` (of the command line), the
     fingerprints of all inputs, absent ones too, and of all outputs: contents are compared, not
     dates. A record that cannot be read vouches for nothing. It is removed before a run replaces the
-    first result and written after the last one.
+    first result and written after the last one; between them, the stage's lock of this scan
+    (O/runs/S_STAGE.lock) keeps other processes out. lock: its name where several stages write the
+    same files.
     """
 
-    def __init__(self, job: Job, stage: str, options: Any = None):
+    def __init__(self, job: Job, stage: str, options: Any = None, lock: str | None = None):
         self.path = job.out_path / "runs" / f"{job.scan_id}_{stage}.json"
+        self.lock = lock_path(job, lock or stage)
         self.job, self.stage, self.start = job, stage, time.perf_counter()
+        self._cpu_start = time.process_time()
         self.made_with = {"seed": job.seed, "options": options}
         self.inputs: dict[str, Fingerprint] = {}
         self._before = load_record(self.path)
@@ -42,23 +50,42 @@ class StageRecord:
     def is_current(self, inputs: Iterable[str | Path]) -> bool:
         """True when the outputs are what a run made of just these inputs, with this config.
 
-        Otherwise the record is removed, since results are about to be replaced. Raises UserError
-        where the folder holds results of another capture.
+        Otherwise the scan's lock is made and the record removed, since results are about to be
+        replaced. Raises UserError where the folder holds results of another capture, BusyError
+        where another process runs this stage on this scan.
         """
         self._refuse_other_captures()
+        inputs = list(inputs)
         self.inputs = self._fingerprints(inputs, "inputs")
-        if not self.job.overwrite and self._vouches():
-            note = "up to date (--overwrite runs it again)"
-            if self._before.get("code") != code_version():
-                note += "; it was made by another version of the code"
-            print(f"{self.stage}, scan {self.job.scan_id}: {note}")
+        if self._is_done():
+            return True
+        hold(self.lock, f"scan {self.job.scan_id}: {self.stage}")
+        self._before = load_record(self.path)  # another process may have finished just now
+        self.inputs = self._fingerprints(inputs, "inputs")
+        if self._is_done():
+            release(self.lock)
             return True
         _remove(self.path)
         return False
 
+    def _is_done(self) -> bool:
+        """Whether the record says that nothing is left to do; then that is printed."""
+        if self.job.overwrite or not self._vouches():
+            return False
+        note = "up to date (--overwrite runs it again)"
+        if self._before.get("code") != code_version():
+            note += "; it was made by another version of the code"
+        print(f"{self.stage}, scan {self.job.scan_id}: {note}")
+        return True
+
     def recall(self, *stages: str) -> None:
-        """Say the verdicts of stages before this one that are not good."""
+        """Say the verdicts of stages before this one that are not good.
+
+        Raises BusyError where another process runs one of them on this scan: its results are
+        about to change.
+        """
         for stage in stages:
+            refuse_held(lock_path(self.job, stage), f"scan {self.job.scan_id}: {stage}")
             path = self.path.with_name(f"{self.job.scan_id}_{stage}.json")
             verdict = load_record(path).get("verdict")
             if isinstance(verdict, dict) and verdict.get("level") not in (None, "good"):
@@ -66,8 +93,13 @@ class StageRecord:
                 print(f"note: {stage}'s verdict is {verdict['level']}: {reasons}")
 
     def finish(self, outputs: Iterable[Path], **facts: Any) -> None:
-        """Write the record of the finished run; what killed runs left half-written goes."""
+        """Write the record of the finished run; what killed runs left half-written goes.
+
+        Raises BusyError, and writes no record, where inputs changed while the stage ran or where
+        another process took the lock: results may be of two minds.
+        """
         outputs = list(outputs)
+        self._check_alone()
         remove_abandoned([self.path.parent, *(path.parent for path in outputs)])
         peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         save_json(
@@ -82,12 +114,24 @@ class StageRecord:
                 "device": self.job.device,
                 "code": code_version(),
                 "seconds": round(time.perf_counter() - self.start, 2),
+                "cpu_seconds": round(time.process_time() - self._cpu_start, 2),
                 "peak_memory_gb": round(peak_bytes / 1e9, 2),
+                "machine": socket.gethostname(),
+                "ended": datetime.now(timezone.utc).isoformat(timespec="seconds"),
                 **facts,
                 "inputs": self.inputs,
                 "outputs": self._fingerprints(outputs, "outputs"),
             },
         )
+        release(self.lock)
+
+    def _check_alone(self) -> None:
+        what = f"scan {self.job.scan_id}: {self.stage}"
+        if not is_kept(self.lock):
+            raise BusyError(f"{what} stood still, and another process took over; run it again")
+        for name, before in self.inputs.items():
+            if not same_content(fingerprint(self._path(name), before), before):
+                raise BusyError(f"{what}: {name} changed while it ran; run it again")
 
     def renew(self, path: Path) -> None:
         """Take a file's present content for what this stage wrote or read: another rewrote it."""
@@ -147,7 +191,7 @@ class StageRecord:
 
     def _path(self, name: str) -> Path:
         root, _, rest = name.partition("/")
-        folders = {"O": self.job.out_path, "D": self.job.data_path}
+        folders = {"O": self.job.out_path, "D": self.job.data_path, "suite": ROOT}
         return folders[root] / rest if root in folders else Path(name)
 
     def _fingerprints(self, paths: Iterable[str | Path], kind: str) -> dict[str, Fingerprint]:
@@ -155,6 +199,11 @@ class StageRecord:
         known = known if isinstance(known, dict) else {}
         named = self._names(paths)
         return {name: fingerprint(path, known.get(name)) for name, path in named.items()}
+
+
+def lock_path(job: Job, stage: str) -> Path:
+    """The file that locks a stage of the job's scan."""
+    return job.out_path / "runs" / f"{job.scan_id}_{stage}.lock"
 
 
 def _remove(path: Path) -> None:

@@ -2,11 +2,17 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
+from models.report import index
 from models.report.index import read_summary, write_index
+from tests.conftest import ROOT
 from utils.errors import UserError
+from utils.io.files import save_json
+from utils.stage.outcomes import failure_path
 
 
 def write_page(out, scan, level="good", psnr=30.0, end="</html>\n", summary=None):
@@ -71,3 +77,55 @@ def test_a_folder_of_that_name(tmp_path):
     path.mkdir(parents=True)
     with pytest.raises(UserError, match="cannot be read"):
         read_summary(path)
+
+
+def test_a_failed_scan_is_a_red_row_with_its_cause(tmp_path):
+    write_page(tmp_path, "1")
+    write_page(tmp_path, "2")
+    for scan, stage in (("2", "neural_render"), ("3", "pose_optim")):
+        note = {"scan_id": scan, "stage": stage, "kind": "input", "cause": "03.png <is> broken"}
+        save_json(failure_path(tmp_path, scan, stage), note)
+    page = write_index(tmp_path, "demo_sfs").read_text()
+    assert page.count('class="failed">failed<br><small>') == 2
+    assert "pose_optim: 03.png &lt;is&gt; broken" in page
+    assert re.findall(r'<tr><td></td>\n<td data-value="(\d)">', page) == ["3", "2", "1"]
+    failure_path(tmp_path, "3", "pose_optim").unlink()
+    assert order_in(write_index(tmp_path, "demo_sfs").read_text()) == ["2", "1"]
+
+
+def test_a_report_that_comes_while_the_index_is_written_is_in_it(tmp_path, monkeypatch):
+    """As another process's does, whose own index this one would otherwise replace."""
+    write_page(tmp_path, "1")
+    write = index.save_text
+
+    def slow(path, text):
+        if not (tmp_path / "demo_sfs" / "2").is_dir():
+            write_page(tmp_path, "2")
+        write(path, text)
+
+    monkeypatch.setattr(index, "save_text", slow)
+    assert order_in(write_index(tmp_path, "demo_sfs").read_text()) == ["1", "2"]
+
+
+PROCESS = """
+import sys
+from pathlib import Path
+from models.report.index import write_index
+from tests.models.report.test_index import write_page
+out = Path(sys.argv[1])
+for scan in sys.argv[2:]:
+    write_page(out, scan)
+    write_index(out, "demo_sfs")
+"""
+
+
+def test_several_processes_leave_a_whole_index(tmp_path):
+    scans = [[f"{process}_{number}" for number in range(8)] for process in "abc"]
+    running = [
+        subprocess.Popen([sys.executable, "-c", PROCESS, str(tmp_path), *each], cwd=ROOT)
+        for each in scans
+    ]
+    assert [process.wait() for process in running] == [0, 0, 0]
+    page = (tmp_path / "index.html").read_text()
+    assert page.rstrip().endswith("</html>")
+    assert set(order_in(page)) == {scan for each in scans for scan in each}
