@@ -29,11 +29,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="F",
         help="poses that the 3D view plays, too: any file that repose.py takes",
     )
+    parser.add_argument(
+        "--no_index",
+        action="store_true",
+        help="leave O/index.html, which takes a look at every report, to a later run",
+    )
     written: list[Job] = []
 
     def report(job: Job) -> None:
         write_scan(job)
-        written.append(job)
+        if not job.args.no_index:
+            written.append(job)
 
     return max(run_stage(parser, report, argv), write_indices(written))
 

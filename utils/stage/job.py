@@ -7,7 +7,7 @@ import random
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ class Job:
     """One scan of one stage: where it reads, where it writes, and how.
 
     scan_ids: the scans of a stage that takes several together, whose scan_id is "all" then.
+    records: of the stages that were run, or found up to date, for this job so far.
     """
 
     data_path: Path
@@ -43,6 +44,7 @@ class Job:
     overwrite: bool
     args: argparse.Namespace
     scan_ids: tuple[str, ...] = ()
+    records: list[Path] = field(default_factory=list)
 
     @property
     def scan_dir(self) -> Path:
@@ -232,7 +234,7 @@ def _run_job(job: Job, stage: Callable[[Job], None], view: LiveView | None) -> E
 
 def _note(outcomes: Outcomes, job: Job, stage: str, error: Exception | None) -> None:
     try:
-        outcomes.note(job.out_path, job.scan_id, stage, error)
+        outcomes.note(job.out_path, job.scan_id, stage, error, job.records)
     except (OSError, UserError) as problem:
         print(f"warning: --outcomes: {problem}", file=sys.stderr)
 
@@ -263,7 +265,10 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
     )
     if args.together:
         return [first]
-    return [replace(first.nested(), scan_id=scan_id, scan_ids=(scan_id,)) for scan_id in scans]
+    return [
+        replace(first.nested(), scan_id=scan_id, scan_ids=(scan_id,), records=[])
+        for scan_id in scans
+    ]
 
 
 def _configured_data_path(config: Config) -> Path:

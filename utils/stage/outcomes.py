@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def failures(out_path: Path) -> dict[str, str]:
 
 
 class Outcomes:
-    """Appends a line of JSON a scan to `path`: scan, stage, kind and, unless done, the cause.
+    """Appends a line of JSON a scan to `path`: scan, stage, kind, records and, if failed, why.
 
     Where scans fail, their failures are noted beside the records (`failure_path`), too. path None:
     nothing is written; notes of failures that a run has mended go all the same.
@@ -79,10 +80,21 @@ class Outcomes:
     def __init__(self, path: Path | None) -> None:
         self._path = path
 
-    def note(self, out_path: Path, scan_id: str, stage: str, error: BaseException | None) -> None:
-        """Note how a scan's run ended: well, where `error` is None. Raises OSError, UserError."""
+    def note(
+        self,
+        out_path: Path,
+        scan_id: str,
+        stage: str,
+        error: BaseException | None,
+        records: Sequence[Path] = (),
+    ) -> None:
+        """Note how a scan's run ended: well, where `error` is None. Raises OSError, UserError.
+
+        records: those that vouch for what is there now.
+        """
         failure = failure_path(out_path, scan_id, stage)
         facts: dict[str, Any] = {"scan_id": scan_id, "stage": stage, "kind": kind_of(error)}
+        facts["records"] = sorted({path.name for path in records})
         if error is None:
             failure.unlink(missing_ok=True)
         else:

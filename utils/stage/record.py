@@ -76,6 +76,7 @@ class StageRecord:
         if self._before.get("code") != code_version():
             note += "; it was made by another version of the code"
         print(f"{self.stage}, scan {self.job.scan_id}: {note}")
+        self.job.records.append(self.path)
         return True
 
     def recall(self, *stages: str) -> None:
@@ -123,7 +124,20 @@ class StageRecord:
                 "outputs": self._fingerprints(outputs, "outputs"),
             },
         )
+        self.job.records.append(self.path)
         release(self.lock)
+
+    def still_vouches(self) -> bool:
+        """Whether the record's own inputs, settings and outputs are still as they were then.
+
+        For who only asks: nothing is said, locked or removed. Inputs that came later are not seen,
+        nor another seed or options than those given to this object.
+        """
+        before = self._before.get("inputs")
+        if not isinstance(before, dict):
+            return False
+        self.inputs = {name: fingerprint(self._path(name), each) for name, each in before.items()}
+        return self._vouches()
 
     def _check_alone(self) -> None:
         what = f"scan {self.job.scan_id}: {self.stage}"
