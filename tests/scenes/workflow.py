@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from utils.errors import UserError
 from utils.io.files import save_text
 from utils.stage import Job, StageRecord
@@ -42,3 +44,14 @@ def made_up_stage(job: Job, stage: str) -> None:
     result = job.out_path / stage / f"{job.scan_id}.txt"
     save_text(result, source.read_text(encoding="utf-8"))
     record.finish([result])
+
+
+def make_captures(data: Path, count: int) -> Path:
+    """Captures 1..count of two hands in 5 views of 120 x 160, keypoints exact; `data`."""
+    from tests.scenes.captures import project, ring_of_cameras, two_hands, write_capture
+
+    for number in range(1, count + 1):
+        cameras = ring_of_cameras(5, size=(120, 160), focal=200.0)
+        hands = two_hands(np.random.default_rng(number))
+        write_capture(data / str(number), cameras, project(cameras, hands), hands)
+    return data
