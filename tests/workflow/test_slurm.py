@@ -36,9 +36,9 @@ def folder(tmp_path):
     return tmp_path
 
 
-def settings(threads="{pose_optim: 1, mano_optim: 1}"):
+def settings():
     conf = ROOT / "tests" / "workflow" / "tiny.conf"
-    return {"stages": STAGES, "scans_a_job": 3, "conf": conf, "threads": threads}
+    return {"stages": STAGES, "scans_a_job": 3, "conf": conf}
 
 
 def running_jobs(cluster: Cluster) -> dict[str, str]:
@@ -47,11 +47,11 @@ def running_jobs(cluster: Cluster) -> dict[str, str]:
     return dict(line.split() for line in lines)
 
 
-def disturb(cluster: Cluster) -> None:
+def disturb(cluster: Cluster, process: subprocess.Popen) -> None:
     """As soon as both nodes have a job: cancel the first one's, kill -9 the other's daemon."""
     end = time.monotonic() + PATIENCE
     while len(jobs := running_jobs(cluster)) < 2:
-        assert time.monotonic() < end, "no jobs came"
+        assert process.poll() is None and time.monotonic() < end, "no jobs came"
         time.sleep(0.2)
     cluster.ask("scancel", jobs["n1"])
     cluster.kill("n2")
@@ -77,8 +77,11 @@ def test_disturbed_on_slurm_and_in_peace_at_home(folder, cluster, tmp_path_facto
     command = snakemake.command(folder, "slurm", QUICK, **settings())
     with open(folder / "first.log", "w") as log:
         first = subprocess.Popen(command, cwd=ROOT, env=cluster.environment, stdout=log, stderr=log)
-        disturb(cluster)
-        first.wait()
+        try:
+            disturb(cluster, first)
+            first.wait()
+        finally:
+            first.kill()
     before = records(folder)
     cluster.start_node("n2")
     done = snakemake.call(folder, "slurm", QUICK, cluster.environment, **settings())
