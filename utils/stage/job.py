@@ -209,7 +209,7 @@ def _run_each(
             return INTERRUPTED
         if error is not None:
             failed[job.scan_id] = report_failure(error, job, stage.__name__)
-        _note(outcomes, job, stage.__name__, error)
+        outcomes.note(job.out_path, job.scan_id, stage.__name__, error, job.records)
     speech.scan_id = None
     list_failed(failed, len(jobs))
     if view is not None and args.viewer_stay:
@@ -230,13 +230,6 @@ def _run_job(job: Job, stage: Callable[[Job], None], view: LiveView | None) -> E
     finally:
         release_all()
     return None
-
-
-def _note(outcomes: Outcomes, job: Job, stage: str, error: Exception | None) -> None:
-    try:
-        outcomes.note(job.out_path, job.scan_id, stage, error, job.records)
-    except (OSError, UserError) as problem:
-        print(f"warning: --outcomes: {problem}", file=sys.stderr)
 
 
 def _event_folder(job: Job, stage: str) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,10 +89,23 @@ class Outcomes:
         error: BaseException | None,
         records: Sequence[Path] = (),
     ) -> None:
-        """Note how a scan's run ended: well, where `error` is None. Raises OSError, UserError.
+        """Note how a scan's run ended: well, where `error` is None; records: what vouches for it.
 
-        records: those that vouch for what is there now.
+        Where that cannot be written, it is said, and nothing else.
         """
+        try:
+            self._note(out_path, scan_id, stage, error, records)
+        except (OSError, UserError) as problem:
+            print(f"warning: --outcomes: {problem}", file=sys.stderr)
+
+    def _note(
+        self,
+        out_path: Path,
+        scan_id: str,
+        stage: str,
+        error: BaseException | None,
+        records: Sequence[Path],
+    ) -> None:
         failure = failure_path(out_path, scan_id, stage)
         facts: dict[str, Any] = {"scan_id": scan_id, "stage": stage, "kind": kind_of(error)}
         facts["records"] = sorted({path.name for path in records})
