@@ -25,7 +25,7 @@ from workflow.plan import load_plan
 from workflow.sources import Source
 from workflow.stamps import SKIPPED, stamp_path
 
-LONGEST_CAUSE = 90  # characters
+LONGEST_CAUSE = 160  # characters
 EXAMPLES = 3  # scans that are named with a cause
 
 

@@ -86,7 +86,7 @@ def test_a_failed_scan_is_a_red_row_with_its_cause(tmp_path):
         note = {"scan_id": scan, "stage": stage, "kind": "input", "cause": "03.png <is> broken"}
         save_json(failure_path(tmp_path, scan, stage), note)
     page = write_index(tmp_path, "demo_sfs").read_text()
-    assert page.count('class="failed">failed<br><small>') == 2
+    assert page.count('class="failed">failed<small>') == 2
     assert "pose_optim: 03.png &lt;is&gt; broken" in page
     assert re.findall(r'<tr><td></td>\n<td data-value="(\d)">', page) == ["3", "2", "1"]
     failure_path(tmp_path, "3", "pose_optim").unlink()
