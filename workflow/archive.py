@@ -124,7 +124,7 @@ def _compare(path: Path, out_path: Path, files: Sequence[Path]) -> None:
 def _remove_empty(folders: Iterable[Path], top: Path) -> None:
     """Remove folders that nothing is left in, and their parents below `top`."""
     for folder in sorted(folders, key=lambda each: -len(each.parts)):
-        while folder != top and not any(folder.iterdir()):
+        while folder != top and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
             folder = folder.parent
 

@@ -22,6 +22,7 @@ def out(tmp_path):
         job = replace(job_of(tmp_path), data_path=data, scan_id=scan, records=[])
         made_up_stage(job, "pose_optim")
         save_text(job.out_path / "demo_sfs" / scan / "rerender" / "00.png", f"picture of {scan}")
+        save_text(job.out_path / "demo_sfs" / scan / "report.html", f"report of {scan}")
     return tmp_path / "out"
 
 
@@ -33,7 +34,7 @@ def content(out):
 def test_a_scan_goes_into_one_file_and_comes_back(out, capsys):
     before = content(out)
     assert main([str(out), "--remove"]) == 0
-    assert "2 scans, 6 files archived and removed" in capsys.readouterr().out
+    assert "2 scans, 8 files archived and removed" in capsys.readouterr().out
     assert [path.name for path in out.iterdir()] == ["archive"]
     assert sorted(path.name for path in (out / "archive").iterdir()) == ["1.tar", "10.tar"]
     assert main([str(out), "--extract"]) == 0
@@ -46,6 +47,7 @@ def test_scans_whose_names_begin_alike_are_told_apart(out):
         "runs/1_pose_optim.json",
         "pose_optim/1.txt",
         "demo_sfs/1/rerender/00.png",
+        "demo_sfs/1/report.html",
     }
 
 
