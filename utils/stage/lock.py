@@ -11,10 +11,12 @@ from __future__ import annotations
 import atexit
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -35,9 +37,10 @@ class BusyError(UserError):
 class Lock:
     """A lock that this process has made."""
 
-    def __init__(self, path: Path, descriptor: int) -> None:
+    def __init__(self, path: Path, descriptor: int, folders: Sequence[Path]) -> None:
         self.path, self.holder = path, Holder.this_process()
         self._descriptor, self._beats = descriptor, 0
+        self._folders = folders  # that were made for it, the innermost first
 
     def beat(self) -> None:
         """Give a sign of life, into the file that was made: another may lie in its place."""
@@ -52,10 +55,12 @@ class Lock:
         return holder is not None and holder.token == self.holder.token
 
     def release(self) -> None:
-        """Remove the file if it is still this process's."""
+        """Remove the file if it is still this process's, and folders that hold nothing else."""
         with contextlib.suppress(OSError):
             if self.is_kept():
                 self.path.unlink()
+            for folder in self._folders:  # a run that failed leaves nothing
+                folder.rmdir()
         os.close(self._descriptor)
 
 
@@ -133,14 +138,14 @@ def _own() -> dict[Path, Lock]:
 
 def _make(path: Path) -> Lock | None:
     """The lock with its first sign of life, or None where the file is there."""
+    folders = list(itertools.takewhile(lambda folder: not folder.exists(), path.parents))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
+        descriptor = _create(path)
     except OSError as error:
         if isinstance(error, FileExistsError) and path.parent.is_dir():
             return None
         raise _unwritable(path, error) from error
-    lock = Lock(path, descriptor)
+    lock = Lock(path, descriptor, folders)
     try:
         lock.beat()
     except OSError as error:  # a full disk
@@ -148,6 +153,16 @@ def _make(path: Path) -> Lock | None:
         path.unlink(missing_ok=True)
         raise _unwritable(path, error) from error
     return lock
+
+
+def _create(path: Path) -> int:
+    """The descriptor of a file that was not there; its folder may go as another lock does."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
+        except FileNotFoundError:
+            continue
 
 
 def _unwritable(path: Path, error: OSError) -> UserError:

@@ -80,6 +80,17 @@ def test_a_lock_is_held_once_and_given_back(path):
     assert not path.exists() and not is_kept(path)
 
 
+def test_folders_that_a_lock_made_go_with_it_unless_something_is_in_them(tmp_path):
+    path = tmp_path / "out" / "runs" / "1_stage.lock"
+    hold(path, "scan 1: stage")
+    release(path)
+    assert not (tmp_path / "out").exists()
+    hold(path, "scan 1: stage")
+    save_text(tmp_path / "out" / "result.txt", "")
+    release(path)
+    assert [each.name for each in (tmp_path / "out").iterdir()] == ["result.txt"]
+
+
 def as_of_another_machine(path: Path) -> None:
     count, holder = path.read_text().split("\n", 1)
     path.write_text(f"{count}\n" + json.dumps({**json.loads(holder), "host": "node7", "boot": "x"}))
