@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from utils.errors import UserError
-from utils.io.files import load_text
+from utils.io.files import load_record, load_text, save_json
+from utils.paths import ROOT
 
 INCLUDE = re.compile(r"\s*include\b(?P<what>.*)")
 QUOTED = re.compile(r'(?:required\s*\()?\s*(?:file\s*\()?\s*"(?P<name>[^"]+)"[\s)]*$')
 DECIMAL_COMMA = re.compile(r"=\s*-?\d+,\d+\s*$")
 HINT = "see conf/demo_sfs.conf"
+SHIPPED = ROOT / "conf"
 
 
 def parse_file(path: Path, including: Sequence[Path] = ()) -> dict[str, Any]:
@@ -32,13 +36,32 @@ def parse_file(path: Path, including: Sequence[Path] = ()) -> dict[str, Any]:
         raise UserError(f"{source}: not a text file in UTF-8; {HINT}") from error
     except OSError as error:
         raise UserError(f"{source}: cannot be read ({error.strerror})") from error
-    own = parse_text(_without_includes(text), str(path))
+    own = _kept_parse(_without_includes(text), path)
     merged: dict[str, Any] = {}
     for included in _includes(text, path):
         if included.resolve() in [each.resolve() for each in (*including, path)]:
             raise UserError(f"{path}: includes itself by way of {included}; take that line out")
         merged = merge(merged, parse_file(included, (*including, path)))
     return merge(merged, own)
+
+
+def _kept_parse(text: str, path: Path) -> dict[str, Any]:
+    """What `parse_text` makes of a file's text without includes.
+
+    That of a shipped file is kept in `__pycache__` beside it by the text's digest, as Python keeps
+    compiled modules: pyhocon takes half a second for it. Where that is damaged or cannot be
+    written, the text is parsed.
+    """
+    if path.resolve().parent != SHIPPED:  # other folders are their owners'
+        return parse_text(text, str(path))
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    kept = SHIPPED / "__pycache__" / f"{path.name}.{digest}.json"
+    if settings := load_record(kept):
+        return settings
+    parsed = parse_text(text, str(path))
+    with contextlib.suppress(OSError, UserError):
+        save_json(kept, parsed)
+    return parsed
 
 
 def parse_text(text: str, source: str) -> dict[str, Any]:
