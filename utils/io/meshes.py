@@ -82,14 +82,39 @@ def load_mesh(path: str | Path, hint: str = "", remedy: str = "") -> tuple[np.nd
     among its vertices, or holds numbers that are not finite (`remedy`, or else the hint, says what
     to do).
     """
-    import trimesh
-
     path = existing_file(Path(path), hint)
     remedy = remedy or hint or "write it again"
+    if (plain := _read_plain_obj(path)) is not None:
+        return check_mesh(path, *plain, remedy)
+    import trimesh  # takes half a second
+
     with decoding(path, "not a readable mesh", remedy):
         mesh = trimesh.load(path, process=False, maintain_order=True, force="mesh")
         verts, faces = np.asarray(mesh.vertices, float), np.asarray(mesh.faces, np.int64)
     return check_mesh(path, verts, faces, remedy)
+
+
+def _read_plain_obj(path: Path) -> tuple[np.ndarray, np.ndarray] | None:
+    """Vertices and faces of an OBJ file as `save_mesh` writes it; None of any other.
+
+    Lines of vertices, with or without colours, then lines of triangles, and nothing else.
+    """
+    if path.suffix.lower() != ".obj":
+        return None
+    vertex_lines, found, face_lines = path.read_bytes().partition(b"\nf ")
+    vertex_lines, face_lines = vertex_lines + b"\n", b"f " + face_lines
+    count = vertex_lines.count(b"\n"), face_lines.count(b"\n")
+    alike = (b"\n" + vertex_lines).count(b"\nv "), (b"\n" + face_lines).count(b"\nf ")
+    if not found or count != alike or not face_lines.endswith(b"\n"):
+        return None
+    try:
+        rows = np.array(vertex_lines.replace(b"v", b"").split(), float).reshape(count[0], -1)
+        faces = np.array(face_lines.replace(b"f", b"").split(), np.int64).reshape(count[1], 3)
+    except ValueError:
+        return None
+    if rows.shape[1] not in (3, 6) or faces.min() < 1:
+        return None
+    return rows[:, :3].copy(), faces - 1
 
 
 def check_mesh(
