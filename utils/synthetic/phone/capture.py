@@ -169,8 +169,8 @@ def _renderer(
     if options.renderer == "raster":
         scene = Rasteriser(session.hands, session.lights, session.panels)
         return lambda photo, *view: scene.render(*view), scene.place
-    from utils.synthetic.phone.traced_panels import panel_dicts
     from utils.synthetic.path_tracer import PathTracer
+    from utils.synthetic.phone.traced_panels import panel_dicts
 
     surroundings = partial(panel_dicts, session.panels)
     tracer = PathTracer(session.hands, session.lights, bounces, variant, surroundings)

@@ -119,7 +119,7 @@ def _texels(
     shape: tuple[int, int],
     slack: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Texels u, v (float32) at pixels x, y, and which lie on the texture or `slack` sizes beside."""
+    """Texels u, v (float32) of pixels x, y; which are on the texture or `slack` sizes beside it."""
     h, w = shape
     u, v, s = (row[0] * x + row[1] * y + row[2] for row in texel_from_px.astype(np.float32))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -18,7 +18,22 @@ BOARD_AWAY = 0.19  # metres from the hand's middle to the board's
 BOARD_PIXEL = 0.0002  # metres a texel
 PLAIN = 0.35  # linear reflectance of what has no texture
 PAPERS, PICTURES = 26, 14
-WORDS = "wrist thumb index middle ring little palm nail knuckle vein 12 47 305 8196".split()
+WORDS = [
+    "wrist",
+    "thumb",
+    "index",
+    "middle",
+    "ring",
+    "little",
+    "palm",
+    "nail",
+    "knuckle",
+    "vein",
+    "12",
+    "47",
+    "305",
+    "8196",
+]
 
 
 @dataclass(frozen=True)
@@ -66,7 +81,7 @@ def _board_panel(board: Board, below: np.ndarray, rng: np.random.Generator) -> P
     """The board on the table, a hair above it, beside the point `below` the hand."""
     width, height = board.size_mm[0] / 1000, board.size_mm[1] / 1000
     angle, turn = rng.uniform(0, 2 * np.pi, 2)
-    middle = below + [BOARD_AWAY * np.cos(angle), BOARD_AWAY * np.sin(angle), 0.0004]
+    middle = below + np.array([BOARD_AWAY * np.cos(angle), BOARD_AWAY * np.sin(angle), 0.0004])
     right = np.array([np.cos(turn), np.sin(turn), 0])
     down = np.array([np.sin(turn), -np.cos(turn), 0])
     corner = middle - right * width / 2 - down * height / 2

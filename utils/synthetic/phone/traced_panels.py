@@ -13,7 +13,7 @@ from utils.synthetic.phone.scenery import Panel
 def panel_dicts(panels: Sequence[Panel], mitsuba: Any) -> dict[str, dict[str, Any]]:
     """One textured rectangle a panel, for the dictionary of a scene of the module `mitsuba`.
 
-    Mitsuba's rectangle spans [-1, 1] in x and y, its texture's first row lies at v = 1.
+    Mitsuba's rectangle spans [-1, 1] in x and y; the first row of its texture lies at y = -1.
     """
     return {panel.name: _rectangle(panel, mitsuba) for panel in panels}
 
@@ -21,7 +21,7 @@ def panel_dicts(panels: Sequence[Panel], mitsuba: Any) -> dict[str, dict[str, An
 def _rectangle(panel: Panel, mitsuba: Any) -> dict[str, Any]:
     world_from_square = np.eye(4)
     world_from_square[:3, 0] = panel.right / 2
-    world_from_square[:3, 1] = -panel.down / 2
+    world_from_square[:3, 1] = panel.down / 2
     world_from_square[:3, 2] = panel.normal
     world_from_square[:3, 3] = panel.corner + panel.right / 2 + panel.down / 2
     texture = {
