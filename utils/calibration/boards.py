@@ -18,7 +18,8 @@ PAPER_MM = (210.0, 297.0)  # A4; it fits US letter's width, too
 RULER_MM = 150
 MM_PER_INCH = 25.4
 DOTS_PER_MM = 40  # of the printed picture
-LEAST_CORNERS = 6  # of a board in a photo
+LEAST_CORNERS = 4  # of a board in a photo
+ENLARGED_BELOW = 1000  # pixels of the longer side
 QUIET = 0.25  # white border about the board, in squares
 APRILTAG, CHARUCO = "april", "charuco"
 FORM = "charuco:COLUMNSxROWS:SQUARE_MM:MARKER_MM[:DICTIONARY] or april:COLUMNSxROWS:TAG_MM:GAP_MM"
@@ -104,16 +105,26 @@ class Board:
     def find(self, photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Corners in a grey photo (H, W) uint8: numbers (N,) int and pixels (N, 2), refined.
 
-        None where fewer than LEAST_CORNERS are seen.
+        None where fewer than LEAST_CORNERS are seen. Small photos are enlarged to be looked at.
         """
-        if self.kind == CHARUCO:
-            corners, ids, _, _ = cv2.aruco.CharucoDetector(self._board).detectBoard(photo)
-            ids, corners = _flat(ids, corners)
+        if max(photo.shape) < ENLARGED_BELOW:
+            larger = cv2.resize(photo, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+            ids, corners = self._found(larger)
+            corners = (corners + 0.5) / 2 - 0.5
         else:
-            ids, corners = self._find_tags(photo)
+            ids, corners = self._found(photo)
         if len(ids) < LEAST_CORNERS:
             return np.zeros(0, int), np.zeros((0, 2))
         return ids, corners
+
+    def _found(self, photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if self.kind == CHARUCO:
+            lenient = cv2.aruco.CharucoParameters()
+            lenient.minMarkers = 1  # half a board in a corner of the photo serves, too
+            detector = cv2.aruco.CharucoDetector(self._board, lenient)
+            corners, ids, _, _ = detector.detectBoard(photo)
+            return _flat(ids, corners)
+        return self._find_tags(photo)
 
     def _find_tags(self, photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         parameters = cv2.aruco.DetectorParameters()

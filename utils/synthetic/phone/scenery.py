@@ -14,7 +14,7 @@ from utils.synthetic.fields import linear_from_srgb
 TABLE_SIDE, TABLE_BELOW = 1.1, 0.02  # metres; below the hand's lowest point
 TABLE_PIXEL, WALL_PIXEL = 0.0004, 0.002  # metres a texel
 WALLS_AT, CEILING, FLOOR = 2.2, 1.6, 0.75  # metres from the hand, up and down
-BOARD_AWAY = 0.19  # metres from the hand's middle to the board's
+BOARD_AWAY = 0.15  # metres from the hand's middle to the board's
 BOARD_PIXEL = 0.0002  # metres a texel
 PLAIN = 0.35  # linear reflectance of what has no texture
 PAPERS, PICTURES = 26, 14

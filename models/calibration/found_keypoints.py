@@ -1,0 +1,102 @@
+"""Keypoints in photos that have no cameras yet: from files, or by the detector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.calibration.request import Request
+from models.calibration.sightings import empty_sightings
+from utils.calibration.photos import PhotoSet
+from utils.cameras.calibrated import CalibratedCamera
+from utils.captures.pose_files import load_pose
+from utils.detection.detector import Detector, environment
+from utils.detection.windows import whole_photo
+from utils.errors import UserError
+from utils.keypoints import SIDES
+from utils.progress_bar import progress
+
+
+@dataclass(frozen=True)
+class PhotoKeypoints:
+    """xy (N, 2, 21, 2) pixels of the photos as stored, confidence (N, 2, 21), by file name."""
+
+    names: list[str]
+    xy: np.ndarray
+    confidence: np.ndarray
+
+    def by_name(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Keypoints and confidences by the photos' names without endings, where there are any."""
+        return {
+            Path(name).stem: (xy, confidence)
+            for name, xy, confidence in zip(self.names, self.xy, self.confidence)
+            if np.isfinite(xy).any()
+        }
+
+    def straight(self, cameras: Sequence[CalibratedCamera]) -> tuple[np.ndarray, np.ndarray]:
+        """Keypoints (V, 2, 21, 2) as the cameras would show them without their lenses, and
+        confidences (V, 2, 21)."""
+        row = {Path(name).stem: k for k, name in enumerate(self.names)}
+        rows = [row[camera.name] for camera in cameras]
+        xy = self.xy[rows].copy()
+        for view, camera in enumerate(cameras):
+            focal, centre = camera.K[[0, 1], [0, 1]], camera.K[:2, 2]
+            xy[view] = camera.lens.undistort((xy[view] - centre) / focal) * focal + centre
+        return xy, self.confidence[rows]
+
+
+def keypoints_of(request: Request, photos: PhotoSet, config: Mapping[str, Any]) -> PhotoKeypoints:
+    """Keypoints of the photos: of --keypoints, else detected where the detector is installed.
+
+    Nothing is detected where nothing needs it. Raises UserError for files that cannot be read, and
+    where hands are the only way and there is no detector.
+    """
+    if request.keypoints is not None:
+        return _from_files(request.keypoints, photos)
+    scaled = request.board is not None or request.marks is not None
+    nothing = PhotoKeypoints(photos.names, *empty_sightings(len(photos.names)))
+    if request.way == "background" and scaled:
+        return nothing
+    options = dict(config["detect_hands"])
+    try:
+        environment(options["environment"])
+    except UserError:
+        if request.way == "hands":
+            raise
+        return nothing
+    return _detected(photos, options)
+
+
+def _from_files(folder: Path, photos: PhotoSet) -> PhotoKeypoints:
+    if not folder.is_dir():
+        raise UserError(f"--keypoints {folder} is no folder of pose files")
+    xy, confidence = empty_sightings(len(photos.names))
+    found = 0
+    for k, name in enumerate(photos.names):
+        path = folder / f"{Path(name).stem}.json"
+        if path.is_file():
+            xy[k], confidence[k] = load_pose(path, photos.sizes[k])
+            found += 1
+    if not found:
+        raise UserError(
+            f"--keypoints {folder} holds no file named like a photo, such as "
+            f"{Path(photos.names[0]).stem}.json"
+        )
+    return PhotoKeypoints(photos.names, xy, confidence)
+
+
+def _detected(photos: PhotoSet, options: dict[str, Any]) -> PhotoKeypoints:
+    """The likeliest hand of each side in each whole photo."""
+    xy, confidence = empty_sightings(len(photos.names))
+    paths = [photos.path(k) for k in range(len(photos.names))]
+    with Detector(paths, options) as detector:
+        for k in progress(range(len(paths)), "detecting hands", "photo"):
+            for candidate in detector(whole_photo(k, photos.sizes[k])):
+                side = SIDES.index("left" if candidate.left > 0.5 else "right")
+                if not np.isfinite(xy[k, side]).any():
+                    xy[k, side], confidence[k, side] = candidate.xy, 1.0
+    return PhotoKeypoints(photos.names, xy, confidence)
