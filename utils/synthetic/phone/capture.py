@@ -56,13 +56,18 @@ class PhoneSession:
     turns: list[np.ndarray]
     detections: Detections
 
+    def motion(self, photo: int) -> np.ndarray:
+        """What takes the hands to where they are in a photo (4, 4), in the world."""
+        motion = self.motions[photo].copy()
+        motion[:3, 3] += self.centre - motion[:3, :3] @ self.centre
+        return motion
+
     def hands_in(self, photo: int) -> list[Hand]:
         """The hands as they are in a photo."""
-        motion = self.motions[photo]
+        motion = self.motion(photo)
         moved = [replace(hand) for hand in self.hands]
         for hand in moved:
-            R = motion[:3, :3]
-            hand.move(R, self.centre - R @ self.centre + motion[:3, 3])
+            hand.move(motion[:3, :3], motion[:3, 3])
         return moved
 
 
@@ -131,12 +136,18 @@ def plan_phone(
 
 def _detections(session: PhoneSession, rng: np.random.Generator) -> Detections:
     """A detector's keypoints in the photos as stored, lens and all."""
-    found = Detections([])
-    for photo, camera in enumerate(session.path.cameras):
-        keypoints = {hand.side: hand.keypoints for hand in session.hands_in(photo)}
-        one = detect(keypoints, _pinhole(camera), rng)
-        found.poses.append({key: _bent(values, camera) for key, values in one.poses[0].items()})
-        found.outliers += [(photo, side, keypoint) for _, side, keypoint in one.outliers]
+    cameras = session.path.cameras
+    K = np.stack([camera.K for camera in cameras])
+    motions = [session.motion(photo) for photo in range(len(cameras))]
+    R = np.stack([camera.R @ motion[:3, :3] for camera, motion in zip(cameras, motions)])
+    t = np.stack([c.R @ motion[:3, 3] + c.t for c, motion in zip(cameras, motions)])
+    sizes = torch.tensor([camera.size for camera in cameras])
+    keypoints = {hand.side: hand.keypoints for hand in session.hands}
+    found = detect(keypoints, Cameras.of(K, R, t, sizes), rng)
+    found.poses = [
+        {key: _bent(values, camera) for key, values in pose.items()}
+        for pose, camera in zip(found.poses, cameras)
+    ]
     return found
 
 
@@ -150,11 +161,6 @@ def _bent(values: list[float], camera: CalibratedCamera) -> list[float]:
     px = camera.lens.distort(xy) * camera.K[[0, 1], [0, 1]] + camera.K[:2, 2]
     table[:, :2] = 2 * px / extent - 1
     return table.ravel().round(7).tolist()
-
-
-def _pinhole(camera: CalibratedCamera) -> Cameras:
-    sizes = torch.tensor([camera.size])
-    return Cameras.of(camera.K[None], camera.R[None], camera.t[None], sizes)
 
 
 def _renderer(
