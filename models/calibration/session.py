@@ -9,22 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from models.calibration.found_keypoints import PhotoKeypoints, keypoints_of
 from models.calibration.hands_way import cameras_by_hands
+from models.calibration.motion import find_motion
 from models.calibration.outcome import Calibration
 from models.calibration.request import Request
-from models.calibration.scale import Scale, find_scale
+from models.calibration.scale import Scale, find_scale, hand_points
 from utils.calibration.exposure import exposure_note, exposures
 from utils.calibration.frames import frames_of_video
 from utils.calibration.photos import PhotoSet, collect_photos
 from utils.calibration.placing import camera_sigmas, middle_of_view, moved_cameras
 from utils.calibration.structure import Structure, find_structure
 from utils.calibration.writing import PHOTOS
+from utils.cameras import Cameras
 from utils.errors import UserError
 
 LEAST_SHARE = 0.6  # of the photos that must be registered for the background to be believed
 LEAST_REGISTERED = 4
+LEAST_FOR_MOTION = 8  # photos
 
 
 def calibrate(
@@ -114,6 +118,7 @@ def _by_background(
         )
     if structure.left_out:
         calibration.say(f"warning: not registered: {', '.join(structure.left_out)}")
+    _follow_hand(calibration, structure, keypoints, config, seed, scale)
     gains = exposures(photos, structure)
     note = exposure_note(gains)
     if note:
@@ -130,6 +135,34 @@ def _by_background(
         "scale": scale.facts,
     }
     return calibration
+
+
+def _follow_hand(
+    calibration: Calibration,
+    structure: Structure,
+    keypoints: PhotoKeypoints,
+    config: Mapping[str, Any],
+    seed: int,
+    scale: Scale,
+) -> None:
+    """Put the cameras into the hand's frame where keypoints say that it moved."""
+    points = hand_points(structure, keypoints, config, seed)
+    if points is None or len(structure.cameras) < LEAST_FOR_MOTION:
+        return
+    xy, confidence = keypoints.straight(structure.cameras)
+    unit = np.cbrt(np.linalg.det(scale.matrix[:3, :3]))
+    K, R, t = (np.stack([getattr(c, k) for c in structure.cameras]) for k in ("K", "R", "t"))
+    sizes = torch.tensor([camera.size for camera in structure.cameras])
+    motion = find_motion(Cameras.of(K, R, t, sizes), xy, confidence, points, 1 / unit)
+    calibration.report["hand_motion"] = {"support": motion.support, "mm": motion.reach_mm}
+    if not motion.asked_for:
+        return
+    calibration.cameras = moved_cameras(motion.cameras(structure.cameras), scale.matrix)
+    calibration.say(
+        f"note: the hand moved by up to {motion.reach_mm:.1f} mm while it was filmed: that takes "
+        f"{100 * motion.support:.0f} % of the keypoints' misses, so each photo's camera is put "
+        "where the hand saw it (report.json: hand_motion)"
+    )
 
 
 def _lens_words(numbers: tuple[float, ...]) -> str:

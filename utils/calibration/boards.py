@@ -17,7 +17,6 @@ from utils.io.files import atomic_path
 PAPER_MM = (210.0, 297.0)  # A4; it fits US letter's width, too
 RULER_MM = 150
 MM_PER_INCH = 25.4
-DOTS_PER_MM = 40  # of the printed picture
 LEAST_CORNERS = 4  # of a board in a photo
 ENLARGED_BELOW = 1000  # pixels of the longer side
 QUIET = 0.25  # white border about the board, in squares
@@ -65,7 +64,7 @@ class Board:
         if min(self.columns, self.rows) < 2:
             raise UserError(f"--board {self.text}: expected at least 2 columns and 2 rows")
         try:
-            self._board.generateImage((400, 400))
+            self.picture()
         except cv2.error:
             raise UserError(
                 f"--board {self.text}: {self.dictionary} has too few markers; name a larger one, "
@@ -87,20 +86,40 @@ class Board:
         kind = cv2.aruco.CharucoBoard if self.kind == CHARUCO else cv2.aruco.GridBoard
         return kind(shape, self.square, self.marker, dictionary)
 
+    def picture(self, finest: int = 300) -> tuple[np.ndarray, float]:
+        """The board with its white border (H, W) uint8, and how many millimetres a pixel is.
+
+        A square has up to `finest` pixels, as many as make markers and gaps whole pixels, or nearly
+        so: OpenCV rounds them, and a board that is not the size it says gives a wrong scale.
+        """
+        sides = np.arange(finest // 2, finest + 1)
+        parts = sides * self.marker / self.square
+        pixels = int(sides[np.argmin(np.abs(parts - np.round(parts)).round(6))])
+        gap = round(pixels * self.marker / self.square) if self.kind == APRILTAG else 0
+        shape = np.array([self.columns, self.rows])
+        width, height = (shape * (pixels + gap) - gap + 2 * self._border(pixels)).tolist()
+        if self.kind == CHARUCO:
+            image = self._board.generateImage((width, height), marginSize=self._border(pixels))
+            return image, self.square / pixels
+        image = np.full((height, width), 255, np.uint8)  # generateImage fails on some sizes
+        dictionary = self._board.getDictionary()
+        for rank, number in enumerate(self._board.getIds().ravel()):
+            row, column = divmod(rank, self.columns)
+            y, x = (self._border(pixels) + at * (pixels + gap) for at in (row, column))
+            tag = cv2.aruco.generateImageMarker(dictionary, int(number), pixels)
+            image[y : y + pixels, x : x + pixels] = tag
+        return image, self.square / pixels
+
+    def _border(self, pixels: int) -> int:
+        return round(QUIET * pixels)
+
     @property
     def size_mm(self) -> tuple[float, float]:
         """Width and height with the white border about it, millimetres."""
-        step = self.square + (self.marker if self.kind == APRILTAG else 0)
         gap = self.marker if self.kind == APRILTAG else 0
-        border = 2 * QUIET * self.square
-        return self.columns * step - gap + border, self.rows * step - gap + border
-
-    def image(self, width: int) -> np.ndarray:
-        """Picture (H, width) uint8 of the board with its white border."""
-        width_mm, height_mm = self.size_mm
-        height = round(width * height_mm / width_mm)
-        margin = round(QUIET * self.square * width / width_mm)
-        return self._board.generateImage((width, height), marginSize=margin)
+        border = 2 * QUIET * self.square - gap
+        step = self.square + gap
+        return self.columns * step + border, self.rows * step + border
 
     def find(self, photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Corners in a grey photo (H, W) uint8: numbers (N,) int and pixels (N, 2), refined.
@@ -177,8 +196,9 @@ def write_sheet(path: Path, board: Board) -> None:
     axes.set(xlim=(0, page_width), ylim=(page_height, 0))
     axes.set_axis_off()
     left, top = (page_width - width) / 2, 12.0
-    picture = board.image(round(width * DOTS_PER_MM / 4))
-    extent = (left, left + width, top + height, top)
+    picture, mm = board.picture()
+    height_px, width_px = picture.shape
+    extent = (left, left + width_px * mm, top + height_px * mm, top)
     axes.imshow(picture, "gray", extent=extent, interpolation="none", aspect="auto")
     axes.set(xlim=(0, page_width), ylim=(page_height, 0))
     _draw_ruler(axes, (page_width - RULER_MM) / 2, top + height + 10)

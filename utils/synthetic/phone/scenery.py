@@ -9,13 +9,13 @@ import numpy as np
 
 from utils.calibration.boards import Board
 from utils.io.images import to_bytes
-from utils.synthetic.fields import linear_from_srgb
+from utils.synthetic.fields import MM, linear_from_srgb
 
 TABLE_SIDE, TABLE_BELOW = 1.1, 0.02  # metres; below the hand's lowest point
 TABLE_PIXEL, WALL_PIXEL = 0.0004, 0.002  # metres a texel
 WALLS_AT, CEILING, FLOOR = 2.2, 1.6, 0.75  # metres from the hand, up and down
 BOARD_AWAY = 0.15  # metres from the hand's middle to the board's
-BOARD_PIXEL = 0.0002  # metres a texel
+BOARD_SQUARE = 150  # texels
 PLAIN = 0.35  # linear reflectance of what has no texture
 PAPERS, PICTURES = 26, 14
 WORDS = [
@@ -79,13 +79,13 @@ def room(
 
 def _board_panel(board: Board, below: np.ndarray, rng: np.random.Generator) -> Panel:
     """The board on the table, a hair above it, beside the point `below` the hand."""
-    width, height = board.size_mm[0] / 1000, board.size_mm[1] / 1000
+    image, mm = board.picture(BOARD_SQUARE)
+    height, width = np.array(image.shape) * mm * MM
     angle, turn = rng.uniform(0, 2 * np.pi, 2)
     middle = below + np.array([BOARD_AWAY * np.cos(angle), BOARD_AWAY * np.sin(angle), 0.0004])
     right = np.array([np.cos(turn), np.sin(turn), 0])
     down = np.array([np.sin(turn), -np.cos(turn), 0])
     corner = middle - right * width / 2 - down * height / 2
-    image = board.image(round(width / BOARD_PIXEL))
     texture = (0.03 + 0.75 * image / 255.0)[..., None].repeat(3, 2)
     return Panel("board", corner, right * width, down * height, texture.astype(np.float32))
 
