@@ -20,6 +20,8 @@ from utils.errors import UserError
 from utils.keypoints import SIDES
 from utils.progress_bar import progress
 
+CROWD = 0.2  # of the photos that show more than two hands
+
 
 @dataclass(frozen=True)
 class PhotoKeypoints:
@@ -30,12 +32,11 @@ class PhotoKeypoints:
     confidence: np.ndarray
 
     def by_name(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Keypoints and confidences by the photos' names without endings, where there are any."""
-        return {
-            Path(name).stem: (xy, confidence)
-            for name, xy, confidence in zip(self.names, self.xy, self.confidence)
-            if np.isfinite(xy).any()
-        }
+        """Keypoints and confidences by the photos' names without endings; {} if nobody looked."""
+        if not np.isfinite(self.xy).any():
+            return {}
+        stems = [Path(name).stem for name in self.names]
+        return dict(zip(stems, zip(self.xy, self.confidence)))
 
     def straight(self, cameras: Sequence[CalibratedCamera]) -> tuple[np.ndarray, np.ndarray]:
         """Keypoints (V, 2, 21, 2) as the cameras would show them without their lenses, and
@@ -92,11 +93,24 @@ def _from_files(folder: Path, photos: PhotoSet) -> PhotoKeypoints:
 def _detected(photos: PhotoSet, options: dict[str, Any]) -> PhotoKeypoints:
     """The likeliest hand of each side in each whole photo."""
     xy, confidence = empty_sightings(len(photos.names))
+    crowded = 0
     paths = [photos.path(k) for k in range(len(photos.names))]
     with Detector(paths, options) as detector:
         for k in progress(range(len(paths)), "detecting hands", "photo"):
-            for candidate in detector(whole_photo(k, photos.sizes[k])):
+            candidates = detector(whole_photo(k, photos.sizes[k]))
+            crowded += len(candidates) > len(SIDES)
+            for candidate in candidates:
                 side = SIDES.index("left" if candidate.left > 0.5 else "right")
                 if not np.isfinite(xy[k, side]).any():
                     xy[k, side], confidence[k, side] = candidate.xy, 1.0
+    if crowded > CROWD * len(paths):
+        photos.notes.append(
+            f"more than two hands are seen in {crowded} of {len(paths)} photos: a second person, or "
+            "a mirror? Film one person's hands alone, or cover the mirror"
+        )
+    if not np.isfinite(xy).any():
+        raise UserError(
+            f"no hand was found in any of the {len(paths)} photos; is it the right video? (hands of "
+            "another detector: --keypoints)"
+        )
     return PhotoKeypoints(photos.names, xy, confidence)

@@ -186,8 +186,17 @@ def _map(
         adjust = colmap.BundleAdjustmentOptions()
         adjust.refine_principal_point = shared and enough
         adjust.print_summary = False
-        colmap.bundle_adjustment(model, adjust)
+        _adjust(colmap, model, adjust)
     return found
+
+
+def _adjust(colmap: Any, model: Any, options: Any) -> None:
+    """Bundle adjustment of the whole model, in place; pycolmap's own function logs."""
+    config = colmap.BundleAdjustmentConfig()
+    for image in model.reg_image_ids():
+        config.add_image(image)
+    config.fix_gauge(colmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
+    colmap.create_default_bundle_adjuster(options, config, model).solve()
 
 
 def _structure(photos: PhotoSet, models: list[Any]) -> Structure:

@@ -69,7 +69,7 @@ def test_messages(tmp_path):
     with pytest.raises(UserError, match="holds 0 photos"):
         collect_photos(tmp_path / "few", tmp_path / "out", False)
     (tmp_path / "few" / "a.heic").write_bytes(b"x")
-    with pytest.raises(UserError, match="HEIC.*pip install pillow-heif"):
+    with pytest.raises(UserError, match=r"HEIC.*pip install pillow-heif"):
         collect_photos(tmp_path / "few", tmp_path / "out", False)
     with pytest.raises(UserError, match="neither a folder of photos nor a video"):
         collect_photos(tmp_path / "none", tmp_path / "out", False)

@@ -15,7 +15,7 @@ from utils.errors import UserError
 from utils.synthetic.phone.path import walk
 
 RNG = np.random.default_rng(1)
-POINTS = RNG.normal(0, 0.05, (40, 3)) + [0.1, 0.2, 1.0]
+POINTS = RNG.normal(0, 0.05, (40, 3)) + np.array([0.1, 0.2, 1.0])
 CAMERAS = walk(POINTS, 9, (480, 360), (0.08, -0.1), RNG).cameras
 
 
