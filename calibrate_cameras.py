@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("--photos", type=Path, metavar="P", help="folder of photos, or a video")
     add(
-        "--frames",
+        "--count",
         type=whole(3, 1000),
         default=60,
         metavar="N",
@@ -90,6 +90,7 @@ def calibrate_cameras(job: Job) -> None:
     """Run the stage on one scan. Raises UserError where the photos do not allow it."""
     from models.calibration.request import Request
     from models.calibration.session import calibrate
+    from utils.calibration.verdict import judge_calibration
     from utils.calibration.writing import FOLDER, refuse_written, write_calibrated
     from utils.errors import UserError
 
@@ -104,6 +105,10 @@ def calibrate_cameras(job: Job) -> None:
         return
     refuse_written(job.scan_dir, job.overwrite)
     calibration = calibrate(request, job.scan_dir / FOLDER, job.config, job.seed)
+    print(*calibration.lines, sep="\n")
+    verdict = judge_calibration(calibration.report)
+    verdict.enforce(job.force)
+    calibration.report["verdict"] = verdict.as_dict()
     written = write_calibrated(
         job.scan_dir,
         calibration.photos,
@@ -112,9 +117,9 @@ def calibrate_cameras(job: Job) -> None:
         calibration.report,
         calibration.keypoints,
     )
-    print(*calibration.lines, sep="\n")
     print(f"{job.scan_dir}: {len(calibration.cameras)} views; go on with check_data.py")
-    record.finish(written)
+    print(verdict.line())
+    record.finish(written, verdict=verdict.as_dict())
 
 
 if __name__ == "__main__":

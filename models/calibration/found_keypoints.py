@@ -105,12 +105,12 @@ def _detected(photos: PhotoSet, options: dict[str, Any]) -> PhotoKeypoints:
                     xy[k, side], confidence[k, side] = candidate.xy, 1.0
     if crowded > CROWD * len(paths):
         photos.notes.append(
-            f"more than two hands are seen in {crowded} of {len(paths)} photos: a second person, or "
-            "a mirror? Film one person's hands alone, or cover the mirror"
+            f"more than two hands are seen in {crowded} of {len(paths)} photos: a second person, "
+            "or a mirror? Film one person's hands alone, or cover the mirror"
         )
     if not np.isfinite(xy).any():
         raise UserError(
-            f"no hand was found in any of the {len(paths)} photos; is it the right video? (hands of "
-            "another detector: --keypoints)"
+            f"no hand was found in any of the {len(paths)} photos; is it the right video? (hands "
+            "of another detector: --keypoints)"
         )
     return PhotoKeypoints(photos.names, xy, confidence)

@@ -15,7 +15,7 @@ class Request:
     """Photos (a folder or a video), and what is known of them; see calibrate_cameras.py --help."""
 
     photos: Path
-    frames: int = 60
+    count: int = 60  # of a video's frames
     keep_shaken: bool = False
     way: str = "auto"  # or "background", "hands"
     lens: str = "auto"  # or "shared", "each"
@@ -38,7 +38,7 @@ class Request:
             raise UserError(f"--focal {args.focal:g}: expected pixels above 0")
         return Request(
             photos=args.photos,
-            frames=args.frames,
+            count=args.count,
             keep_shaken=args.keep_shaken,
             way=args.way,
             lens=args.lens,

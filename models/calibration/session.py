@@ -56,6 +56,8 @@ def calibrate(
         calibration.say(f"note: {note}")
     if photos.left_out:
         calibration.say(f"left out as shaken: {', '.join(photos.left_out)}")
+    if request.keypoints is None:  # detect_hands.py finds better ones, once there are cameras
+        calibration.keypoints = {}
     calibration.report["shared_lens"] = shared
     calibration.report["left_out"] = photos.left_out
     calibration.report["seconds"] = round(time.perf_counter() - start, 1)
@@ -65,7 +67,7 @@ def calibrate(
 def gather_photos(request: Request, folder: Path) -> PhotoSet:
     """The photos of a folder, or of a video."""
     if request.photos.is_file():
-        return frames_of_video(request.photos, folder, request.frames)
+        return frames_of_video(request.photos, folder, request.count)
     if not request.photos.exists():
         raise UserError(f"{request.photos} is missing; check --photos")
     return collect_photos(request.photos, folder, request.keep_shaken)
