@@ -12,6 +12,7 @@ How to film a hand: docs/capture.md.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,7 +31,16 @@ python calibrate_cameras.py --photos rig/ --lens each --way hands --keypoints ri
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and run the stage; returns the exit status."""
-    parser = stage_parser("Find the cameras of photos that nothing is known of.", EXAMPLES)
+    parser = stage_parser(__doc__, EXAMPLES)
+    _add_options(parser)
+    args = parser.parse_args(argv)
+    if args.board_pdf is not None:
+        return run_command(args, lambda: _print_board(args.board_pdf, args.board), argv)
+    return run_stage(parser, calibrate_cameras, argv)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    """What is photographed, and what is known of it."""
     add = parser.add_argument
     add("--photos", type=Path, metavar="P", help="folder of photos, or a video")
     add(
@@ -54,6 +64,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="one camera took all photos, or each its own (default: by size and EXIF)",
     )
     add("--focal", type=float, metavar="PX", help="focal length in pixels, if you know it")
+    _add_scale_options(parser)
+
+
+def _add_scale_options(parser: argparse.ArgumentParser) -> None:
+    """What tells the scale."""
+    add = parser.add_argument
     add(
         "--board",
         nargs="?",
@@ -71,10 +87,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="FOLDER",
         help="pose files of the photos, by name; else hands are detected (make detect)",
     )
-    args = parser.parse_args(argv)
-    if args.board_pdf is not None:
-        return run_command(args, lambda: _print_board(args.board_pdf, args.board), argv)
-    return run_stage(parser, calibrate_cameras, argv)
 
 
 def _print_board(path: Path, text: str | None) -> int:

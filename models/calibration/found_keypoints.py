@@ -11,7 +11,7 @@ import numpy as np
 
 from models.calibration.request import Request
 from models.calibration.sightings import empty_sightings
-from utils.calibration.photos import PhotoSet
+from utils.calibration.photos import PhotoSet, plain_name
 from utils.cameras.calibrated import CalibratedCamera
 from utils.captures.pose_files import load_pose
 from utils.detection.detector import Detector, environment
@@ -76,10 +76,10 @@ def _from_files(folder: Path, photos: PhotoSet) -> PhotoKeypoints:
     if not folder.is_dir():
         raise UserError(f"--keypoints {folder} is no folder of pose files")
     xy, confidence = empty_sightings(len(photos.names))
-    found = 0
+    files, found = {plain_name(path.stem): path for path in folder.glob("*.json")}, 0
     for k, name in enumerate(photos.names):
-        path = folder / f"{Path(name).stem}.json"
-        if path.is_file():
+        path = files.get(Path(name).stem)
+        if path is not None:
             xy[k], confidence[k] = load_pose(path, photos.sizes[k])
             found += 1
     if not found:

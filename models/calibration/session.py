@@ -112,14 +112,7 @@ def _by_background(
     K, lens = cameras[0].K, cameras[0].lens
     calibration.say(f"focal length {K[0, 0]:.1f} px, lens {_lens_words(lens.numbers)}")
     calibration.say(scale.line)
-    if structure.pieces:
-        others = "; ".join(", ".join(piece[:8]) for piece in structure.pieces)
-        calibration.say(
-            f"warning: the photos fall into {1 + len(structure.pieces)} pieces that do not "
-            f"connect; the largest is kept, without {others}. Take photos between them"
-        )
-    if structure.left_out:
-        calibration.say(f"warning: not registered: {', '.join(structure.left_out)}")
+    _say_gaps(calibration, structure)
     _follow_hand(calibration, structure, keypoints, config, seed, scale)
     gains = exposures(photos, structure)
     note = exposure_note(gains)
@@ -137,6 +130,18 @@ def _by_background(
         "scale": scale.facts,
     }
     return calibration
+
+
+def _say_gaps(calibration: Calibration, structure: Structure) -> None:
+    """Say which photos have no camera."""
+    if structure.pieces:
+        others = "; ".join(", ".join(piece[:8]) for piece in structure.pieces)
+        calibration.say(
+            f"warning: the photos fall into {1 + len(structure.pieces)} pieces that do not "
+            f"connect; the largest is kept, without {others}. Take photos between them"
+        )
+    if structure.left_out:
+        calibration.say(f"warning: not registered: {', '.join(structure.left_out)}")
 
 
 def _follow_hand(

@@ -138,12 +138,18 @@ def _converted(heic: Sequence[Path]) -> list[Path]:
 def _take_over(path: Path, folder: Path, turn: int) -> str:
     """Link the photo into the folder, or write it upright; returns its name there."""
     if turn == 1:
-        link_or_copy(path, folder / path.name)
-        return path.name
-    name = f"{path.stem}.png"
+        name = plain_name(path.name)
+        link_or_copy(path, folder / name)
+        return name
+    name = plain_name(f"{path.stem}.png")
     upright = oriented(stored_pixels(path, cv2.IMREAD_COLOR), turn)
     save_image(folder / name, np.ascontiguousarray(upright[..., ::-1]))
     return name
+
+
+def plain_name(name: str) -> str:
+    """The name without blanks, which end names in COLMAP's lists."""
+    return "_".join(name.split())
 
 
 def _grey(path: Path) -> np.ndarray:

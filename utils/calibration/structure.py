@@ -23,7 +23,7 @@ from utils.progress_bar import ProgressBar
 FEATURES = 4000  # a photo
 LARGEST_SIDE = 1600  # pixels that features are looked for in
 ENLARGED_UP_TO = 900  # pixels of the longer side: larger photos have enough detail as they are
-BLOCK = 10  # photos between two looks at how far matching is
+PART = 60  # pairs between two looks at how far matching is
 FOCAL_GUESS = 0.8  # of the longer side, where EXIF states none: phones have 0.7 to 0.8
 ALL_PAIRS_UP_TO = 40  # photos; of more, each is matched with its neighbours and every few others
 NEIGHBOURS, EVERY = 10, 5
@@ -32,7 +32,6 @@ LEAST_FOR_CENTRE = 12  # photos from which the principal point is estimated, too
 HALF_PIXEL = 0.5  # COLMAP's pixel centres
 POLL = 0.5  # seconds
 SHARED_MODEL, OWN_MODEL = "RADIAL", "SIMPLE_RADIAL"
-STEPS = {"keypoints": "features", "two_view_geometries": "matching"}  # by table
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ def _extract(colmap: Any, photos: PhotoSet, database: Path, shared: bool) -> Non
         focal = photos.focal or FOCAL_GUESS * max(height, width)
         reader.camera_params = f"{focal},{width / 2},{height / 2},0,0"
     mode = colmap.CameraMode.SINGLE if shared else colmap.CameraMode.PER_IMAGE
-    with _counting(database, "keypoints", len(photos.names)):
+    with _counting(database, len(photos.names)):
         colmap.extract_features(
             database,
             photos.folder,
@@ -131,28 +130,27 @@ def _extract(colmap: Any, photos: PhotoSet, database: Path, shared: bool) -> Non
 
 
 def _match(colmap: Any, photos: PhotoSet, database: Path, seed: int) -> None:
+    """Match in parts, so that it can be seen how far it is; pairs that were matched are skipped."""
     matching = colmap.FeatureMatchingOptions()
     matching.use_gpu = False
     geometry = colmap.TwoViewGeometryOptions()
     geometry.ransac.random_seed = seed
-    common = {"matching_options": matching, "verification_options": geometry}
+    pairing = colmap.ImportedPairingOptions()
+    pairing.match_list_path = database.with_name("pairs.txt")
     pairs = _pairs(len(photos.names))
-    with _counting(database, "two_view_geometries", len(pairs)):
-        if len(photos.names) <= ALL_PAIRS_UP_TO:
-            pairing = colmap.ExhaustivePairingOptions()
-            pairing.block_size = BLOCK
-            colmap.match_exhaustive(
-                database, pairing_options=pairing, device=colmap.Device.cpu, **common
+    with ProgressBar(len(pairs), "matching", "pair") as bar:
+        for first in range(0, len(pairs), PART):
+            part = pairs[first : first + PART]
+            lines = [f"{photos.names[a]} {photos.names[b]}\n" for a, b in part]
+            pairing.match_list_path.write_text("".join(lines))
+            colmap.match_image_pairs(
+                database,
+                matching_options=matching,
+                pairing_options=pairing,
+                verification_options=geometry,
+                device=colmap.Device.cpu,
             )
-            return
-        listed = database.with_name("pairs.txt")
-        names = photos.names
-        listed.write_text("".join(f"{names[a]} {names[b]}\n" for a, b in pairs))
-        pairing = colmap.ImportedPairingOptions()
-        pairing.match_list_path, pairing.block_size = listed, NEIGHBOURS * BLOCK
-        colmap.match_image_pairs(
-            database, pairing_options=pairing, device=colmap.Device.cpu, **common
-        )
+            bar.advance(len(part))
 
 
 def _pairs(count: int) -> list[tuple[int, int]]:
@@ -239,11 +237,11 @@ def _camera(model: Any, image: Any, size: tuple[int, int]) -> CalibratedCamera:
 
 
 @contextmanager
-def _counting(database: Path, table: str, total: int) -> Iterator[None]:
-    """Show how many rows of the table there are, while COLMAP works in the block."""
+def _counting(database: Path, total: int) -> Iterator[None]:
+    """Show how many photos have features, while COLMAP looks for them in the block."""
     done = threading.Event()
-    with ProgressBar(total, STEPS[table], "photo" if table == "keypoints" else "pair") as bar:
-        watcher = threading.Thread(target=_watch, args=(database, table, bar, done), daemon=True)
+    with ProgressBar(total, "features", "photo") as bar:
+        watcher = threading.Thread(target=_watch, args=(database, bar, done), daemon=True)
         watcher.start()
         try:
             yield
@@ -252,11 +250,11 @@ def _counting(database: Path, table: str, total: int) -> Iterator[None]:
             watcher.join()
 
 
-def _watch(database: Path, table: str, bar: ProgressBar, done: threading.Event) -> None:
+def _watch(database: Path, bar: ProgressBar, done: threading.Event) -> None:
     while not done.wait(POLL):
         try:
             with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=POLL) as connection:
-                count = connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]
+                count = connection.execute("SELECT COUNT(*) FROM keypoints").fetchone()[0]
         except sqlite3.Error:
             continue
         if count > bar.done:
