@@ -18,8 +18,8 @@ from utils.progress_bar import progress
 LEAST_PHOTOS, LEAST_CORNERS = 3, 6
 OUTLIER_PX = 3.0  # of a corner from where the others put it
 CONTRADICTS = 0.015  # of the board's extent: how far its corners may lie off the board said
-RATIO_OFF = 0.06  # of markers' side over squares' side
-LEGIBLE = 30.0  # pixels: sides of smaller markers are measured too short
+RATIO_OFF = 0.04  # of markers' side over squares' side
+BLURRED = 2.0  # pixels by which the sides of markers may be measured too short
 MM = 1e-3
 
 
@@ -83,19 +83,22 @@ def check_markers(photos: PhotoSet, board: Board, seen: Sequence[int]) -> None:
     """
     if board.kind != CHARUCO:
         return
-    ratios = [ratio for k in seen for ratio in _marker_ratios(photos.grey(k), board)]
-    if not ratios:
+    measured = [each for k in seen for each in marker_ratios(photos.grey(k), board)]
+    if not measured:
         return
-    ratio, said = float(np.median(ratios)), board.marker / board.square
-    if abs(ratio / said - 1) > RATIO_OFF:
+    (ratio, side), said = np.median(measured, axis=0), board.marker / board.square
+    if abs(ratio / said - 1) > RATIO_OFF + BLURRED / side:
         raise UserError(
             f"the board contradicts --board {board.text}: its markers are {ratio:.3f} of a square "
             f"wide, {said:.3f} was said; measure a square and a marker with a ruler"
         )
 
 
-def _marker_ratios(grey: np.ndarray, board: Board) -> list[float]:
-    """Markers' sides over the sides of the squares that they stand in, of one photo."""
+def marker_ratios(grey: np.ndarray, board: Board) -> list[tuple[float, float]]:
+    """Markers' sides over the sides of the squares that they stand in, and their sides in pixels.
+
+    grey (H, W) uint8. Blur makes dark markers smaller: by one or two pixels a side.
+    """
     ids, corners = board.find(grey)
     dictionary = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, f"DICT_{board.dictionary}"))
     parameters = cv2.aruco.DetectorParameters()
@@ -109,14 +112,13 @@ def _marker_ratios(grey: np.ndarray, board: Board) -> list[float]:
         return []
     ratios = []
     for marker in markers:
-        if np.linalg.norm(marker[0] - np.roll(marker[0], 1, axis=0), axis=1).min() < LEGIBLE:
-            continue
+        pixels = np.linalg.norm(marker[0] - np.roll(marker[0], 1, axis=0), axis=1).mean()
         flat = cv2.perspectiveTransform(marker.reshape(1, 4, 2), board_from_px)[0]
         sides = np.linalg.norm(flat - np.roll(flat, 1, axis=0), axis=1)
         extent = board.square * np.array([board.columns, board.rows])
         inside = (flat > 0).all() and (flat < extent).all()
         if inside and sides.std() < 0.1 * sides.mean():
-            ratios.append(sides.mean() / board.square)
+            ratios.append((float(sides.mean() / board.square), float(pixels)))
     return ratios
 
 

@@ -92,7 +92,7 @@ class Board:
         A square has up to `finest` pixels, as many as make markers and gaps whole pixels, or nearly
         so: OpenCV rounds them, and a board that is not the size it says gives a wrong scale.
         """
-        sides = np.arange(finest // 2, finest + 1)
+        sides = np.arange(finest, finest // 2, -1)
         parts = sides * self.marker / self.square
         pixels = int(sides[np.argmin(np.abs(parts - np.round(parts)).round(6))])
         gap = round(pixels * self.marker / self.square) if self.kind == APRILTAG else 0

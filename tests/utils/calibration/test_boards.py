@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from utils.calibration.board_scale import board_scale
+from utils.calibration.board_scale import board_scale, marker_ratios
 from utils.calibration.boards import Board, write_sheet
 from utils.cameras.calibrated import CalibratedCamera
 from utils.errors import UserError
@@ -96,3 +96,14 @@ def test_a_board_hardly_seen_is_refused():
     nothing = (np.zeros(0, int), np.zeros((0, 2)))
     with pytest.raises(UserError, match="seen in 2 photos"):
         board_scale(cameras, [*sightings[:2], *[nothing] * 6], Board())
+
+
+def test_markers_are_held_against_their_squares():
+    board = Board()
+    image, _ = board.picture(90)
+    blurred = cv2.GaussianBlur(image, (0, 0), 1.5)
+    ratio, side = np.median(marker_ratios(blurred, board), axis=0)
+    assert side == pytest.approx(66, abs=2)
+    assert abs(ratio / (22 / 30) - 1) < 0.04  # blur costs a pixel of 66
+    other = Board.of("charuco:5x7:30:26")
+    assert abs(ratio / (other.marker / other.square) - 1) > 0.04 + 2 / side  # said wrongly: refused
