@@ -101,6 +101,27 @@ def test_a_rig_is_found_by_one_hand(model, hand):
     assert not found.swaps.any()
 
 
+@pytest.mark.slow
+def test_several_frames_are_calibrated_together(model, hand):
+    """A rig of five views that sees a hand in two poses; the second one bent and elsewhere."""
+    cameras, first = seen_by(hand, 5, 1.0)
+    moved = FittedHand(model, hand.pose.clone(), hand.shape, hand.trans + 0.02, hand.scale)
+    moved.pose[0, 3:] += 0.2
+    points = moved.keypoints().numpy()
+    rng = np.random.default_rng(1)
+    second = np.full((5, 2, 21, 2), np.nan)
+    for view, camera in enumerate(cameras):
+        second[view, 1] = camera.project(points) + rng.normal(0, 1.0, (21, 2))
+    xy = np.stack([first.xy[:, 0], second], 1)
+    both = HandSightings(xy, np.isfinite(xy).all(-1).astype(float), first.sizes)
+    found = calibrate_by_hands({"right": model}, both, 360.0, True)
+    assert sorted(found.which) == [(0, 1), (1, 1)]
+    K, R, t = (x.numpy() for x in (found.cameras.K, found.cameras.R, found.cameras.t))
+    mine = [CalibratedCamera(str(k), K[k], R[k], t[k]) for k in range(5)]
+    px, _ = compare_cameras(mine, cameras, hand.keypoints().numpy())
+    assert np.sqrt((px**2).mean()) < 1.5  # five views with 1 px of noise
+
+
 def test_two_views_are_too_few(model, hand):
     _, sightings = seen_by(hand, 2, 1.0)
     with pytest.raises(UserError, match="at least 3 are needed"):
