@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from models.calibration.found_keypoints import PhotoKeypoints
-from models.calibration.natural_size import natural_size
+from models.calibration.natural_size import NaturalSize, natural_size
 from models.calibration.request import Request
 from models.hand import load_hand_models
 from utils.calibration.board_scale import board_scale, check_markers, find_board
@@ -22,6 +22,8 @@ from utils.cameras import Cameras
 from utils.errors import UserError
 from utils.keypoints.triangulation import triangulate_hands
 from utils.keypoints.views import hands_in
+
+UNLIKELY = 3.0  # standard deviations of hands' sizes beyond which a board is doubted
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,9 @@ def find_scale(
 ) -> Scale:
     """The scale by the board, the marks, or the hands' size; none where nothing tells it."""
     if request.board is not None:
-        return _by_board(request, photos, structure)
+        scale = _by_board(request, photos, structure)
+        size = _size_of_hands(structure, keypoints, config, seed)
+        return scale if size is None else _held_against(scale, size)
     if request.marks is not None:
         scale, error = marks_scale(structure.cameras, request.marks, request.distance)
         line = f"scale: by the marked distance, to {100 * error:.2f} %"
@@ -80,17 +84,40 @@ def _by_hands(
         "arbitrary",
         {"by": "nothing"},
     )
-    points = hand_points(structure, keypoints, config, seed)
-    if points is None or not hands_in(points):
+    size = _size_of_hands(structure, keypoints, config, seed)
+    if size is None:
         return nothing
-    models = load_hand_models(hands_in(points), config["hand_model"], torch.float64)
-    size = natural_size(models, points)
     line = (
         f"scale: guessed by the hand's natural size, to {100 * size.relative_error:.0f} % (one "
         "standard deviation over the hand model's shapes); a board would tell it"
     )
     facts = {"by": "hand", "relative_error": size.relative_error}
     return Scale(upright(structure.cameras, size.metres_per_unit), None, line, facts)
+
+
+def _size_of_hands(
+    structure: Structure, keypoints: PhotoKeypoints, config: Mapping[str, Any], seed: int
+) -> NaturalSize | None:
+    """What the hands' size makes of the structure's unit; None where no hand is seen."""
+    points = hand_points(structure, keypoints, config, seed)
+    if points is None or not hands_in(points):
+        return None
+    models = load_hand_models(hands_in(points), config["hand_model"], torch.float64)
+    return natural_size(models, points)
+
+
+def _held_against(scale: Scale, size: NaturalSize) -> Scale:
+    """The board's scale, with a warning where the hand would be of no human size by it."""
+    by_board = float(np.cbrt(np.linalg.det(scale.matrix[:3, :3])))
+    ratio = by_board / size.metres_per_unit
+    facts = {**scale.facts, "hand_over_natural_size": ratio}
+    if abs(np.log(ratio)) < UNLIKELY * size.relative_error:
+        return replace(scale, facts=facts)
+    warning = (
+        f"{scale.line}\nwarning: by this board the hand is {ratio:.2f} times as large as hands "
+        "are; is a square as large as --board says? (measure it: printers like to fit to the page)"
+    )
+    return replace(scale, line=warning, facts=facts)
 
 
 def hand_points(
