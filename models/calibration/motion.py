@@ -26,8 +26,8 @@ ANCHOR = 1.0  # sum of all motions: the hand's mean place is its place
 CAUCHY = 2.0
 STEPS = 25
 LEAST_SIGHTINGS = 3  # photos that a keypoint is seen in
-# The share of other keypoints' misses that a motion must take. Detectors err alike on all of a hand:
-# that looks like a motion, and takes a tenth where there is none.
+# The share of other keypoints' misses that a motion must take. Detectors err alike on all of a
+# hand: that looks like a motion, and takes a tenth where there is none.
 SUPPORT = 0.2
 
 
