@@ -5,10 +5,10 @@ RUN := $(VENV)/bin/python
 
 DETECT := .venv-detect
 DETECT_PYTHON ?= $(PYTHON)
-D ?= demo_data
+D ?= $(if $(VIDEO)$(PHOTOS),phone_data,demo_data)
 S ?= 1
 
-.PHONY: help demo mesh detect test lint format clean
+.PHONY: help demo mesh phone calibrate detect test lint format clean
 .DEFAULT_GOAL := demo
 
 help:  ## this list
@@ -39,6 +39,21 @@ demo: $(VENV)/.ready  ## set up, refine the shipped capture's hands, say what to
 mesh: $(VENV)/.ready $(DETECT)/.ready  ## photos and cameras to the refined mesh, what is missing detected: make mesh D=my_data S=1
 	$(RUN) multihands_mano.py --data_path $(D) --scan_id $(S) --optim
 	$(RUN) mesh_sfs_optim.py --data_path $(D) --scan_id $(S)
+
+phone: $(VENV)/.calibrate $(DETECT)/.ready  ## a phone's video (or PHOTOS=folder) to the refined mesh: make phone VIDEO=film.mp4 [BOARD=charuco:5x7:30:22] D=my_data S=1
+	@test -n "$(VIDEO)$(PHOTOS)" || { echo "name what you filmed: make phone VIDEO=film.mp4, or PHOTOS=folder"; exit 2; }
+	$(RUN) calibrate_cameras.py --photos "$(or $(VIDEO),$(PHOTOS))" --data_path $(D) --scan_id $(S) $(if $(BOARD),--board $(BOARD)) $(CALIBRATE)
+	$(RUN) detect_hands.py --data_path $(D) --scan_id $(S)
+	$(RUN) pose_optim.py --data_path $(D) --scan_id $(S)
+	$(RUN) mano_optim.py --data_path $(D) --scan_id $(S)
+	$(RUN) mesh_sfs_optim.py --data_path $(D) --scan_id $(S)
+	$(RUN) report.py --data_path $(D) --scan_id $(S)
+
+calibrate: $(VENV)/.calibrate  ## what calibrate_cameras.py needs (pycolmap)
+
+$(VENV)/.calibrate: $(VENV)/.ready requirements-calibrate.txt
+	$(RUN) -m pip install -q -r requirements-calibrate.txt
+	touch $@
 
 detect: $(DETECT)/.ready  ## the hand detector's environment alone (Python 3.10 to 3.12: DETECT_PYTHON=python3.12)
 

@@ -26,13 +26,15 @@ from __future__ import annotations
 import argparse
 import re
 import time
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from utils.stage import start
 from utils.stage.command import run_command
 from utils.stage.output import add_output_options
 from utils.stage.process import OK
+from utils.synthetic.phone.options import PhoneOptions, add_phone_options
 
 if TYPE_CHECKING:
     from utils.synthetic.capture_files import RecordedViews
@@ -57,6 +59,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--scan_id", default="1", metavar="SCAN", help="name of the capture (default %(default)s)")
     _add_scene_options(parser)
     _add_picture_options(parser)
+    add("--rig", choices=["dome", "phone"], default="dome", help="what takes the pictures")
+    add_phone_options(parser)
     add("--preview", type=Path, metavar="PNG", help="also write a contact sheet of all views")
     add("--overwrite", action="store_true", help="replace a capture that is there")
     add_output_options(parser)
@@ -81,9 +85,8 @@ def _add_picture_options(parser: argparse.ArgumentParser) -> None:
         "--res",
         dest="size",
         type=_resolution,
-        default=(400, 400),
         metavar="WxH",
-        help="default: 400x400",
+        help="default: 400x400; of a phone 360x480",
     )
     add(
         "--spp",
@@ -192,9 +195,24 @@ def _make(args: argparse.Namespace) -> int:
 
     if Path(args.scan_id).name != args.scan_id:
         raise UserError(f"--scan_id {args.scan_id}: expected a folder name inside --out")
-    options = {k: v for k, v in vars(args).items() if k not in NOT_OF_THE_CAPTURE}
-    make_capture(args.out / args.scan_id, **options)
+    target = args.out / args.scan_id
+    phone = {field.name for field in fields(PhoneOptions)} | {"rig"}
+    names = set(vars(args)) - {*NOT_OF_THE_CAPTURE, *phone}
+    options = {k: v for k, v in vars(args).items() if k in names and v is not None}
+    if args.rig == "phone":
+        _make_phone(target, PhoneOptions.of(args), options)
+    else:
+        make_capture(target, **options)
     return OK
+
+
+def _make_phone(target: Path, phone: PhoneOptions, options: dict[str, Any]) -> None:
+    from utils.synthetic.phone.capture import make_phone_capture
+    from utils.synthetic.skeleton import load_template
+
+    sides = SIDES[options["hands"]]
+    options = {k: v for k, v in options.items() if k not in ("hands", "views", "held", "preview")}
+    make_phone_capture(target, load_template(HAND_FILE), sides, phone, **options)
 
 
 if __name__ == "__main__":

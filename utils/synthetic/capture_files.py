@@ -83,7 +83,7 @@ def write_capture(
     for hand in hands:
         keypoints[SIDES.index(hand.side)] = hand.keypoints
     save_keypoints(folder / "gt" / "keypoints3d.xyz", keypoints)
-    _write_mesh(folder / "gt" / "mesh.ply", hands)
+    write_mesh(folder / "gt" / "mesh.ply", hands)
     save_json(folder / "gt" / "params.json", facts)
 
 
@@ -93,7 +93,7 @@ def _write_views(folder: Path, views: RecordedViews) -> None:
         save_image(folder / "mask" / f"{view:02d}.png", mask)
 
 
-def _write_mesh(path: Path, hands: list[Hand]) -> None:
+def write_mesh(path: Path, hands: list[Hand]) -> None:
     """Binary PLY of the exact rendered float32 vertices, 16-bit indices where they reach."""
     starts = np.cumsum([0] + [len(hand.verts) for hand in hands])
     vertex = [(name, "<f4") for name in "xyz"] + [(name, "u1") for name in ("red", "green", "blue")]

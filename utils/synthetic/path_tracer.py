@@ -63,9 +63,19 @@ def set_variant(variant: str = "auto") -> Any:
 
 
 class PathTracer:
-    """A scene of hands and lights that pictures can be taken of."""
+    """A scene of hands and lights that pictures can be taken of.
 
-    def __init__(self, hands: list[Hand], lights: list[Light], max_bounces: int, variant: str):
+    surroundings(mitsuba): what else stands there, for the dictionary of the scene.
+    """
+
+    def __init__(
+        self,
+        hands: list[Hand],
+        lights: list[Light],
+        max_bounces: int,
+        variant: str,
+        surroundings: Callable[[Any], dict[str, Any]] = lambda mitsuba: {},
+    ):
         self._mi = set_variant(variant)
         self.variant: str = self._mi.variant()
         scene = {
@@ -78,7 +88,18 @@ class PathTracer:
         for hand in hands:
             scene[hand.side] = self._skin_mesh(hand)
             scene[f"{hand.side}_cap"] = self._cap_mesh(hand)
+        scene |= surroundings(self._mi)
         self._scene = self._mi.load_dict(scene)
+
+    def place(self, hands: list[Hand]) -> None:
+        """Show these hands, which have moved, from now on."""
+        parameters = self._mi.traverse(self._scene)
+        for hand in hands:
+            verts, faces = capped(hand.verts, hand.faces)
+            cap = verts[np.unique(faces[len(hand.faces) :])]
+            for name, points in ((hand.side, hand.verts), (f"{hand.side}_cap", cap)):
+                parameters[f"{name}.vertex_positions"] = points.astype(np.float32).ravel()
+        parameters.update()
 
     def render(
         self,

@@ -1,0 +1,1 @@
+"""Cameras from hands: where they stand, how long their lenses are, and how large the world is."""

@@ -1,0 +1,116 @@
+"""Keypoints in photos that have no cameras yet: from files, or by the detector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.calibration.request import Request
+from models.calibration.sightings import empty_sightings
+from utils.calibration.photos import PhotoSet, plain_name
+from utils.cameras.calibrated import CalibratedCamera
+from utils.captures.pose_files import load_pose
+from utils.detection.detector import Detector, environment
+from utils.detection.windows import whole_photo
+from utils.errors import UserError
+from utils.keypoints import SIDES
+from utils.progress_bar import progress
+
+CROWD = 0.2  # of the photos that show more than two hands
+
+
+@dataclass(frozen=True)
+class PhotoKeypoints:
+    """xy (N, 2, 21, 2) pixels of the photos as stored, confidence (N, 2, 21), by file name."""
+
+    names: list[str]
+    xy: np.ndarray
+    confidence: np.ndarray
+
+    def by_name(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Keypoints and confidences by the photos' names without endings; {} if nobody looked."""
+        if not np.isfinite(self.xy).any():
+            return {}
+        stems = [Path(name).stem for name in self.names]
+        return dict(zip(stems, zip(self.xy, self.confidence)))
+
+    def straight(self, cameras: Sequence[CalibratedCamera]) -> tuple[np.ndarray, np.ndarray]:
+        """Keypoints (V, 2, 21, 2) as the cameras would show them without their lenses, and
+        confidences (V, 2, 21)."""
+        row = {Path(name).stem: k for k, name in enumerate(self.names)}
+        rows = [row[camera.name] for camera in cameras]
+        xy = self.xy[rows].copy()
+        for view, camera in enumerate(cameras):
+            focal, centre = camera.K[[0, 1], [0, 1]], camera.K[:2, 2]
+            xy[view] = camera.lens.undistort((xy[view] - centre) / focal) * focal + centre
+        return xy, self.confidence[rows]
+
+
+def keypoints_of(request: Request, photos: PhotoSet, config: Mapping[str, Any]) -> PhotoKeypoints:
+    """Keypoints of the photos: of --keypoints, else detected where the detector is installed.
+
+    Nothing is detected where nothing needs it. Raises UserError for files that cannot be read, and
+    where hands are the only way and there is no detector.
+    """
+    if request.keypoints is not None:
+        return _from_files(request.keypoints, photos)
+    scaled = request.board is not None or request.marks is not None
+    nothing = PhotoKeypoints(photos.names, *empty_sightings(len(photos.names)))
+    if request.way == "background" and scaled:
+        return nothing
+    options = dict(config["detect_hands"])
+    try:
+        environment(options["environment"])
+    except UserError:
+        if request.way == "hands":
+            raise
+        return nothing
+    return _detected(photos, options)
+
+
+def _from_files(folder: Path, photos: PhotoSet) -> PhotoKeypoints:
+    if not folder.is_dir():
+        raise UserError(f"--keypoints {folder} is no folder of pose files")
+    xy, confidence = empty_sightings(len(photos.names))
+    files, found = {plain_name(path.stem): path for path in folder.glob("*.json")}, 0
+    for k, name in enumerate(photos.names):
+        path = files.get(Path(name).stem)
+        if path is not None:
+            xy[k], confidence[k] = load_pose(path, photos.sizes[k])
+            found += 1
+    if not found:
+        raise UserError(
+            f"--keypoints {folder} holds no file named like a photo, such as "
+            f"{Path(photos.names[0]).stem}.json"
+        )
+    return PhotoKeypoints(photos.names, xy, confidence)
+
+
+def _detected(photos: PhotoSet, options: dict[str, Any]) -> PhotoKeypoints:
+    """The likeliest hand of each side in each whole photo."""
+    xy, confidence = empty_sightings(len(photos.names))
+    crowded = 0
+    paths = [photos.path(k) for k in range(len(photos.names))]
+    with Detector(paths, options) as detector:
+        for k in progress(range(len(paths)), "detecting hands", "photo"):
+            candidates = detector(whole_photo(k, photos.sizes[k]))
+            crowded += len(candidates) > len(SIDES)
+            for candidate in candidates:
+                side = SIDES.index("left" if candidate.left > 0.5 else "right")
+                if not np.isfinite(xy[k, side]).any():
+                    xy[k, side], confidence[k, side] = candidate.xy, 1.0
+    if crowded > CROWD * len(paths):
+        photos.notes.append(
+            f"more than two hands are seen in {crowded} of {len(paths)} photos: a second person, "
+            "or a mirror? Film one person's hands alone, or cover the mirror"
+        )
+    if not np.isfinite(xy).any():
+        raise UserError(
+            f"no hand was found in any of the {len(paths)} photos; is it the right video? (hands "
+            "of another detector: --keypoints)"
+        )
+    return PhotoKeypoints(photos.names, xy, confidence)

@@ -1,0 +1,65 @@
+"""How large the world is if the hands in it are of natural size: a guess, with its spread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from models.fitting.least_squares import minimise, one_thread
+from models.fitting.problem import FitProblem, PosePrior
+from models.fitting.stages import Weights
+from models.fitting.start import natural_scale, rigid_start
+from models.hand import HandModel
+from models.hand.kinematics import LAYOUT, HandKinematics
+from utils.errors import UserError
+from utils.keypoints import SIDES
+from utils.keypoints.views import hands_in
+
+STEPS = 40
+SCALE_IS_FREE = 10.0  # standard deviation of the scale's logarithm
+LEAST_SPREAD = 0.03  # relative: adults' hands of one shape still differ so much in size
+
+
+@dataclass(frozen=True)
+class NaturalSize:
+    """Metres a world unit, and one standard deviation of that, relative."""
+
+    metres_per_unit: float
+    relative_error: float
+
+
+def natural_size(models: Mapping[str, HandModel], points: np.ndarray) -> NaturalSize:
+    """The scale at which hands `points` (2, 21, 3), world units, are likeliest of the model.
+
+    models: float64, by side. Shape and scale are fitted together under the model's prior of
+    shapes, whose spread the error holds. Raises UserError where no hand is seen well enough.
+    """
+    sides = [side for side in hands_in(points) if side in models]
+    if not sides:
+        raise UserError("no hand is seen well enough to guess the scale by its size")
+    chosen = [SIDES.index(side) for side in sides]
+    hands = [HandKinematics(models[side]) for side in sides]
+    rough, centre = natural_scale(hands, points[chosen]), np.nanmean(points.reshape(-1, 3), 0)
+    near = (points[chosen] - centre) / rough
+    nothing = torch.zeros(0, len(hands), 21, 2, dtype=torch.float64)
+    problem = FitProblem(
+        hands=hands,
+        priors=[PosePrior(models[side]) for side in sides],
+        cameras=None,
+        points=torch.from_numpy(near),
+        pixels=nothing,
+        confidence=nothing[..., 0],
+        weights=Weights(keypoints_3d=1.0, scale_sigma=SCALE_IS_FREE),
+    )
+    with one_thread():
+        x = torch.cat([rigid_start(hand, seen) for hand, seen in zip(hands, near)])
+        x = minimise(problem, x, problem.free(list(LAYOUT)), STEPS)
+        H = sum(block.normal_equations()[0] for block in problem(x))
+    logs = x.reshape(len(hands), -1)[:, LAYOUT["scale"]]
+    scale = rough * float(logs.mean().exp())
+    at = LAYOUT["scale"].start
+    spread = float(torch.linalg.pinv(H, hermitian=True)[at, at].clamp(min=0).sqrt())
+    return NaturalSize(1 / scale, float(np.hypot(spread, LEAST_SPREAD)))

@@ -1,0 +1,75 @@
+"""Cameras and hands that keypoints found, moved until outlines are where photos show them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from models.calibration.by_hands import HandCalibration
+from models.fitting.fit import Fit, fit_hands
+from models.fitting.observations import Observations, Photo
+from models.hand import HandModel
+from models.hand.fitted import FittedHand
+from utils.cameras import Similarity
+from utils.keypoints import KEYPOINTS, SIDES
+
+ALWAYS = -1.0  # of camera_support: cameras may move
+SHIFT_SIGMA, TURN_SIGMA = 0.012, 0.02  # as mano_optim's, of cameras that keypoints alone placed
+MOVING = ("trans", "rotation", "pose", "shape", "cameras")
+STAGES = (
+    {
+        "name": "outlines",
+        "free": MOVING,
+        "steps": 2,
+        "keypoints_2d": 0.3,
+        "outlines": 5.0,
+        "make_masks": True,
+        "reach": [0.03, 0.025, 0.02, 0.015],
+    },
+    {
+        "name": "closer",
+        "free": MOVING,
+        "steps": 2,
+        "keypoints_2d": 0.1,
+        "outlines": 5.0,
+        "make_masks": True,
+        "reach": [0.015, 0.012, 0.01, 0.01, 0.008, 0.008],
+    },
+)
+
+
+def refine_by_outlines(
+    found: HandCalibration,
+    models: Mapping[str, HandModel],
+    xy: np.ndarray,
+    confidence: np.ndarray,
+    masks: Sequence[np.ndarray | None],
+    photo: Photo | None,
+    options: Mapping[str, Any],
+) -> Fit:
+    """Fit the first frame's hands and cameras to outlines; all views of `found` are placed.
+
+    xy (V, 2, 21, 2), confidence (V, 2, 21): as named by the detector; masks (V) of (H, W) bool or
+    None, which are then made from the photos; options: the config's section mano_optim.
+    """
+    swap = found.swaps[:, 0, None, None]
+    confidence = np.where(swap, confidence[:, ::-1], confidence)
+    xy = np.where(swap[..., None], xy[:, ::-1], xy)
+    same = Similarity(1.0, torch.zeros(3, dtype=torch.float64))
+    hands, points = [], np.full((len(SIDES), KEYPOINTS, 3), np.nan)
+    for (frame, side), x in sorted(zip(found.which, found.hands), key=lambda each: each[0]):
+        if frame == 0:
+            hands.append(FittedHand.of(models[SIDES[side]], x, same))
+            points[side] = hands[-1].keypoints().numpy()
+    own = {
+        **options,
+        "stages": STAGES,
+        "camera_support": ALWAYS,
+        "camera_shift_sigma": SHIFT_SIGMA,
+        "camera_turn_sigma": TURN_SIGMA,
+    }
+    observations = Observations(points, found.cameras, xy, confidence, masks, photo)
+    return fit_hands(list(models.values()), observations, own, hands)

@@ -1,0 +1,178 @@
+"""A calibration from beginning to end: photos, cameras, scale, and what to say about them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from models.calibration.found_keypoints import PhotoKeypoints, keypoints_of
+from models.calibration.hands_way import cameras_by_hands
+from models.calibration.motion import find_motion
+from models.calibration.outcome import Calibration
+from models.calibration.request import Request
+from models.calibration.scale import Scale, find_scale, hand_points
+from utils.calibration.exposure import exposure_note, exposures
+from utils.calibration.frames import frames_of_video
+from utils.calibration.photos import PhotoSet, collect_photos
+from utils.calibration.placing import camera_sigmas, middle_of_view, moved_cameras
+from utils.calibration.structure import Structure, find_structure
+from utils.calibration.writing import PHOTOS
+from utils.cameras import Cameras
+from utils.errors import UserError
+
+LEAST_SHARE = 0.6  # of the photos that must be registered for the background to be believed
+LEAST_REGISTERED = 4
+LEAST_FOR_MOTION = 8  # photos
+
+
+def calibrate(
+    request: Request, folder: Path, config: Mapping[str, Any], seed: int = 0
+) -> Calibration:
+    """Find the cameras; work is kept in `folder`. Raises UserError where they cannot be found."""
+    start = time.perf_counter()
+    photos = gather_photos(request, folder / PHOTOS)
+    shared = request.lens == "shared" or (request.lens == "auto" and photos.one_camera)
+    if request.focal:
+        photos = replace(photos, focal=request.focal)
+    keypoints = keypoints_of(request, photos, config)
+    structure = None
+    if request.way != "hands":
+        structure = find_structure(photos, folder, shared, seed)
+    if structure is not None and believable(structure, photos):
+        calibration = _by_background(request, photos, structure, keypoints, config, seed)
+    elif request.way == "background":
+        raise UserError(_what_failed(structure, photos))
+    else:
+        if request.way == "auto":
+            print(f"note: {_what_failed(structure, photos)}")
+        calibration = cameras_by_hands(photos, keypoints, shared, config)
+    for note in photos.notes:
+        calibration.say(f"note: {note}")
+    if photos.left_out:
+        calibration.say(f"left out as shaken: {', '.join(photos.left_out)}")
+    if request.keypoints is None:  # detect_hands.py finds better ones, once there are cameras
+        calibration.keypoints = {}
+    calibration.report["shared_lens"] = shared
+    calibration.report["left_out"] = photos.left_out
+    calibration.report["seconds"] = round(time.perf_counter() - start, 1)
+    return calibration
+
+
+def gather_photos(request: Request, folder: Path) -> PhotoSet:
+    """The photos of a folder, or of a video."""
+    if request.photos.is_file():
+        return frames_of_video(request.photos, folder, request.count)
+    if not request.photos.exists():
+        raise UserError(f"{request.photos} is missing; check --photos")
+    return collect_photos(request.photos, folder, request.keep_shaken)
+
+
+def believable(structure: Structure, photos: PhotoSet) -> bool:
+    """Whether enough photos were registered for the background to be what it seems."""
+    count = len(structure.cameras)
+    return count >= min(LEAST_REGISTERED, len(photos.names)) and (
+        count >= LEAST_SHARE * len(photos.names) or bool(structure.pieces) or count >= 20
+    )
+
+
+def _what_failed(structure: Structure | None, photos: PhotoSet) -> str:
+    count = 0 if structure is None else len(structure.cameras)
+    return (
+        f"structure from motion registered {count} of {len(photos.names)} photos: too little to "
+        "see but the hand, or photos too far apart; film in front of something patterned, 8 "
+        "degrees or less from photo to photo, and nothing else moving"
+    )
+
+
+def _by_background(
+    request: Request,
+    photos: PhotoSet,
+    structure: Structure,
+    keypoints: PhotoKeypoints,
+    config: Mapping[str, Any],
+    seed: int,
+) -> Calibration:
+    scale: Scale = find_scale(request, photos, structure, keypoints, config, seed)
+    cameras = moved_cameras(structure.cameras, scale.matrix)
+    sigmas = camera_sigmas(structure, middle_of_view(structure.cameras))
+    calibration = Calibration(photos, cameras, scale.unit, keypoints.by_name())
+    residual = float(np.median(structure.residuals()))
+    count, total = len(cameras), len(photos.names)
+    calibration.say(
+        f"way: background; {count} of {total} photos registered, {len(structure.points)} points, "
+        f"median residual {residual:.2f} px; cameras known to {np.nanmedian(sigmas):.2f} px at the "
+        f"middle of view (worst {np.nanmax(sigmas):.2f})"
+    )
+    K, lens = cameras[0].K, cameras[0].lens
+    calibration.say(f"focal length {K[0, 0]:.1f} px, lens {_lens_words(lens.numbers)}")
+    calibration.say(scale.line)
+    _say_gaps(calibration, structure)
+    _follow_hand(calibration, structure, keypoints, config, seed, scale)
+    gains = exposures(photos, structure)
+    note = exposure_note(gains)
+    if note:
+        calibration.say(f"note: {note}")
+    calibration.report |= {
+        "way": "background",
+        "registered": count,
+        "photos": total,
+        "not_registered": structure.left_out,
+        "pieces": structure.pieces,
+        "residual_px": residual,
+        "sigma_px": {c.name: round(float(s), 3) for c, s in zip(cameras, sigmas)},
+        "exposure": {c.name: round(float(g), 3) for c, g in zip(cameras, gains)},
+        "scale": scale.facts,
+    }
+    return calibration
+
+
+def _say_gaps(calibration: Calibration, structure: Structure) -> None:
+    """Say which photos have no camera."""
+    if structure.pieces:
+        others = "; ".join(", ".join(piece[:8]) for piece in structure.pieces)
+        calibration.say(
+            f"warning: the photos fall into {1 + len(structure.pieces)} pieces that do not "
+            f"connect; the largest is kept, without {others}. Take photos between them"
+        )
+    if structure.left_out:
+        calibration.say(f"warning: not registered: {', '.join(structure.left_out)}")
+
+
+def _follow_hand(
+    calibration: Calibration,
+    structure: Structure,
+    keypoints: PhotoKeypoints,
+    config: Mapping[str, Any],
+    seed: int,
+    scale: Scale,
+) -> None:
+    """Put the cameras into the hand's frame where keypoints say that it moved."""
+    points = hand_points(structure, keypoints, config, seed)
+    if points is None or len(structure.cameras) < LEAST_FOR_MOTION:
+        return
+    xy, confidence = keypoints.straight(structure.cameras)
+    unit = np.cbrt(np.linalg.det(scale.matrix[:3, :3]))
+    K, R, t = (np.stack([getattr(c, k) for c in structure.cameras]) for k in ("K", "R", "t"))
+    sizes = torch.tensor([camera.size for camera in structure.cameras])
+    motion = find_motion(Cameras.of(K, R, t, sizes), xy, confidence, points, 1 / unit)
+    calibration.report["hand_motion"] = {"support": motion.support, "mm": motion.reach_mm}
+    if not motion.asked_for:
+        return
+    calibration.cameras = moved_cameras(motion.cameras(structure.cameras), scale.matrix)
+    calibration.say(
+        f"note: the hand moved by up to {motion.reach_mm:.1f} mm while it was filmed: that takes "
+        f"{100 * motion.support:.0f} % of the keypoints' misses, so each photo's camera is put "
+        "where the hand saw it (report.json: hand_motion)"
+    )
+
+
+def _lens_words(numbers: tuple[float, ...]) -> str:
+    if not numbers:
+        return "without distortion"
+    return "k1 {:.4f}, k2 {:.4f}".format(*numbers[:2])
