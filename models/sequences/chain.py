@@ -4,89 +4,87 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
+import torch
+from torch import Tensor
 
-SPAN = 4  # frames whose joint covariance is kept: two blocks of two
+SECOND_DIFFERENCE = (1.0, -2.0, 1.0)
 
 
 @dataclass(frozen=True)
 class ChainSolution:
-    """mean (T, D), and of each block of two frames k and k + 1 the covariance of both together.
+    """mean (T, D), variances (T, D), and those (T - 2, D) of x_{t-1} - 2 x_t + x_{t+1}; covariances
+    (T, D, D) of single frames."""
 
-    blocks (B, 4 D, 4 D) is the covariance of frames 2 k to 2 k + 3; the last one's is of 2 k and
-    2 k + 1 alone, what lies beyond is 0.
-    """
-
-    mean: np.ndarray
-    blocks: np.ndarray
-
-    def covariance(self, frame: int, size: int) -> np.ndarray:
-        """Of frames `frame` to `frame` + size - 1 (at most 3): (size D, size D)."""
-        D = self.mean.shape[1]
-        block = min(frame // 2, len(self.blocks) - 1)
-        rows = slice((frame - 2 * block) * D, (frame - 2 * block + size) * D)
-        return self.blocks[block][rows, rows]
+    mean: Tensor
+    covariances: Tensor
+    accelerations: Tensor
 
 
-def solve_chain(information: np.ndarray, pull: np.ndarray, stiffness: np.ndarray) -> ChainSolution:
-    """The Gaussian of the least x of sum_t x_t' H_t x_t - 2 b_t' x_t + |accelerations|^2.
+def solve_chain(information: Tensor, pull: Tensor, stiffness: Tensor) -> ChainSolution:
+    """The Gaussian whose mean is the least x of sum_t x_t' H_t x_t - 2 b_t' x_t + accelerations.
 
-    information H (T, D, D); pull b (T, D): its part that is linear in x; stiffness (T - 2, D):
-    weights of the squared x_{t-1} - 2 x_t + x_{t+1} for the inner frames. T is even. Block
-    elimination over pairs of frames, and the inverse's blocks on its way back (Takahashi et al.
-    1973; the Rauch-Tung-Striebel smoother in another order).
+    information H (T, D, D) and pull b (T, D), float64; accelerations are the squared
+    x_{t-1} - 2 x_t + x_{t+1} (T - 2, D) of the inner frames times stiffness (T - 2, D); T is even.
+    Block elimination over pairs of frames, and the inverse's blocks on its way back (Takahashi et
+    al. 1973; the Rauch-Tung-Striebel smoother in another order).
     """
     T, D = pull.shape
     diagonal, beside = _pairs(information, stiffness)
-    right = pull.reshape(T // 2, 2 * D)
+    right = pull.reshape(T // 2, 2 * D).clone()
     solved, gains = [diagonal[0]], []
-    right = right.copy()
     for k in range(1, len(diagonal)):
-        gain = np.linalg.solve(solved[-1], beside[k - 1])  # S^-1 U
-        gains.append(gain)
-        solved.append(diagonal[k] - beside[k - 1].T @ gain)
-        right[k] -= gain.T @ right[k - 1]
-    means, covariances, blocks = [], [], []
-    for k in range(len(diagonal) - 1, -1, -1):
-        own = np.linalg.inv(solved[k])
-        mean = own @ right[k]
-        joint = np.zeros((SPAN * D, SPAN * D))
-        if means:
-            mean = mean - gains[k] @ means[-1]
-            cross = -gains[k] @ covariances[-1]
-            own = own - cross @ gains[k].T
-            joint[2 * D :, 2 * D :] = covariances[-1]
-            joint[: 2 * D, 2 * D :], joint[2 * D :, : 2 * D] = cross, cross.T
-        joint[: 2 * D, : 2 * D] = own
-        means.append(mean)
-        covariances.append(own)
-        blocks.append(joint)
-    return ChainSolution(np.stack(means[::-1]).reshape(T, D), np.stack(blocks[::-1]))
+        gains.append(torch.linalg.solve(solved[-1], beside[k - 1]))
+        solved.append(diagonal[k] - beside[k - 1].T @ gains[-1])
+        right[k] -= gains[-1].T @ right[k - 1]
+    own = torch.linalg.inv(solved[-1])
+    means, pairs, crosses = [own @ right[-1]], [own], []
+    for k in range(len(diagonal) - 2, -1, -1):
+        alone = torch.linalg.inv(solved[k])
+        crosses.append(-gains[k] @ pairs[-1])
+        means.append(alone @ right[k] - gains[k] @ means[-1])
+        pairs.append(alone - crosses[-1] @ gains[k].T)
+    mean = torch.stack(means[::-1]).reshape(T, D)
+    pair = torch.stack(pairs[::-1]).reshape(T // 2, 2, D, 2, D)
+    covariances = torch.stack([pair[:, 0, :, 0], pair[:, 1, :, 1]], 1).reshape(T, D, D)
+    cross = torch.stack(crosses[::-1]) if crosses else pull.new_zeros(0, 2 * D, 2 * D)
+    return ChainSolution(mean, covariances, _accelerations(pair, cross.reshape(-1, 2, D, 2, D)))
 
 
-def _pairs(information: np.ndarray, stiffness: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _pairs(information: Tensor, stiffness: Tensor) -> tuple[Tensor, Tensor]:
     """The system's blocks (T / 2, 2 D, 2 D) of pairs of frames, and those right of them."""
     T, D, _ = information.shape
-    whole = np.zeros((T // 2, 2 * D, 2 * D))
-    right = np.zeros((max(T // 2 - 1, 0), 2 * D, 2 * D))
-    places = np.arange(D)
-
-    def add(a: int, b: int, values: np.ndarray) -> None:
-        """Diagonal values (D,) between frames a <= b."""
-        row, column = (a % 2) * D + places, (b % 2) * D + places
-        if a // 2 == b // 2:
-            whole[a // 2][row, column] += values
-            if a != b:
-                whole[a // 2][column, row] += values
-        else:
-            right[a // 2][row, column] += values
-
+    whole = information.new_zeros(T // 2, 2, D, 2, D)
+    right = information.new_zeros(max(T // 2 - 1, 0), 2, D, 2, D)
     for frame in range(T):
-        rows = slice((frame % 2) * D, (frame % 2 + 1) * D)
-        whole[frame // 2][rows, rows] += information[frame]
+        whole[frame // 2, frame % 2, :, frame % 2] = information[frame]
     for inner, weight in enumerate(stiffness, 1):
-        for first, factor in zip((inner - 1, inner, inner + 1), (1.0, -2.0, 1.0)):
-            for second, other in zip((inner - 1, inner, inner + 1), (1.0, -2.0, 1.0)):
-                if first <= second:
-                    add(first, second, factor * other * weight)
-    return whole, right
+        terms = list(zip((inner - 1, inner, inner + 1), SECOND_DIFFERENCE))
+        for first, factor in terms:
+            for second, other in terms:
+                if first // 2 == second // 2:
+                    block = whole[first // 2, first % 2, :, second % 2]
+                elif first < second:
+                    block = right[first // 2, first % 2, :, second % 2]
+                else:
+                    continue  # the transpose of one that is there
+                block.diagonal().add_(factor * other * weight)
+    return whole.reshape(-1, 2 * D, 2 * D), right.reshape(-1, 2 * D, 2 * D)
+
+
+def _accelerations(pair: Tensor, cross: Tensor) -> Tensor:
+    """Variances (T - 2, D) of second differences, from the covariances (2, D, 2, D) of pairs of
+    frames and those between a pair and the next."""
+    found = []
+    for k in range(len(cross)):
+        joint = torch.cat(
+            [
+                torch.cat([pair[k], cross[k]], 2),
+                torch.cat([cross[k].permute(2, 3, 0, 1), pair[k + 1]], 2),
+            ]
+        )  # (4 frames, D, 4, D)
+        variances = joint.diagonal(dim1=1, dim2=3)  # (4, 4, D)
+        second = pair.new_tensor(SECOND_DIFFERENCE)
+        for start in (0, 1):
+            three = variances[start : start + 3, start : start + 3]
+            found.append(torch.einsum("i,ijd,j->d", second, three, second))
+    return torch.stack(found) if found else pair.new_zeros(0, pair.shape[2])

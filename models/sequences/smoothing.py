@@ -3,8 +3,8 @@
 Each frame's fit is a measurement with the covariance that its residuals give. What the hand's true
 accelerations and the fits' true noise are is found from the sequence itself (expectation
 maximisation): accelerations for each part of the hand and each moment of its own, so that a fast
-movement is let be where it is fast, and noise for each part. The estimate of a frame uses the
-frames before and after it alike, so nothing lags.
+movement is let be where it is fast; the noise as a multiple of what the residuals claim. The
+estimate of a frame uses the frames before and after it alike, so nothing lags.
 """
 
 from __future__ import annotations
@@ -13,119 +13,105 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy.ndimage import gaussian_filter1d
+from torch import Tensor
 
+from models.fitting.least_squares import one_thread
 from models.sequences.chain import ChainSolution, solve_chain
 
 ROUNDS = 15  # of expectation maximisation
 REACH = 2.0  # frames: standard deviation of the window in which accelerations are alike
 LEAST_ACCELERATION = 1e-3  # of the noise's own: none is taken to be smaller
-OUTLIER = 3.0  # squared distances, a number, beyond which a frame's fit weighs less
+OUTLIER = 3.0  # squared distance from the course, a number, beyond which a frame's fit weighs less
 LEAST_FRAMES = 4
 
 
 @dataclass(frozen=True)
-class Smoothed:
-    """values (T, D); standard deviations of the measurements over those that they claim, a part."""
+class Measured:
+    """T fits of D numbers at even steps of time.
+
+    values (T, D); information (T, D, D), inverse covariances, 0 for a frame that was not measured,
+    whose value is where it starts; counts (T,): how many of the D numbers the data tell, the rest
+    is prior; accelerations (T - 2, D) of the values.
+    """
 
     values: np.ndarray
-    noise: np.ndarray  # (parts,)
+    information: np.ndarray
+    counts: np.ndarray
+    accelerations: np.ndarray
 
 
-def smooth(
-    values: np.ndarray,
-    information: np.ndarray,
-    parts: Sequence[slice],
-    accelerations: np.ndarray | None = None,
-) -> Smoothed:
-    """The likely course of T measured vectors.
+def second_differences(values: np.ndarray) -> np.ndarray:
+    """x_{t-1} - 2 x_t + x_{t+1} (T - 2, D) of values (T, D)."""
+    return values[2:] - 2 * values[1:-1] + values[:-2]
 
-    values (T, D) at even steps of time; information (T, D, D): inverse covariances, 0 for a frame
-    that was not measured (its value is where it starts); parts: slices of D that move alike.
-    accelerations (T - 2, D): those of `values` where they are not its second differences (turns).
-    Sequences of fewer than LEAST_FRAMES measured frames are left as they are.
+
+def smooth(measured: Measured, parts: Sequence[slice]) -> tuple[np.ndarray, float]:
+    """The likely course (T, D), and the standard deviation of the fits over what they claim.
+
+    parts: slices of D that accelerate alike. Fewer than LEAST_FRAMES measured frames stay as they
+    are.
     """
-    measured = np.abs(information).sum((1, 2)) > 0
-    if measured.sum() < LEAST_FRAMES:
-        return Smoothed(values, np.ones(len(parts)))
-    if accelerations is None:
-        accelerations = values[2:] - 2 * values[1:-1] + values[:-2]
-    if len(values) % 2:  # the chain takes pairs: one more, of which nothing is known
-        information = np.concatenate([information, np.zeros_like(information[:1])])
-        accelerations = np.concatenate([accelerations, np.zeros_like(accelerations[:1])])
-        measured = np.append(measured, False)
-        offsets = _Smoother(information, accelerations, parts, measured).run()
-        return Smoothed(values + offsets.mean[:-1], offsets.noise)
-    offsets = _Smoother(information, accelerations, parts, measured).run()
-    return Smoothed(values + offsets.mean, offsets.noise)
-
-
-@dataclass(frozen=True)
-class _Offsets:
-    mean: np.ndarray
-    noise: np.ndarray
+    if (measured.counts > 0).sum() < LEAST_FRAMES:
+        return measured.values, 1.0
+    with one_thread():
+        smoother = _Smoother(measured, parts)
+        offsets = smoother.run()
+    return measured.values + offsets.numpy()[: len(measured.values)], smoother.noise
 
 
 class _Smoother:
-    """Offsets from the measured values, whose own accelerations are `given` (T - 2, D)."""
+    """Offsets from the measured values, whose accelerations are `given` (T - 2, D)."""
 
-    def __init__(
-        self,
-        information: np.ndarray,
-        given: np.ndarray,
-        parts: Sequence[slice],
-        measured: np.ndarray,
-    ) -> None:
-        self.given, self.parts, self.measured = given, parts, measured
-        self.information = information
-        self.claimed = np.full(information.shape[:2], np.nan)  # variances (T, D)
-        for frame in np.flatnonzero(measured):
-            self.claimed[frame] = np.linalg.inv(information[frame]).diagonal()
-        self.noise = np.ones(information.shape[1])  # standard deviations over the claimed ones
-        self.weight = np.ones(len(information))
-        self.variance = self._limited(np.square(given))
+    def __init__(self, measured: Measured, parts: Sequence[slice]) -> None:
+        self.parts, odd = parts, len(measured.values) % 2  # the chain takes pairs: one more frame
+        self.information = torch.from_numpy(_longer(measured.information, odd))
+        self.given = torch.from_numpy(_longer(measured.accelerations, odd))
+        self.counts = torch.from_numpy(_longer(measured.counts.astype(float), odd))
+        self.seen = self.counts > 0
+        claimed = torch.linalg.inv(self.information[self.seen]).diagonal(dim1=1, dim2=2)
+        self.claimed = claimed.mean(0).numpy()  # variances (D,)
+        self.noise = 1.0  # standard deviation over the claimed one
+        self.weight = torch.ones(len(self.information)).double()
+        self.variance = self._limited(self.given.square())
 
-    def run(self) -> _Offsets:
+    def run(self) -> Tensor:
         """Alternate between the offsets and what is known of accelerations and noise."""
         for _ in range(ROUNDS):
-            solution = self._solve()
-            self._learn(solution)
-        solution = self._solve()
-        return _Offsets(solution.mean, np.array([self.noise[part].mean() for part in self.parts]))
+            self._learn(self._solve())
+        return self._solve().mean
 
     def _solve(self) -> ChainSolution:
-        scaled = self.information / self.noise[:, None] / self.noise * self.weight[:, None, None]
+        information = self.information * (self.weight / self.noise**2)[:, None, None]
         stiffness = 1 / self.variance
-        pull = np.zeros(self.claimed.shape)  # of the smoothness: the given accelerations vanish
         flow = stiffness * self.given
-        pull[:-2] -= flow
+        pull = self.information.new_zeros(self.information.shape[:2])
+        pull[:-2] -= flow  # the accelerations with the offsets are small, not the offsets'
         pull[1:-1] += 2 * flow
         pull[2:] -= flow
-        return solve_chain(scaled, pull, stiffness)
+        return solve_chain(information, pull, stiffness)
 
     def _learn(self, solution: ChainSolution) -> None:
-        mean, D = solution.mean, self.given.shape[1]
-        squared = np.square(self.given + mean[2:] - 2 * mean[1:-1] + mean[:-2])
-        spread = np.empty(mean.shape)
-        second = np.array([1.0, -2.0, 1.0])
-        for frame in range(len(mean)):
-            spread[frame] = solution.covariance(frame, 1).diagonal()
-            if frame + 2 < len(mean):
-                three = solution.covariance(frame, 3).reshape(3, D, 3, D)
-                squared[frame] += np.einsum("i,idjd,j->d", second, three, second)
-        ratio = (self.weight[:, None] * np.square(mean) + spread) / self.claimed
-        for part in self.parts:
-            self.noise[part] = np.sqrt(np.nanmean(ratio[self.measured][:, part]))
-        self.variance = self._limited(squared)
-        own = np.einsum("td,tde,te->t", mean / self.noise, self.information, mean / self.noise) / D
-        self.weight = np.where(own > OUTLIER, OUTLIER / np.maximum(own, OUTLIER), 1.0)
+        mean = solution.mean
+        acceleration = self.given + mean[2:] - 2 * mean[1:-1] + mean[:-2]
+        self.variance = self._limited(acceleration.square() + solution.accelerations)
+        own = torch.einsum("td,tde,te->t", mean, self.information, mean)
+        spread = torch.einsum("tde,ted->t", self.information, solution.covariances)
+        total = (self.weight * own + spread)[self.seen].sum()
+        self.noise = float((total / self.counts.sum()).sqrt())
+        ratio = own / self.counts.clamp(min=1) / self.noise**2
+        self.weight = OUTLIER / ratio.clamp(min=OUTLIER)
 
-    def _limited(self, squared: np.ndarray) -> np.ndarray:
+    def _limited(self, squared: Tensor) -> Tensor:
         """Variances (T - 2, D) of accelerations about each moment, alike within each part."""
-        variance = np.empty_like(squared)
-        of_noise = 6 * np.nanmean(self.claimed, 0) * np.square(self.noise)  # 1 + 4 + 1
+        variance = np.empty(squared.shape)
         for part in self.parts:
-            mean = gaussian_filter1d(squared[:, part].mean(1), REACH, mode="nearest")
-            least = LEAST_ACCELERATION * of_noise[part].mean()
+            mean = gaussian_filter1d(squared[:, part].mean(1).numpy(), REACH, mode="nearest")
+            least = LEAST_ACCELERATION * 6 * self.noise**2 * self.claimed[part].mean()
             variance[:, part] = np.maximum(mean, least)[:, None]
-        return variance
+        return torch.from_numpy(variance)
+
+
+def _longer(values: np.ndarray, by: int) -> np.ndarray:
+    return np.concatenate([values, np.zeros((by, *values.shape[1:]))])

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from utils.errors import UserError
 
@@ -91,7 +92,7 @@ def choose_frames(chosen: FrameSlice, names: Sequence[str]) -> FrameList:
 
 
 def _usual_step(numbers: Sequence[int]) -> int:
-    steps = Counter(b - a for a, b in zip(numbers, numbers[1:]))
+    steps = Counter(b - a for a, b in pairwise(numbers))
     return min(steps, key=lambda step: (-steps[step], step)) if steps else 1
 
 

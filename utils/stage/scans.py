@@ -32,7 +32,7 @@ def add_scan_options(parser: argparse.ArgumentParser, several: bool = False) -> 
         "--frames",
         type=FrameSlice.parse,
         metavar="A:B:STEP",
-        help="run the scans numbered A, A+STEP, ... below B as the frames of one movement (A, B and "
+        help="run the scans numbered A, A+STEP, ... below B as the frames of a movement (A, B and "
         "STEP may be left out: ':' is all); mano_optim.py and mesh_sfs_optim.py then share shape, "
         "cameras, light and skin between them",
     )
