@@ -15,17 +15,20 @@ from models.fitting.fit import Fit, HandFitter
 from models.fitting.least_squares import one_thread
 from models.fitting.observations import Observations
 from models.fitting.start import rigid_start
+from models.fitting.verdict import LIMITS
 from models.hand import HandModel
 from models.hand.fitted import FittedHand
 from models.hand.kinematics import LAYOUT
 from models.sequences.shared import OWN, POSE, SharedHands
 from utils.cameras import Similarity
+from utils.errors import UserError
 from utils.keypoints import SIDES
 from utils.keypoints.views import hands_in
 
 WARM_STEPS = 8  # of a stage, at most: the start is near
 WARM_REACHES = 2  # the last ones of the stage with outlines
-LOST = 2.5  # fit over noise beyond which a frame is begun anew, too (`models.fitting.verdict`)
+FIT = next(limit for limit in LIMITS if limit.measure == "fit_over_noise")
+LOST, FAILED = FIT.doubtful, FIT.failed  # beyond the first, a frame is begun anew, too
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,8 @@ def fit_frame_poses(
 
     before: the last frames, the latest last; hands that they hold start there, moved on. A hand
     that they lack, or that is lost, starts from its keypoints alone. options: the config's
-    `mano_optim`, whose stages say what is compared.
+    `mano_optim`, whose stages say what is compared. Raises UserError where the hands miss the
+    keypoints as a failed fit does.
     """
     own = [models[side] for side in hands_in(observations.points)]
     points = observations.points[[SIDES.index(model.side) for model in own]]
@@ -98,6 +102,11 @@ def fit_frame_poses(
         if not known or fitter.fit_over_noise() > LOST:
             fitter = _better(
                 fitter if known else None, _anew(own, observations, options, frame, shared)
+            )
+        if fitter.fit_over_noise() > FAILED:
+            raise UserError(
+                f"the hands miss its keypoints {fitter.fit_over_noise():.1f} times as far as the "
+                "views disagree"
             )
         hands = {hand.side: hand for hand in fitter.hands()}
         return FramePoses(hands, *_information(fitter), bool(fitter.maker.made))
