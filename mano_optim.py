@@ -98,9 +98,8 @@ def mano_optim_sequence(job: Job) -> None:
     models = load_hand_models(SIDES, config.hand_model, torch.float64)
     folder = job.out_path / "sequence" / f".{job.scan_id}_mano_optim"
     made_with = {**record.made_with, "inputs": record.contents()}
-    fitter = SequenceFitter(
-        opened, models, config, FrameStore(folder, made_with, config, overwrite)
-    )
+    store = FrameStore(folder, made_with, config, overwrite)
+    fitter = SequenceFitter(opened, models, config, store)
     start = time.perf_counter()
     fit = fitter.fit()
     written = {frame.name: fitter.write_frame(frame, fit) for frame in opened.frames}

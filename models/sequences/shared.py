@@ -261,8 +261,11 @@ def choose_key_frames(points: np.ndarray, count: int) -> list[int]:
     Farthest points of the keypoints about their own middle (Gonzalez 1985), from the frame that is
     nearest to the mean on; frames that show all sides first. nan: not seen.
     """
-    about = points - np.nanmean(points, axis=2, keepdims=True)
-    seen = np.isfinite(points).all(3).sum(2) >= MIN_JOINTS  # (T, 2)
+    finite = np.isfinite(points).all(3, keepdims=True)
+    counts = finite.sum(2, keepdims=True)
+    middle = np.where(finite, points, 0).sum(2, keepdims=True) / np.maximum(counts, 1)
+    about = np.where(finite, points - middle, 0)
+    seen = counts[:, :, 0, 0] >= MIN_JOINTS  # (T, 2)
     sides = [side for side in range(2) if seen[:, side].any()]
     whole = np.flatnonzero(seen[:, sides].all(1))
     chosen = _farthest(about, whole, count)
@@ -275,7 +278,7 @@ def choose_key_frames(points: np.ndarray, count: int) -> list[int]:
 def _farthest(about: np.ndarray, candidates: np.ndarray, count: int) -> list[int]:
     if len(candidates) == 0:
         return []
-    vectors = np.nan_to_num(about[candidates].reshape(len(candidates), -1))
+    vectors = about[candidates].reshape(len(candidates), -1)
     nearest = np.linalg.norm(vectors - vectors.mean(0), axis=1)
     chosen = [int(nearest.argmin())]
     distance = np.linalg.norm(vectors - vectors[chosen[0]], axis=1)

@@ -4,7 +4,8 @@ Each frame's fit is a measurement with the covariance that its residuals give. W
 accelerations and the fits' true noise are is found from the sequence itself (expectation
 maximisation): accelerations for each part of the hand and each moment of its own, so that a fast
 movement is let be where it is fast; the noise as a multiple of what the residuals claim. The
-estimate of a frame uses the frames before and after it alike, so nothing lags.
+estimate of a frame uses the frames before and after it alike, so nothing lags. Frames whose fits
+miss what was seen are to be left out before: a jump and its way back is a movement, here.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from models.sequences.chain import ChainSolution, solve_chain
 ROUNDS = 15  # of expectation maximisation
 REACH = 2.0  # frames: standard deviation of the window in which accelerations are alike
 LEAST_ACCELERATION = 1e-3  # of the noise's own: none is taken to be smaller
-OUTLIER = 3.0  # squared distance from the course, a number, beyond which a frame's fit weighs less
 LEAST_FRAMES = 4
 
 
@@ -73,7 +73,6 @@ class _Smoother:
         claimed = torch.linalg.inv(self.information[self.seen]).diagonal(dim1=1, dim2=2)
         self.claimed = claimed.mean(0).numpy()  # variances (D,)
         self.noise = 1.0  # standard deviation over the claimed one
-        self.weight = torch.ones(len(self.information)).double()
         self.variance = self._limited(self.given.square())
 
     def run(self) -> Tensor:
@@ -83,14 +82,13 @@ class _Smoother:
         return self._solve().mean
 
     def _solve(self) -> ChainSolution:
-        information = self.information * (self.weight / self.noise**2)[:, None, None]
         stiffness = 1 / self.variance
         flow = stiffness * self.given
         pull = self.information.new_zeros(self.information.shape[:2])
         pull[:-2] -= flow  # the accelerations with the offsets are small, not the offsets'
         pull[1:-1] += 2 * flow
         pull[2:] -= flow
-        return solve_chain(information, pull, stiffness)
+        return solve_chain(self.information / self.noise**2, pull, stiffness)
 
     def _learn(self, solution: ChainSolution) -> None:
         mean = solution.mean
@@ -98,10 +96,7 @@ class _Smoother:
         self.variance = self._limited(acceleration.square() + solution.accelerations)
         own = torch.einsum("td,tde,te->t", mean, self.information, mean)
         spread = torch.einsum("tde,ted->t", self.information, solution.covariances)
-        total = (self.weight * own + spread)[self.seen].sum()
-        self.noise = float((total / self.counts.sum()).sqrt())
-        ratio = own / self.counts.clamp(min=1) / self.noise**2
-        self.weight = OUTLIER / ratio.clamp(min=OUTLIER)
+        self.noise = float(((own + spread)[self.seen].sum() / self.counts.sum()).sqrt())
 
     def _limited(self, squared: Tensor) -> Tensor:
         """Variances (T - 2, D) of accelerations about each moment, alike within each part."""

@@ -1,0 +1,138 @@
+"""What is looked at of a refined sequence: a film of photos and re-renderings, and an animation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from models.export.files import PACKAGES, export_files
+from models.export.reposing import Hands
+from models.ham.reconstruction import load_reconstruction
+from models.ham.verdict import LIMITS
+from models.sequences.files import FINGERS, WRIST, sequence_path
+from models.sequences.opened import OpenedFrame, OpenedSequence
+from utils import draw
+from utils.errors import UserError
+from utils.io.files import atomic_path
+from utils.io.images import load_image
+from utils.io.videos import write_video
+from utils.progress_bar import progress
+from utils.stage import Job
+from utils.stage.frames import listed
+from utils.verdict import GOOD, Verdict, assess
+
+Written = Mapping[str, dict[str, Any] | None]  # by frame; None: it failed
+
+
+def save_showings(job: Job, opened: OpenedSequence, written: Written) -> list[Path]:
+    """Write the film S.mp4 and the animation S.glb, where they can be; returns all files' paths."""
+    outputs = [Path(path) for facts in written.values() if facts for path in facts["outputs"]]
+    good = [frame for frame in opened.frames if written.get(frame.name)]
+    folder, rate = job.out_path / "sequence", job.config.sequence.frame_rate / opened.chosen.step
+    views = min(job.config.sequence.film_views, len(opened.rig.names))
+    if good and views:
+        path = folder / f"{job.scan_id}.mp4"
+        results = job.out_path / job.config.out_mesh_dire
+        write_video(path, _film(opened, good, results, views), rate)
+        outputs.append(path)
+    if good:
+        outputs += _save_animation(job, folder / f"{job.scan_id}.glb", good[0], rate)
+    return outputs
+
+
+def _film(
+    opened: OpenedSequence, good: Sequence[OpenedFrame], results: Path, views: int
+) -> Iterator[np.ndarray]:
+    """The film's pictures (H, W, 3) uint8 RGB, one a step: a row a view, photo and re-rendering."""
+    by_step = {frame.step: frame for frame in good}
+    shown = np.linspace(0, len(opened.rig.names), views, endpoint=False).astype(int).tolist()
+    names, last = opened.names(), None
+    for step in progress(range(opened.steps), "film", "frame"):
+        frame = by_step.get(step)
+        if frame is not None:
+            rows = [_row(frame, results, view) for view in shown]
+            last = _sheet([row for row in rows if row is not None])
+        if last is not None:
+            said = f"frame {names[step]}" + ("" if frame else ": not there")
+            yield draw.caption(last.copy(), said)
+
+
+def _row(frame: OpenedFrame, results: Path, view: int) -> np.ndarray | None:
+    if view not in frame.views:
+        return None
+    own = list(frame.views).index(view)
+    photo = frame.capture.image(own)
+    path = results / frame.name / "rerender" / f"mesh_{own:02d}.png"
+    return np.concatenate([photo, load_image(path)], 1)
+
+
+def _sheet(rows: Sequence[np.ndarray]) -> np.ndarray | None:
+    if not rows:
+        return None
+    width = max(row.shape[1] for row in rows)
+    padded = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows]
+    return np.round(255 * np.concatenate(padded)).astype(np.uint8)
+
+
+def _save_animation(job: Job, path: Path, frame: OpenedFrame, rate: float) -> list[Path]:
+    """The hands of one frame in the motion of the sequence; nothing where packages are missing."""
+    poses, (package, command) = sequence_path(job.out_path, job.scan_id), PACKAGES["glb"]
+    if not poses.is_file():
+        print(f"note: no animation: {poses} is missing; run mano_optim.py with the same --frames")
+        return []
+    if find_spec(package) is None:
+        print(f"note: no animation: {command}")
+        return []
+    folder = job.out_path / job.config.out_mesh_dire / frame.name
+    reconstruction = load_reconstruction(folder, frame.name)
+    try:
+        motion = sequence_poses(poses, reconstruction.sides)
+        files = export_files(reconstruction, job.scan_id, None, ["glb"], False, motion, rate)
+    except UserError as error:
+        print(f"note: no animation: {error}")
+        return []
+    with atomic_path(path) as beside:
+        beside.write_bytes(files[path.name])
+    return [path]
+
+
+def sequence_poses(path: Path, sides: Sequence[str]) -> list[Hands]:
+    """The frames of an S_sequence.npz as `models.export.reposing` takes them, of these sides."""
+    with np.load(path, allow_pickle=False) as file:
+        arrays = dict(file)
+    frames = []
+    for step, pose in enumerate(arrays["poses"]):
+        own = []
+        for side in sides:
+            full = np.concatenate([pose[WRIST[side]], pose[FINGERS[side]]])
+            trans = arrays[f"{side}_trans"][step]
+            own.append(
+                {
+                    "type": side,
+                    "pose": torch.from_numpy(full),
+                    "trans": torch.from_numpy(trans),
+                    "flat_hand_mean": True,
+                }
+            )
+        frames.append(own)
+    return frames
+
+
+def refinement_verdict(written: Written) -> Verdict:
+    """The verdict on the frames' medians; frames that are worse are said."""
+    good = [facts for facts in written.values() if facts]
+    measures = {
+        limit.measure: float(
+            np.median([facts["verdict"]["measures"].get(limit.measure, np.nan) for facts in good])
+        )
+        for limit in LIMITS
+    }
+    doubtful = [n for n, facts in written.items() if facts and facts["verdict"]["level"] != GOOD]
+    if doubtful:
+        print(f"warning: {len(doubtful)} frames are doubtful: {listed(doubtful)}")
+    return assess(measures, LIMITS)
