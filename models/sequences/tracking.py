@@ -1,4 +1,4 @@
-"""Detail of one frame of a sequence: from that of the frame before, in light that is known."""
+"""Detail of one frame of a sequence: from that of the frame before, on skin that is known."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from models.ham.refine import Terms, decay
 from models.ham.results import HamResult
 from models.ham.state import HamState, LevelReport, hand_radius, mend_state
 from models.hand.fitted import FittedHand, HandsMesh, hand_slices
+from models.sequences.light import relit
 from models.sequences.resting import RestingMesh
 from models.sequences.skin import SharedSkin
 from utils.cameras import Similarity
@@ -31,7 +32,7 @@ Offsets = dict[str, Tensor]  # (V', 3) metres at rest, by side
 
 
 class TrackingTerms(Terms):
-    """The terms of vertices alone: light, albedo and cameras are held.
+    """The terms of vertices alone: albedo, cameras and the light at the start are held.
 
     The state's reference is the hand with the sequence's mean detail, so what the surface terms
     smooth and hold small is a frame's offset from that.
@@ -39,7 +40,7 @@ class TrackingTerms(Terms):
 
     def __init__(self, state: HamState, photos: Photos, config: Config) -> None:
         super().__init__(state, photos, config)
-        self.held: Appearance = state.appearance
+        self.held: Appearance = relit(self, state)
         self.held_cameras = self.cameras.corrected(state.correction)
 
     def of(self, verts: Tensor) -> dict[str, Tensor]:
@@ -174,7 +175,7 @@ class Tracker:
             shown=("sfs", "mask"),
         )
         verts = (start + solver(u)).detach()
-        return replace(state, verts=verts, history=done.history)
+        return replace(state, verts=verts, appearance=terms.held, history=done.history)
 
     def _solver(self, state: HamState, sides: tuple[str, ...]) -> CholeskySolver:
         """(I + smoothness L)^-1 of the mesh of these hands."""
