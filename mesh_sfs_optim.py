@@ -97,6 +97,7 @@ def mesh_sfs_optim_sequence(job: Job) -> None:
     from utils.stage.sequence import check_some_left
 
     config, start_folder = job.config, job.out_path / job.config.input_mesh_dire
+    make_sequence_start(job)
 
     def open_frame(own: Job) -> Capture:
         make_start(own)
@@ -166,6 +167,30 @@ def make_start(job: Job) -> None:
 
         fits_on = own.config.input_mesh_dire != "gcn_out"
         multihands_mano(replace(own, args=Namespace(**{**vars(job.args), "optim": fits_on})))
+
+
+def make_sequence_start(job: Job) -> None:
+    """Fit the hands of a data set's frames together where nobody fitted any of them.
+
+    Other starts than keypoints are left to `make_start`, frame by frame.
+    """
+    from models.fitting.annotated_start import chosen_start
+    from utils.captures import open_capture
+    from utils.stage.sequence import each_frame, frame_job
+
+    folder = job.out_path / job.config.input_mesh_dire
+    if any((folder / f"{name}.pt").is_file() for name in job.scan_ids):
+        return
+    own = job.nested()
+    if own.config.data_type not in DATA_SETS:
+        return
+    if chosen_start(open_capture(frame_job(own, own.scan_ids[0])), own.config) == "keypoints":
+        from mano_optim import mano_optim_sequence
+        from pose_optim import pose_optim
+
+        print("no frame has fitted hands: made from keypoints (mano_start)", flush=True)
+        each_frame(pose_optim)(own)
+        mano_optim_sequence(job.nested())
 
 
 def take_annotation(job: Job) -> None:

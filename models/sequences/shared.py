@@ -106,7 +106,8 @@ class _Joint:
                     fitter.run(stage)
                 self.fitters.append(fitter)
                 bar.advance()
-        self.support = float(np.nanmedian([fitter.support for fitter in self.fitters] or [np.nan]))
+        tried = [fitter.support for fitter in self.fitters if np.isfinite(fitter.support)]
+        self.support = float(np.median(tried)) if tried else float("nan")
         self.moves = bool(self.support >= options["camera_support"])
         self.matched_at = [s["reach"][-1] for s in options["stages"] if s.get("outlines", 0) > 0]
 
