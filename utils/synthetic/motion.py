@@ -149,14 +149,11 @@ def _keep_apart(sequence: Sequence[Sequence[Hand]]) -> None:
 
 
 def _gap(left: Hand, right: Hand) -> float:
-    """Signed distance along y: how far the left hand's low side lies beyond the right's top.
-
-    Where they overlap as seen along y it is that, so that none can have passed through the other;
-    elsewhere their distance.
-    """
-    tree = cKDTree(right.verts[:, [0, 2]])
-    distance, nearest = tree.query(left.verts[:, [0, 2]])
+    """Distance of the hands; where they overlap as seen along y, at most how far the left hand lies
+    beyond the right one there, which is negative once they have passed through each other."""
+    apart = float(cKDTree(right.verts).query(left.verts)[0].min())
+    distance, nearest = cKDTree(right.verts[:, [0, 2]]).query(left.verts[:, [0, 2]])
     above = distance < LEAST_GAP
     if not above.any():
-        return float(cKDTree(right.verts).query(left.verts)[0].min())
-    return float((left.verts[above, 1] - right.verts[nearest[above], 1]).min())
+        return apart
+    return min(apart, float((left.verts[above, 1] - right.verts[nearest[above], 1]).min()))
