@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from models.ham.preconditioning import CholeskySolver
 from models.hand import HandModel
 from models.hand.fitted import FittedHand
+from utils.geometry.mesh import uniform_laplacian
 
 
 class RestingMesh:
@@ -38,6 +41,13 @@ class RestingMesh:
         """Vertices (V', 3), world units, in the rest pose, metres."""
         with torch.no_grad():
             return hand.model.unpose(verts[None], *self._skinning(hand))[0]
+
+    def smoothed(self, values: Tensor, smoothness: float) -> Tensor:
+        """(I + smoothness L)^-1 values (V', C) float32, L the graph Laplacian: mean and order of
+        size stay, what changes within sqrt(smoothness) edges goes."""
+        laplacian = uniform_laplacian(self.faces, len(self.weights))
+        matrix = sp.identity(len(self.weights)) + smoothness * laplacian
+        return CholeskySolver(matrix).solve(values)
 
     def _skinning(self, hand: FittedHand) -> tuple[Tensor, ...]:
         offsets = self.finer.carry(hand.model.pose_offsets(hand.pose))

@@ -16,7 +16,8 @@ from models.sequences.resting import RestingMesh
 from utils.render import Renderer
 
 ENOUGH = 20.0  # pixels of a vertex, all views together: more count no more
-HARDLY = 0.01  # pixels of a vertex that no view sees: what the regularisation says counts little
+HARDLY = 0.05  # pixels of a vertex that no view sees: what the regularisation says counts little
+BLEND = 100.0  # lambda of (I + lambda L)^-1: frames blend over ten edges, lest the mean has folds
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ def shared_skin(
         verts = torch.from_numpy(frame.result.verts_world())
         seen = _seen(frame.result)
         for hand, part in zip(frame.hands, hand_slices(len(verts), len(frame.hands))):
-            side, weight = hand.side, seen[part, None]
+            side = hand.side
+            weight = meshes[side].smoothed(seen[part, None], BLEND).clamp(min=HARDLY)
             offsets = meshes[side].offsets(hand, verts[part])
             own = state.appearance.albedo[part].cpu()
             albedo[side] = albedo.get(side, 0) + weight * own
@@ -86,7 +88,7 @@ def shared_skin(
 
 
 def _seen(result: HamResult) -> Tensor:
-    """Pixels (V,) of the photos that each vertex has a share in, from HARDLY to ENOUGH."""
+    """Pixels (V,) of the photos that each vertex has a share in, up to ENOUGH."""
     state, cameras = result.state, result.cameras.to(dtype=torch.float32)
     verts, faces = state.verts.cpu(), torch.from_numpy(state.faces)
     total = torch.zeros(len(verts))
@@ -96,7 +98,7 @@ def _seen(result: HamResult) -> Tensor:
         nothing = torch.zeros(len(fragments), 3)
         _, weights = vertex_samples(faces, fragments, nothing, facing, len(verts))
         total += weights[0]
-    return total.clamp(HARDLY, ENOUGH)
+    return total.clamp(max=ENOUGH)
 
 
 def _of_views(frames: Sequence[RefinedFrame], values: Sequence[Tensor], views: int) -> Tensor:
