@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from models.export.files import PACKAGES, export_files
-from models.export.reposing import Hands
+from models.export.files import animated_glb, missing_package
 from models.ham.reconstruction import load_reconstruction
 from models.ham.verdict import LIMITS
-from models.sequences.files import FINGERS, WRIST, sequence_path
+from models.sequences.files import sequence_path
 from models.sequences.opened import OpenedFrame, OpenedSequence
 from utils import draw
 from utils.errors import UserError
 from utils.io.files import atomic_path
 from utils.io.images import load_image
 from utils.io.videos import write_video
+from utils.motion.load import load_motion
+from utils.motion.options import MotionOptions
 from utils.progress_bar import progress
 from utils.stage import Job
 from utils.stage.frames import listed
@@ -81,46 +80,23 @@ def _sheet(rows: Sequence[np.ndarray]) -> np.ndarray | None:
 
 def _save_animation(job: Job, path: Path, frame: OpenedFrame, rate: float) -> list[Path]:
     """The hands of one frame in the motion of the sequence; nothing where packages are missing."""
-    poses, (package, command) = sequence_path(job.out_path, job.scan_id), PACKAGES["glb"]
+    poses, command = sequence_path(job.out_path, job.scan_id), missing_package("glb")
     if not poses.is_file():
         print(f"note: no animation: {poses} is missing; run mano_optim.py with the same --frames")
         return []
-    if find_spec(package) is None:
+    if command is not None:
         print(f"note: no animation: {command}")
         return []
     folder = job.out_path / job.config.out_mesh_dire / frame.name
-    reconstruction = load_reconstruction(folder, frame.name)
     try:
-        motion = sequence_poses(poses, reconstruction.sides)
-        files = export_files(reconstruction, job.scan_id, None, ["glb"], False, motion, rate)
+        motion = load_motion(poses, MotionOptions(fps=rate))
+        content = animated_glb(load_reconstruction(folder, frame.name), None, motion, rate)
     except UserError as error:
         print(f"note: no animation: {error}")
         return []
     with atomic_path(path) as beside:
-        beside.write_bytes(files[path.name])
+        beside.write_bytes(content)
     return [path]
-
-
-def sequence_poses(path: Path, sides: Sequence[str]) -> list[Hands]:
-    """The frames of an S_sequence.npz as `models.export.reposing` takes them, of these sides."""
-    with np.load(path, allow_pickle=False) as file:
-        arrays = dict(file)
-    frames = []
-    for step, pose in enumerate(arrays["poses"]):
-        own = []
-        for side in sides:
-            full = np.concatenate([pose[WRIST[side]], pose[FINGERS[side]]])
-            trans = arrays[f"{side}_trans"][step]
-            own.append(
-                {
-                    "type": side,
-                    "pose": torch.from_numpy(full),
-                    "trans": torch.from_numpy(trans),
-                    "flat_hand_mean": True,
-                }
-            )
-        frames.append(own)
-    return frames
 
 
 def refinement_verdict(written: Written) -> Verdict:

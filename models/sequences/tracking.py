@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from models.appearance.model import Appearance
-from models.ham.losses import silhouette_loss
 from models.ham.preconditioning import CholeskySolver, UniformAdam
 from models.ham.refine import Terms, decay
 from models.ham.results import HamResult
@@ -48,13 +47,12 @@ class TrackingTerms(Terms):
         config, surface = self.config, self.surface
         normals = vertex_normals(verts, self.faces)
         fragments = self.render(verts, self.held_cameras)
-        colors = self.held.colors_in(self.held_cameras, verts, normals)
-        rim = self.renderer.coverage(fragments)
-        pixels = self.photos.at(rim.view, rim.y, rim.x)
+        photometric, silhouette = self.pixels(
+            fragments, self.held, self.held_cameras, verts, normals
+        )
         offset = surface.displacement(verts)
-        silhouette = silhouette_loss(rim.value, pixels.mask, pixels.silhouette, self.masked)
         return {
-            "sfs": self.photometric(fragments, colors, pixels.first(rim.covered)),
+            "sfs": config.sfs_weight * photometric,
             "mask": config.mask_weight * silhouette,
             "lap": config.lap_weight * surface.laplacian(offset),
             "edge": config.edge_weight * surface.edge(verts),

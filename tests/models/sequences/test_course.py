@@ -9,8 +9,9 @@ from models.hand import load_hand_model
 from models.hand.fitted import FittedHand
 from models.sequences.course import course_of
 from models.sequences.files import save_sequence
-from models.sequences.showing import sequence_poses
 from models.sequences.walk import FramePoses
+from utils.motion.load import load_motion
+from utils.motion.options import MotionOptions
 
 STEP = 0.02  # metres and radians a frame
 
@@ -74,5 +75,5 @@ def test_the_file_is_laid_out_as_amass_has_it(model, tmp_path):
     assert not found["left_seen"].any() and found["left_betas"].shape == (10,)
     assert found["mocap_framerate"] == 30 and found["frames"].tolist() == ["0", "1", "2", "3"]
     assert found["right_scale"] == 1 and found["hand_model"] == "open"
-    (hand,) = sequence_poses(path, ["right"])[3]
-    assert np.allclose(hand["pose"][3:], fingers) and hand["flat_hand_mean"]
+    moving = load_motion(path, MotionOptions(fps=30.0))
+    assert len(moving) == 4 and np.allclose(moving[3][0]["pose"][3:], fingers)
