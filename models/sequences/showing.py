@@ -16,8 +16,7 @@ from models.sequences.opened import OpenedFrame, OpenedSequence
 from utils import draw
 from utils.errors import UserError
 from utils.io.files import atomic_path
-from utils.io.images import load_image
-from utils.io.videos import write_video
+from utils.io.images import load_image, save_video
 from utils.motion.load import load_motion
 from utils.motion.options import MotionOptions
 from utils.progress_bar import progress
@@ -37,7 +36,7 @@ def save_showings(job: Job, opened: OpenedSequence, written: Written) -> list[Pa
     if good and views:
         path = folder / f"{job.scan_id}.mp4"
         results = job.out_path / job.config.out_mesh_dire
-        write_video(path, _film(opened, good, results, views), rate)
+        save_video(path, _film(opened, good, results, views), rate)
         outputs.append(path)
     if good:
         outputs += _save_animation(job, folder / f"{job.scan_id}.glb", good[0], rate)
@@ -47,35 +46,32 @@ def save_showings(job: Job, opened: OpenedSequence, written: Written) -> list[Pa
 def _film(
     opened: OpenedSequence, good: Sequence[OpenedFrame], results: Path, views: int
 ) -> Iterator[np.ndarray]:
-    """The film's pictures (H, W, 3) uint8 RGB, one a step: a row a view, photo and re-rendering."""
+    """The film's pictures (H, W, 3) in [0, 1], one a step: a row a view, photo and re-rendering.
+
+    Steps without a frame show the one before.
+    """
     by_step = {frame.step: frame for frame in good}
     shown = np.linspace(0, len(opened.rig.names), views, endpoint=False).astype(int).tolist()
-    names, last = opened.names(), None
+    sizes, names, last = opened.rig.cameras.sizes.numpy(), opened.names(), None
+    width = 2 * int(sizes[shown, 1].max())
     for step in progress(range(opened.steps), "film", "frame"):
         frame = by_step.get(step)
         if frame is not None:
-            rows = [_row(frame, results, view) for view in shown]
-            last = _sheet([row for row in rows if row is not None])
+            last = np.concatenate([_row(frame, results, v, sizes[v], width) for v in shown])
         if last is not None:
             said = f"frame {names[step]}" + ("" if frame else ": not there")
             yield draw.caption(last.copy(), said)
 
 
-def _row(frame: OpenedFrame, results: Path, view: int) -> np.ndarray | None:
-    if view not in frame.views:
-        return None
-    own = list(frame.views).index(view)
-    photo = frame.capture.image(own)
-    path = results / frame.name / "rerender" / f"mesh_{own:02d}.png"
-    return np.concatenate([photo, load_image(path)], 1)
-
-
-def _sheet(rows: Sequence[np.ndarray]) -> np.ndarray | None:
-    if not rows:
-        return None
-    width = max(row.shape[1] for row in rows)
-    padded = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows]
-    return np.round(255 * np.concatenate(padded)).astype(np.uint8)
+def _row(frame: OpenedFrame, results: Path, view: int, size: np.ndarray, width: int) -> np.ndarray:
+    """One of the rig's views, of `size` height, width, side by side; black where there is none."""
+    row = np.zeros((int(size[0] + size[0] % 2), width, 3), np.float32)  # films take even sizes
+    if view in frame.views:
+        own = list(frame.views).index(view)
+        path = results / frame.name / "rerender" / f"mesh_{own:02d}.png"
+        pair = np.concatenate([frame.capture.image(own), load_image(path)], 1)
+        row[: pair.shape[0], : pair.shape[1]] = pair
+    return row
 
 
 def _save_animation(job: Job, path: Path, frame: OpenedFrame, rate: float) -> list[Path]:

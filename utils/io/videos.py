@@ -1,17 +1,16 @@
-"""Single frames of video files, and films of pictures, through OpenCV."""
+"""Single frames of video files, through OpenCV."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from utils.errors import UserError
-from utils.io.files import atomic_path, existing_file
+from utils.io.files import existing_file
 from utils.io.image_headers import ImageHeader
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
@@ -57,29 +56,3 @@ def video_frame(path: Path, frame: int) -> np.ndarray:
     if not ok:
         raise UserError(f"{path}: frame {frame} cannot be read; the video says it has {count}")
     return np.ascontiguousarray(image[..., ::-1]) / np.float32(255)
-
-
-def write_video(path: Path, pictures: Iterable[np.ndarray], rate: float) -> None:
-    """Write pictures (H, W, 3) uint8 RGB, all of the first one's size or cut and padded to it, as
-    an .mp4 (MPEG-4 part 2, which OpenCV always has) of `rate` pictures a second.
-
-    Raises UserError where OpenCV cannot write it. No pictures: no file.
-    """
-    pictures = iter(pictures)
-    first = next(pictures, None)
-    if first is None:
-        return
-    height, width = (side + side % 2 for side in first.shape[:2])  # the format takes even sizes
-    with atomic_path(path) as beside:
-        code = cv2.VideoWriter_fourcc(*"mp4v")
-        video = cv2.VideoWriter(str(beside), code, rate, (width, height))
-        if not video.isOpened():
-            raise UserError(f"{path}: OpenCV cannot write an .mp4 here")
-        try:
-            for picture in chain([first], pictures):
-                whole = np.zeros((height, width, 3), np.uint8)
-                rows, columns = min(height, picture.shape[0]), min(width, picture.shape[1])
-                whole[:rows, :columns] = picture[:rows, :columns, ::-1]
-                video.write(whole)
-        finally:
-            video.release()
