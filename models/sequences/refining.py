@@ -97,7 +97,9 @@ class SequenceRefiner:
         faces = len(result.state.faces)
         judge_refinement(result.reports, faces).enforce(frame.job.force)
         release_memory()
-        outputs = save_results(folder, frame.name, hands, result, config)
+        outputs = save_results(
+            folder, frame.name, hands, result, config, tracked.rests, curve=False
+        )
         fitted = load_json(folder / "metrics.json")["fitted_views"]
         verdict = judge_refinement(result.reports, faces, fitted["psnr"])
         report = result.reports[0]

@@ -13,7 +13,7 @@ from torch import Tensor
 from models.appearance.model import Appearance
 from models.ham.preconditioning import CholeskySolver, UniformAdam
 from models.ham.refine import Terms, decay
-from models.ham.results import HamResult
+from models.ham.results import HamResult, RestSurface
 from models.ham.state import HamState, LevelReport, hand_radius, mend_state
 from models.hand.fitted import FittedHand, HandsMesh, hand_slices
 from models.sequences.light import relit
@@ -63,9 +63,10 @@ class TrackingTerms(Terms):
 
 @dataclass(frozen=True)
 class Tracked:
-    """A frame's result, and its offsets, from which the next frame starts."""
+    """A frame's result, its hands at rest, and its offsets, from which the next frame starts."""
 
     result: HamResult
+    rests: list[RestSurface]
     offsets: Offsets
 
 
@@ -104,16 +105,19 @@ class Tracker:
         state = replace(state, reference=reference)
         names = capture.names
         result = HamResult(state, frame, cameras, crops, verdicts, [report], names, scale)
-        return Tracked(result, self.offsets(fitted, result.verts_world()))
+        return Tracked(result, *self._at_rest(fitted, torch.from_numpy(result.verts_world())))
 
-    def offsets(self, hands: Sequence[FittedHand], verts: np.ndarray) -> Offsets:
-        """Offsets by side of refined vertices (V, 3), world units, of all hands."""
-        parts = hand_slices(len(verts), len(hands))
-        world = torch.from_numpy(verts)
-        return {
-            hand.side: self.meshes[hand.side].offsets(hand, world[part])
-            for hand, part in zip(hands, parts)
-        }
+    def _at_rest(
+        self, hands: Sequence[FittedHand], verts: Tensor
+    ) -> tuple[list[RestSurface], Offsets]:
+        """Refined vertices (V, 3), world units, of all hands un-posed; their offsets by side."""
+        rests, offsets = [], {}
+        for hand, part in zip(hands, hand_slices(len(verts), len(hands))):
+            mesh, side = self.meshes[hand.side], hand.side
+            rest = mesh.unposed(hand, verts[part])
+            rests.append(RestSurface(side, (rest * hand.scale).numpy(), mesh.faces))
+            offsets[side] = rest - mesh.unposed(hand, mesh.reference(hand))
+        return rests, offsets
 
     def _start(
         self,
