@@ -16,9 +16,9 @@ from utils.event_files import check_tensorboard, event_file
 from utils.stage.arguments import add_seed, whole
 from utils.stage.config import DEFAULT_CONFIG, Config, load_config
 from utils.stage.failures import exit_status, list_failed, report_error, report_failure
+from utils.stage.frames import choose_frames
 from utils.stage.lock import release_all
 from utils.stage.outcomes import Outcomes
-from utils.stage.frames import choose_frames
 from utils.stage.output import Speech, add_output_options, spoken
 from utils.stage.process import INTERRUPTED
 from utils.stage.scans import add_scan_options, chosen_scans

@@ -11,6 +11,7 @@ from utils.errors import UserError
 from utils.io.files import save_text
 from utils.stage.frames import FrameList, choose_frames, listed
 from utils.stage.job import Job
+from utils.stage.outcomes import BUSY, MACHINE, kind_of
 from utils.verdict import FailedVerdictError
 
 Found = TypeVar("Found")
@@ -29,13 +30,17 @@ def frame_job(job: Job, name: str) -> Job:
 def attempt(job: Job, stage: str, action: Callable[[], Found]) -> Found | None:
     """What `action` gives for one frame; None, and a line that says why, where it fails.
 
-    The traceback of a fault of the suite is kept in O/runs/FRAME_STAGE.log. Interrupts pass.
+    The traceback of a fault of the suite is kept in O/runs/FRAME_STAGE.log. Interrupts pass, and so
+    do failures that are no frame's own: a full disk, a scan that another process has.
     """
     try:
         return action()
-    except UserError as error:
-        print(f"warning: frame {job.scan_id} is left out: {error}")
     except Exception as error:
+        if kind_of(error) in (MACHINE, BUSY):
+            raise
+        if isinstance(error, UserError):
+            print(f"warning: frame {job.scan_id} is left out: {error}")
+            return None
         log = job.out_path / "runs" / f"{job.scan_id}_{stage}.log"
         save_text(log, traceback.format_exc())
         what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -1,12 +1,15 @@
 """Which scans are the frames of a movement."""
 
 import argparse
+import errno
+from types import SimpleNamespace
 
 import pytest
 
 from utils.errors import UserError
 from utils.stage.frames import FrameSlice, choose_frames, frame_numbers, listed
 from utils.stage.scans import add_scan_options, chosen_scans
+from utils.stage.sequence import attempt
 
 PLACES = [str(k) for k in range(12)]
 
@@ -54,6 +57,20 @@ def test_no_frame_is_left():
         names("20:30", PLACES)
     with pytest.raises(UserError, match="hold no scan"):
         names(":", [])
+
+
+def test_a_full_disk_is_no_fault_of_a_frame(tmp_path, capsys):
+    job = SimpleNamespace(scan_id="7", out_path=tmp_path)
+
+    def fails(error: Exception):
+        raise error
+
+    assert attempt(job, "stage", lambda: fails(UserError("it is torn"))) is None
+    assert "frame 7 is left out: it is torn" in capsys.readouterr().out
+    assert attempt(job, "stage", lambda: fails(ValueError("odd"))) is None
+    assert "ValueError: odd" in (tmp_path / "runs" / "7_stage.log").read_text()
+    with pytest.raises(OSError):
+        attempt(job, "stage", lambda: fails(OSError(errno.ENOSPC, "full")))
 
 
 def test_the_option(capsys):
