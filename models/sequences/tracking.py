@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from models.appearance.model import Appearance
+from models.ham.mending import Soundness, bad_faces
 from models.ham.preconditioning import CholeskySolver, UniformAdam
 from models.ham.refine import Terms, decay
 from models.ham.results import HamResult, RestSurface
@@ -100,12 +101,19 @@ class Tracker:
         scale = self.skin.photo_scale
         photos = pack_photos(crops, cameras, scale * self.level.image_scale, self.device)
         sides = tuple(hand.side for hand in fitted)
-        state, soundness = mend_state(self._refined(state, photos, sides, title))
+        state, soundness = self._mended(self._refined(state, photos, sides, title))
         report = LevelReport.of(state, soundness, 0)
         state = replace(state, reference=reference)
         names = capture.names
         result = HamResult(state, frame, cameras, crops, verdicts, [report], names, scale)
         return Tracked(result, *self._at_rest(fitted, torch.from_numpy(result.verts_world())))
+
+    @staticmethod
+    def _mended(state: HamState) -> tuple[HamState, Soundness]:
+        """`mend_state`; what the mean detail had is only asked where something is to be mended."""
+        if len(bad_faces(state.verts.cpu().double().numpy(), state.faces)) == 0:
+            return state, Soundness(start=0, found=0, left=0)
+        return mend_state(state)
 
     def _at_rest(
         self, hands: Sequence[FittedHand], verts: Tensor
