@@ -17,6 +17,10 @@ What OUT/SCAN holds
   gt/params.json                everything else: pose, shape, lights, gains, what was done to
                                 the keypoints
 
+With --frames N the hands move, and OUT/1 to OUT/N are the frames, each a capture: the same hands,
+cameras, lights and exposure, 30 frames a second. They cross each other without touching, and for
+some ten frames in every sixty they move several times as fast.
+
 Equal arguments give equal geometry, cameras and keypoints everywhere, and equal pictures on equal
 machines and --variant.
 """
@@ -31,6 +35,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from utils.stage import start
+from utils.stage.arguments import whole
 from utils.stage.command import run_command
 from utils.stage.output import add_output_options
 from utils.stage.process import OK
@@ -43,6 +48,7 @@ if TYPE_CHECKING:
 HAND_FILE = Path(__file__).resolve().parent / "mano" / "open_hand_right.npz"
 SIDES = {"left": ["left"], "right": ["right"], "both": ["left", "right"]}
 SMALLEST_IMAGE = 16  # pixels
+MOST_FRAMES = 10_000
 NOT_OF_THE_CAPTURE = ("out", "scan_id", "debug", "quiet", "log")  # options
 
 
@@ -74,6 +80,12 @@ def _add_scene_options(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=_at_least(0), default=0, help="who, where and how (default %(default)s)")
     add("--pose_seed", type=_at_least(0), metavar="N", help="the hands of --seed in another pose")
     add("--hands", choices=list(SIDES), default="both", help="default: %(default)s")
+    add(
+        "--frames",
+        type=whole(2, MOST_FRAMES),
+        metavar="N",
+        help="a movement of N frames, OUT/1 to OUT/N; what is there of it is kept",
+    )
     add("--views", type=_at_least(2), default=12, help="training views (default %(default)s)")
     add("--held", type=_at_least(1), default=2, help="held-out views (default %(default)s)")
 
@@ -175,6 +187,40 @@ def make_capture(
     print(f"{target}: {views + held} views in {time.perf_counter() - start:.0f} s")
 
 
+def make_sequence(
+    folder: Path,
+    frames: int,
+    seed: int = 0,
+    hands: str = "both",
+    views: int = 12,
+    held: int = 2,
+    size: tuple[int, int] = (400, 400),
+    samples: int = 96,
+    bounces: int = 4,
+    levels: int = 2,
+    variant: str = "auto",
+    preview: Path | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write a movement of `frames` frames, each a capture `folder`/1 to `folder`/N.
+
+    `size` is (height, width), the rest as in --help; a preview is of the last frame. Raises
+    UserError as `make_capture`.
+    """
+    from utils.synthetic.preview import save_sequence_preview
+    from utils.synthetic.sequence import Rig, Tracing, write_sequence
+    from utils.synthetic.skeleton import load_template
+
+    arguments = {k: v for k, v in locals().items() if isinstance(v, int | str | tuple)}
+    arguments.pop("overwrite")
+    rig, tracing = Rig(views, held, size), Tracing(samples, bounces, variant, seed)
+    facts = {"conventions": __doc__, "arguments": arguments}
+    template, sides = load_template(HAND_FILE), SIDES[hands]
+    write_sequence(folder, template, sides, levels, rig, tracing, frames, facts, overwrite)
+    if preview:
+        save_sequence_preview(preview, folder, frames)
+
+
 def _write(
     folder: Path, session: Session, training: RecordedViews, held: RecordedViews, facts: dict
 ) -> None:
@@ -187,7 +233,8 @@ def _write(
 def main(argv: list[str] | None = None) -> int:
     """Run from the command line; returns the exit status."""
     args = make_parser().parse_args(argv)
-    return run_command(args, lambda: _make(args), argv, interrupted="nothing was written")
+    kept = "nothing was written" if args.frames is None else "complete frames are kept"
+    return run_command(args, lambda: _make(args), argv, interrupted=kept)
 
 
 def _make(args: argparse.Namespace) -> int:
@@ -197,13 +244,26 @@ def _make(args: argparse.Namespace) -> int:
         raise UserError(f"--scan_id {args.scan_id}: expected a folder name inside --out")
     target = args.out / args.scan_id
     phone = {field.name for field in fields(PhoneOptions)} | {"rig"}
-    names = set(vars(args)) - {*NOT_OF_THE_CAPTURE, *phone}
+    names = set(vars(args)) - {*NOT_OF_THE_CAPTURE, *phone, "frames"}
     options = {k: v for k, v in vars(args).items() if k in names and v is not None}
-    if args.rig == "phone":
+    if args.frames is not None:
+        _make_frames(args, options)
+    elif args.rig == "phone":
         _make_phone(target, PhoneOptions.of(args), options)
     else:
         make_capture(target, **options)
     return OK
+
+
+def _make_frames(args: argparse.Namespace, options: dict[str, Any]) -> None:
+    from utils.errors import UserError
+
+    alone = {"scan_id": args.scan_id != "1", "pose_seed": args.pose_seed is not None}
+    for name in [name for name, given in alone.items() if given]:
+        raise UserError(f"--{name} is of single captures; leave it out with --frames")
+    if args.rig == "phone":
+        raise UserError("--rig phone takes photos of a hand that keeps still; leave out --frames")
+    make_sequence(args.out, args.frames, **options)
 
 
 def _make_phone(target: Path, phone: PhoneOptions, options: dict[str, Any]) -> None:

@@ -7,6 +7,10 @@ stage, cameras, masks), S_masks.json (what each mask is worth) with trust_S/%02d
 mask can be compared with the hands there), mask_S/%02d.png (masks that were made), masks_S.png
 (all masks in one picture) and overlay_S/%02d.png; and O/cameras/param_S.npz where the data support
 correcting the cameras.
+
+With --frames, scans are frames of a movement: shape, scale and cameras are solved once for all,
+each frame starts from those before it, and poses are smoothed over time. Writes O/sequence, too:
+A-B_sequence.npz (all poses, in the manner of AMASS) and A-B.json.
 """
 
 from __future__ import annotations
@@ -22,10 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = stage_parser(
         "Fit the parametric hand model to keypoints and masks.",
         "python mano_optim.py --data_path demo_data --scan_id 1   # after pose_optim.py\n"
-        "python mano_optim.py --data_path demo_data --set mano_optim.camera_support=2",
+        "python mano_optim.py --data_path demo_data --set mano_optim.camera_support=2\n"
+        "python mano_optim.py --data_path moving_data --frames 1:25   # a movement: 1 to 24",
         optimises=True,
     )
-    return run_stage(parser, mano_optim, argv)
+    return run_stage(parser, mano_optim, argv, mano_optim_sequence)
 
 
 def mano_optim(job: Job) -> None:
@@ -65,6 +70,45 @@ def mano_optim(job: Job) -> None:
     print(*summary_lines(fit), sep="\n")
     print(f"fitted in {seconds:.1f} s; results and overlays: {job.out_path / 'mano_out'}")
     record.finish(outputs, seconds_fit=round(seconds, 2), verdict=verdict.as_dict())
+    print(verdict.line())
+
+
+def mano_optim_sequence(job: Job) -> None:
+    """Run the stage on the frames of a movement; what a stopped run did is kept."""
+    import torch
+
+    from models.hand import load_hand_models
+    from models.hand.files import model_files
+    from models.sequences.fitting import SequenceFitter
+    from models.sequences.opened import open_sequence
+    from models.sequences.results import save_sequence_fit, sequence_verdict
+    from utils.captures import open_capture
+    from utils.keypoints import SIDES
+    from utils.stage.frame_store import FrameStore
+
+    config, overwrite = job.config, job.overwrite
+    opened = open_sequence(job, "mano_optim", lambda own: open_capture(own, mended=True))
+    record = StageRecord(job, "mano_optim")
+    inputs = [*model_files(config.hand_model)]
+    for frame in opened.frames:
+        inputs += [job.out_path / "keypoints3d" / f"keypoints_3d_{frame.name}.xyz"]
+        inputs += frame.capture.files("camera", "pose", "image", "mask")
+    if record.is_current(inputs):
+        return
+    models = load_hand_models(SIDES, config.hand_model, torch.float64)
+    folder = job.out_path / "sequence" / f".{job.scan_id}_mano_optim"
+    made_with = {**record.made_with, "inputs": record.contents()}
+    store = FrameStore(folder, made_with, config, overwrite)
+    fitter = SequenceFitter(opened, models, config, store)
+    start = time.perf_counter()
+    fit = fitter.fit()
+    written = {frame.name: fitter.write_frame(frame, fit) for frame in opened.frames}
+    outputs = save_sequence_fit(job, opened, fit, written)
+    verdict = sequence_verdict(opened.chosen, written)
+    seconds = time.perf_counter() - start
+    print(f"{len(opened.frames)} frames in {seconds:.1f} s; poses: {outputs[0]}")
+    record.finish(outputs, seconds_fit=round(seconds, 2), verdict=verdict.as_dict())
+    store.forget()
     print(verdict.line())
 
 

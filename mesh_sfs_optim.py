@@ -3,6 +3,10 @@
 Reads D/S/img, mask, cameras and O/mano_out (or O/gcn_out). Writes O/demo_sfs/S: ori_S.obj,
 S.obj, S_c.obj, S.ply, S.pt, S_{left,right}_tpose.obj, rerender/mesh_%02d.png, overlay/%02d.png,
 losses.png, metrics.json and config.json.
+
+With --frames, scans are frames of a movement: light, albedo and mean detail are solved on a few of
+them and held, and each frame starts from the one before it. Writes O/sequence, too: A-B.mp4 (photos
+and re-renderings) and A-B.glb (the hands' motion).
 """
 
 from __future__ import annotations
@@ -31,11 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = stage_parser(
         "Refine the fitted hands by inverse rendering: detail, albedo and light from the photos.",
         "python mesh_sfs_optim.py --data_path demo_data --scan_id 1   # after mano_optim.py\n"
-        "python mesh_sfs_optim.py --data_path demo_data --set lap_weight=0.1 albedo_weight=0.5",
+        "python mesh_sfs_optim.py --data_path demo_data --set lap_weight=0.1 albedo_weight=0.5\n"
+        "python mesh_sfs_optim.py --data_path moving_data --frames 1:25   # a movement: 1 to 24",
         optimises=True,
     )
     add_viewer_options(parser)
-    return run_stage(parser, mesh_sfs_optim, argv)
+    return run_stage(parser, mesh_sfs_optim, argv, mesh_sfs_optim_sequence)
 
 
 def mesh_sfs_optim(job: Job) -> None:
@@ -81,6 +86,46 @@ def mesh_sfs_optim(job: Job) -> None:
     print(verdict.line())
 
 
+def mesh_sfs_optim_sequence(job: Job) -> None:
+    """Run the stage on the frames of a movement; what a stopped run did is kept."""
+    from models.hand.fitted import load_hands
+    from models.sequences.opened import open_sequence
+    from models.sequences.refining import SequenceRefiner
+    from models.sequences.showing import refinement_verdict, save_showings
+    from utils.captures import open_capture
+    from utils.stage.frame_store import FrameStore
+    from utils.stage.sequence import check_some_left
+
+    config, start_folder = job.config, job.out_path / job.config.input_mesh_dire
+    make_sequence_start(job)
+
+    def open_frame(own: Job) -> Capture:
+        make_start(own)
+        load_hands(start_folder, own.scan_id)  # a frame without hands is none
+        return open_capture(own, corrected=True, mended=True)
+
+    opened = open_sequence(job, "mesh_sfs_optim", open_frame)
+    record = StageRecord(job, "mesh_sfs_optim")
+    inputs = []
+    for frame in opened.frames:
+        inputs += load_hands(start_folder, frame.name).files()
+        inputs += frame.capture.files("camera", "image", "mask")
+    if record.is_current(inputs):
+        return
+    record.recall("mano_optim")
+    folder = job.out_path / "sequence" / f".{job.scan_id}_mesh_sfs_optim"
+    made_with = {**record.made_with, "inputs": record.contents()}
+    store = FrameStore(folder, made_with, config, job.overwrite)
+    refiner = SequenceRefiner(opened, config, job.device, store, refine_mesh)
+    written = refiner.run()
+    check_some_left(opened.chosen, [name for name, facts in written.items() if facts is None])
+    outputs = save_showings(job, opened, written)
+    verdict = refinement_verdict(written)
+    record.finish(outputs, verdict=verdict.as_dict())
+    store.forget()
+    print(f"look at {job.out_path / 'sequence'}", verdict.line(), sep="\n")
+
+
 def add_textures(job: Job) -> None:
     """Bake textures; what hinders that is said and no reason to fail."""
     from models.textures.stage import bake_textures
@@ -122,6 +167,30 @@ def make_start(job: Job) -> None:
 
         fits_on = own.config.input_mesh_dire != "gcn_out"
         multihands_mano(replace(own, args=Namespace(**{**vars(job.args), "optim": fits_on})))
+
+
+def make_sequence_start(job: Job) -> None:
+    """Fit the hands of a data set's frames together where nobody fitted any of them.
+
+    Other starts than keypoints are left to `make_start`, frame by frame.
+    """
+    from models.fitting.annotated_start import chosen_start
+    from utils.captures import open_capture
+    from utils.stage.sequence import each_frame, frame_job
+
+    folder = job.out_path / job.config.input_mesh_dire
+    if any((folder / f"{name}.pt").is_file() for name in job.scan_ids):
+        return
+    own = job.nested()
+    if own.config.data_type not in DATA_SETS:
+        return
+    if chosen_start(open_capture(frame_job(own, own.scan_ids[0])), own.config) == "keypoints":
+        from mano_optim import mano_optim_sequence
+        from pose_optim import pose_optim
+
+        print("no frame has fitted hands: made from keypoints (mano_start)", flush=True)
+        each_frame(pose_optim)(own)
+        mano_optim_sequence(job.nested())
 
 
 def take_annotation(job: Job) -> None:

@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--name", metavar="NAME", help="eval: name of the results (default: the cameras')")
     add("--video", type=Path, metavar="F.mp4", help="turntable: the film, .mp4 or .gif")
     add(
-        "--frames",
+        "--pictures",
         type=whole(1, 100_000),
         default=72,
         help="turntable: pictures in a turn (default 72)",
@@ -148,7 +148,7 @@ def turntable(job: Job) -> None:
     reconstruction, painter = open_painter(job)
     size = (512, 512)
     verts = torch.from_numpy(reconstruction.verts)
-    cameras = orbit_cameras(verts, reconstruction.cameras, job.args.frames, size)
+    cameras = orbit_cameras(verts, reconstruction.cameras, job.args.pictures, size)
     frames = progress(range(len(cameras)), "frames")
     save_video(path, (painter.render(cameras[k]).image for k in frames))
     print(f"look at {path}")

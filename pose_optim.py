@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from utils.stage import Job, StageRecord, run_stage, stage_parser, start
+from utils.stage.sequence import each_frame
 
 if TYPE_CHECKING:
     from utils.captures import Capture
@@ -33,9 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = stage_parser(
         "Triangulate the detected keypoints of all views robustly.",
         "python pose_optim.py --data_path demo_data --scan_id 1\n"
-        "python pose_optim.py --data_path demo_data --scans '*'   # all that the folder holds",
+        "python pose_optim.py --data_path demo_data --scans '*'   # all that the folder holds\n"
+        "python pose_optim.py --data_path moving_data --frames 1:25   # a movement: 1 to 24",
     )
-    return run_stage(parser, pose_optim, argv)
+    return run_stage(parser, pose_optim, argv, each_frame(pose_optim))
 
 
 def pose_optim(job: Job) -> None:

@@ -120,7 +120,7 @@ def test_turntable(trained, run_main, tmp_path):
     import cv2
 
     for name in ("turn.mp4", "turn.gif"):
-        options = ("--mode", "turntable", "--frames", 3, "--video", tmp_path / name)
+        options = ("--mode", "turntable", "--pictures", 3, "--video", tmp_path / name)
         done = run_main("neural_render.py", *arguments(trained, *options))
         assert done.returncode == 0, done.stderr
         film = cv2.VideoCapture(str(tmp_path / name))
@@ -169,8 +169,8 @@ def test_a_photo_too_few(folders, run_main):
 
 
 def test_a_turntable_has_pictures(trained, run_main):
-    done = run_main("neural_render.py", *arguments(trained, "--frames", "0"))
-    assert done.returncode == 2 and "--frames: 0 is no whole number from 1" in done.stderr
+    done = run_main("neural_render.py", *arguments(trained, "--pictures", "0"))
+    assert done.returncode == 2 and "--pictures: 0 is no whole number from 1" in done.stderr
 
 
 def test_cameras_with_nan(trained, run_main, tmp_path):

@@ -14,7 +14,7 @@ from models.fitting.camera_support import support
 from models.fitting.least_squares import minimise, one_thread
 from models.fitting.masks import MADE_SIZE, MaskMaker
 from models.fitting.observations import Observations
-from models.fitting.problem import FitProblem, PosePrior
+from models.fitting.problem import FitProblem, OutlineMatches, PosePrior
 from models.fitting.silhouettes import HandOutlines
 from models.fitting.stages import Weights, check_stages
 from models.fitting.start import natural_scale, rigid_start
@@ -99,6 +99,12 @@ def judge_hands(
         return fitter.result()
 
 
+def fit_frame(hands: Sequence[HandKinematics], points: np.ndarray) -> Similarity:
+    """world_from_fit about points (hands, 21, 3), world units: there hands are of natural size."""
+    centre = np.nanmean(points.reshape(-1, 3), 0)
+    return Similarity(natural_scale(list(hands), points), torch.from_numpy(centre))
+
+
 class HandFitter:
     """State of a fit: the problem, the unknowns so far, and what was measured of each stage."""
 
@@ -107,8 +113,12 @@ class HandFitter:
         models: Sequence[HandModel],
         observations: Observations,
         options: Mapping[str, Any],
+        frame: Similarity | None = None,
     ):
-        """As `fit_hands`; one model for each hand that is fitted, left first."""
+        """As `fit_hands`; one model for each hand that is fitted, left first.
+
+        frame: world_from_fit, where it is not to be found from the points.
+        """
         self.models, self.options = models, options
         self.masks = list(observations.masks)
         self.maker = MaskMaker(self.masks, observations.photo)
@@ -116,9 +126,8 @@ class HandFitter:
         chosen = [SIDES.index(model.side) for model in models]
         points = observations.points[chosen]
         kinematics = [HandKinematics(model) for model in models]
-        scale, centre = natural_scale(kinematics, points), np.nanmean(points.reshape(-1, 3), 0)
-        self.world_from_fit = Similarity(scale, torch.from_numpy(centre))
-        near = (points - centre) / scale
+        self.world_from_fit = fit_frame(kinematics, points) if frame is None else frame
+        near = (points - self.world_from_fit.offset.numpy()) / self.world_from_fit.scale
         self.problem = FitProblem(
             hands=kinematics,
             priors=[PosePrior(model) for model in models],
@@ -131,6 +140,7 @@ class HandFitter:
         )
         self.x = torch.cat([rigid_start(hand, seen) for hand, seen in zip(kinematics, near)])
         self.support = float("nan")
+        self.matched: Sequence[OutlineMatches] = ()  # of the last stage with outlines
         self.first_hands: list[FittedHand] = []
         self.stages: list[dict[str, Any]] = []
 
@@ -185,13 +195,13 @@ class HandFitter:
     def make_masks(self) -> None:
         """Make the masks that contradict the hands so far from the photos."""
         if self.maker.photo is not None:
-            drawing = self._drawing(MADE_SIZE)
+            drawing = self.outlines(MADE_SIZE)
             self.maker.make(drawing, drawing.draw(self.cameras(), self.verts())[0])
 
     def _fit_outlines(self, stage: Mapping[str, Any], names: Sequence[str]) -> None:
         """Alternate between matching outlines, with less and less reach, and solving."""
         problem, options = self.problem, self.options
-        outlines = self._drawing(options["mask_size"])
+        outlines = self.outlines(options["mask_size"])
         px_per_unit = problem.cameras.px_per_unit().numpy()
         for reach in stage["reach"]:
             problem.outlines = outlines.match(
@@ -199,9 +209,9 @@ class HandFitter:
             )
             free, title = problem.free(names), stage["name"]
             self.x = minimise(problem, self.x, free, stage["steps"], title=title)
-        problem.outlines = ()
+        self.matched, problem.outlines = problem.outlines, ()
 
-    def _drawing(self, size: int) -> HandOutlines:
+    def outlines(self, size: int) -> HandOutlines:
         return HandOutlines(self.models, self.masks, self.cameras(), self.verts(), size)
 
     def _move_cameras(self) -> bool:
@@ -259,7 +269,7 @@ class HandFitter:
     def result(self) -> Fit:
         """Hands and cameras in world coordinates, the masks' final verdicts, all metrics."""
         problem = self.problem
-        drawing = self._drawing(JUDGED_SIZE)
+        drawing = self.outlines(JUDGED_SIZE)
         drawn, _ = drawing.draw(self.cameras(), self.verts())
         verdicts = self.maker.explained(drawing.judge(drawn))
         shift = problem.cameras.shift_px(problem.corrections(self.x))

@@ -37,15 +37,22 @@ def save_results(
     hands: HandsMesh,
     result: HamResult,
     config: Config,
+    rests: Sequence[RestSurface] | None = None,
+    curve: bool = True,
 ) -> list[Path]:
-    """Write the stage's whole contract into `folder`; returns the files that a rerun looks for."""
+    """Write the stage's whole contract into `folder`; returns the files that a rerun looks for.
+
+    rests: the hands at rest, where they are known; curve: whether losses.png is drawn.
+    """
     outputs = _save_meshes(folder, scan_id, result)
-    outputs += _save_rest_poses(folder, scan_id, hands, result)
+    rests = _rest_surfaces(hands, result) if rests is None else rests
+    outputs += _save_rest_poses(folder, scan_id, rests, result)
     outputs.append(_save_parameters(folder / f"{scan_id}.pt", hands, result))
     numbers = _save_pictures(folder, result)
-    starts = np.cumsum([0] + [report.steps for report in result.reports])[:-1]
-    curve = folder / "losses.png"
-    save_picture(curve, lambda: save_loss_curve(curve, result.state.history, starts.tolist()))
+    if curve:
+        starts = np.cumsum([0] + [report.steps for report in result.reports])[:-1].tolist()
+        path = folder / "losses.png"
+        save_picture(path, lambda: save_loss_curve(path, result.state.history, starts))
     facts = {"photo_scale": result.photo_scale, "levels": [asdict(r) for r in result.reports]}
     save_json(folder / "metrics.json", {**facts, **numbers})
     save_json(folder / "config.json", config.plain())
@@ -68,17 +75,35 @@ def _albedo(result: HamResult) -> np.ndarray:
     return result.state.appearance.albedo.detach().cpu().clamp(0, 1).numpy()
 
 
-def _save_rest_poses(folder: Path, scan_id: str, hands: HandsMesh, result: HamResult) -> list[Path]:
-    """Each hand un-posed by its skinning: world units, the hand model's rest pose and origin."""
-    verts, colors, paths = torch.from_numpy(result.verts_world()), _albedo(result), []
-    size = len(verts) // len(hands)
+@dataclass(frozen=True)
+class RestSurface:
+    """One hand un-posed by its skinning: world units, the hand model's rest pose and origin."""
+
+    side: str
+    verts: np.ndarray  # (V', 3)
+    faces: np.ndarray  # (F', 3)
+
+
+def _rest_surfaces(hands: HandsMesh, result: HamResult) -> list[RestSurface]:
+    verts, surfaces = torch.from_numpy(result.verts_world()), []
+    subdivisions, size = result.state.subdivisions, len(verts) // len(hands)
     for k, hand in enumerate(hands.parameters):
-        hand_slice, fitted = slice(k * size, (k + 1) * size), FittedHand.of_dict(hand)
-        rest = fitted.unposed(verts[hand_slice], result.state.subdivisions) * fitted.scale
-        faces = fitted.model.subdivide(result.state.subdivisions).faces
-        path = folder / f"{scan_id}_{hand['type']}_tpose.obj"
-        save_mesh(path, rest.numpy(), faces, colors[hand_slice])
-        paths.append(path)
+        fitted = FittedHand.of_dict(hand)
+        rest = fitted.unposed(verts[k * size : (k + 1) * size], subdivisions) * fitted.scale
+        faces = fitted.model.subdivide(subdivisions).faces
+        surfaces.append(RestSurface(hand["type"], rest.numpy(), faces))
+    return surfaces
+
+
+def _save_rest_poses(
+    folder: Path, scan_id: str, rests: Sequence[RestSurface], result: HamResult
+) -> list[Path]:
+    colors, paths, first = _albedo(result), [], 0
+    for rest in rests:
+        paths.append(folder / f"{scan_id}_{rest.side}_tpose.obj")
+        last = first + len(rest.verts)
+        save_mesh(paths[-1], rest.verts, rest.faces, colors[first:last])
+        first = last
     return paths
 
 

@@ -169,7 +169,7 @@ def check_video_path(path: Path) -> None:
         raise UserError(f"{path}: expected a file that ends in {' or '.join(VIDEO_SUFFIXES)}")
 
 
-def save_video(path: Path, frames: Iterable[np.ndarray], fps: int = 24) -> None:
+def save_video(path: Path, frames: Iterable[np.ndarray], fps: float = 24) -> None:
     """Write frames (H, W, 3) RGB in [0, 1], all of one size; an mp4 runs once, a gif for ever.
 
     Raises UserError on other file endings and where OpenCV lacks an encoder for mp4.
@@ -182,14 +182,14 @@ def save_video(path: Path, frames: Iterable[np.ndarray], fps: int = 24) -> None:
             _save_mp4(beside, frames, fps)
 
 
-def _save_gif(path: Path, frames: list[np.ndarray], fps: int) -> None:
+def _save_gif(path: Path, frames: list[np.ndarray], fps: float) -> None:
     from PIL import Image
 
     first, *others = [Image.fromarray(frame) for frame in frames]
     first.save(path, save_all=True, append_images=others, duration=round(1000 / fps), loop=0)
 
 
-def _save_mp4(path: Path, frames: Iterable[np.ndarray], fps: int) -> None:
+def _save_mp4(path: Path, frames: Iterable[np.ndarray], fps: float) -> None:
     writer = None
     for frame in map(to_bytes, frames):
         if writer is None:

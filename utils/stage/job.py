@@ -16,6 +16,7 @@ from utils.event_files import check_tensorboard, event_file
 from utils.stage.arguments import add_seed, whole
 from utils.stage.config import DEFAULT_CONFIG, Config, load_config
 from utils.stage.failures import exit_status, list_failed, report_error, report_failure
+from utils.stage.frames import choose_frames
 from utils.stage.lock import release_all
 from utils.stage.outcomes import Outcomes
 from utils.stage.output import Speech, add_output_options, spoken
@@ -158,8 +159,12 @@ def run_stage(
     parser: argparse.ArgumentParser,
     stage: Callable[[Job], None],
     argv: Sequence[str] | None = None,
+    sequence: Callable[[Job], None] | None = None,
 ) -> int:
     """Parse, run `stage` once a scan, and return the exit status.
+
+    sequence: what runs instead, once, on the frames that --frames names; its job's scan_id is the
+    sequence's title.
 
     A scan that fails, whatever the reason, does not stop a batch; the failed ones are listed at the
     end. Status 0: all scans ran; 2: errors that the user can mend; 1: at least one that is a fault
@@ -170,16 +175,19 @@ def run_stage(
     args = parser.parse_args(argv)
     try:
         with spoken(args, argv) as speech:
-            return _run_jobs(args, stage, speech)
+            as_sequence = args.frames is not None and sequence is not None
+            return _run_jobs(args, sequence if as_sequence else stage, speech, as_sequence)
     except UserError as error:  # of the log itself
         return report_error(error, args.debug)
 
 
-def _run_jobs(args: argparse.Namespace, stage: Callable[[Job], None], speech: Speech) -> int:
+def _run_jobs(
+    args: argparse.Namespace, stage: Callable[[Job], None], speech: Speech, as_sequence: bool
+) -> int:
     try:
         if args.tensorboard:
             check_tensorboard()
-        jobs = _jobs(args)
+        jobs = _jobs(args, as_sequence)
         with viewer_of(args) as view:
             return _run_each(jobs, args, stage, speech, view)
     except UserError as error:
@@ -239,7 +247,7 @@ def _event_folder(job: Job, stage: str) -> Path | None:
     return job.out_path / "tensorboard" / f"{job.scan_id}_{stage}"
 
 
-def _jobs(args: argparse.Namespace) -> list[Job]:
+def _jobs(args: argparse.Namespace, as_sequence: bool = False) -> list[Job]:
     """What the command line asks for: a job a scan, or one for all."""
     framed = [] if args.frame is None else [f"frame={args.frame}"]
     config = load_config(args.conf, [*args.set, *framed])
@@ -256,6 +264,8 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
         args=args,
         scan_ids=tuple(scans),
     )
+    if as_sequence:
+        return [replace(first, scan_id=choose_frames(args.frames, scans).title)]
     if args.together:
         return [first]
     return [

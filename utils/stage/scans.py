@@ -10,6 +10,7 @@ from pathlib import Path
 from utils.errors import UserError
 from utils.io.files import load_text
 from utils.stage.arguments import LONGEST_NAME, whole
+from utils.stage.frames import FrameSlice, choose_frames, listed
 
 WILDCARDS = "*?["
 
@@ -26,6 +27,14 @@ def add_scan_options(parser: argparse.ArgumentParser, several: bool = False) -> 
         nargs="+",
         metavar="S",
         help="run these scans in turn; patterns in quotes match what D holds, such as 'take_*'",
+    )
+    add(
+        "--frames",
+        type=FrameSlice.parse,
+        metavar="A:B:STEP",
+        help="run the scans numbered A, A+STEP, ... below B as the frames of a movement (A, B and "
+        "STEP may be left out: ':' is all); mano_optim.py and mesh_sfs_optim.py then share shape, "
+        "cameras, light and skin between them",
     )
     add(
         "--scans-from",
@@ -45,6 +54,11 @@ def chosen_scans(args: argparse.Namespace, present: Callable[[], Sequence[str]])
         return [str(i) for i in range(1, args.range + 1)]
     if args.scans is not None:
         return _expanded(args.scans, "--scans", present)
+    if args.frames is not None:
+        frames = choose_frames(args.frames, present())
+        if frames.missing:
+            print(f"note: frames {listed(frames.missing)} are not there")
+        return list(frames.names)
     if args.scans_from is not None:
         return _expanded(_names_in(args.scans_from), f"--scans-from {args.scans_from}", present)
     _check(args.scan_id, "--scan_id")

@@ -124,19 +124,24 @@ def build_hand(
     levels: int,
     rng: np.random.Generator,
     pose_rng: np.random.Generator | None = None,
+    pose: np.ndarray | None = None,
 ) -> Hand:
     """A hand with its fingers up (+z) and its back to +y, off the span of the hand model.
 
     A left hand is built as a right one and mirrored. With `pose_rng` it is the hand that `rng`
-    alone would give, in another pose.
+    alone would give, in another pose, and with `pose` (16, 3), as `Hand.pose` is, in that one.
     """
     verts = template.verts + template.shapedirs @ betas
     wrist = (template.joint_regressor @ verts)[0]
     verts, joints, proportions = _own_proportions(template, verts, rng)
     bones = measure_bones(verts, joints, template.weights)
-    pose = _clear_pose(template, verts, joints, bones, rng)  # else `rng` would go on differently
-    if pose_rng is not None:
+    drawn = _clear_pose(template, verts, joints, bones, rng)  # else `rng` would go on differently
+    if pose is not None:
+        pose = pose * _mirror_axes(side)  # as the right hand that is mirrored takes it
+    elif pose_rng is not None:
         pose = _clear_pose(template, verts, joints, bones, pose_rng)
+    else:
+        pose = drawn
     posed, posed_joints = skin(verts, joints, template, pose)
     values = np.concatenate([verts, posed, template.weights], 1)
     dense, faces = loop_subdivided(values, template.faces, levels)

@@ -81,9 +81,9 @@ def plan_session(
 
 
 def photograph(
-    session: Session, tracer: PathTracer, samples: int, seed: int
+    session: Session, tracer: PathTracer, samples: int, seed: int, exposure: float | None = None
 ) -> tuple[RecordedViews, RecordedViews, float]:
-    """Training views, held-out views and their common exposure."""
+    """Training views, held-out views and their common exposure: the one given, or as it suits."""
     cameras = session.cameras
     size = tuple(cameras.sizes[0].tolist())
     shots, total = [], len(cameras) * len(passes(samples, size))
@@ -95,9 +95,9 @@ def photograph(
             )
             shots.append((radiance, alpha, observations.backdrop(K, R, size)))
     masks = [exact_mask(session.hands, cameras[view]) for view in range(len(cameras))]
-    exposure = observations.exposure_of(
-        [shots[view][0] for view in session.training], [masks[view] for view in session.training]
-    )
+    if exposure is None:
+        lit = [shots[view][0] for view in session.training]
+        exposure = observations.exposure_of(lit, [masks[view] for view in session.training])
     images = [
         observations.develop(radiance, alpha, behind, exposure * gain)
         for (radiance, alpha, behind), gain in zip(shots, session.gains)
