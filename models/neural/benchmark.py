@@ -35,7 +35,8 @@ from utils.cameras.orbit import orbit_cameras
 from utils.captures.evaluation_views import load_views
 from utils.errors import UserError
 from utils.stage.config import load_config
-from utils.stage.job import Job, default_out_path, resolve_device, seed_everything
+from utils.stage.device import resolve_device
+from utils.stage.job import Job, default_out_path, seed_everything
 
 HEIGHT, WIDTH = 512, 334
 VIEWS, LONGEST = 8, 10.0  # seconds that one network is timed for

@@ -15,6 +15,7 @@ from utils.errors import UserError
 from utils.event_files import check_tensorboard, event_file
 from utils.stage.arguments import add_seed, whole
 from utils.stage.config import DEFAULT_CONFIG, Config, load_config
+from utils.stage.device import resolve_device
 from utils.stage.failures import exit_status, list_failed, report_error, report_failure
 from utils.stage.frames import choose_frames
 from utils.stage.lock import release_all
@@ -137,22 +138,6 @@ def default_out_path(data_path: Path) -> Path:
     """`demo_data` -> `demo_out`, `captures/room` -> `room_out`, in the working directory."""
     name = data_path.resolve().name
     return Path(name.replace("data", "out") if "data" in name else f"{name}_out")
-
-
-def resolve_device(name: str) -> str:
-    """'cuda' where it was asked for, or for 'auto' where CUDA and nvdiffrast are there."""
-    if name == "cpu":
-        return name
-    import importlib.util
-
-    import torch
-
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: PyTorch sees no CUDA device here; use --device cpu")
-    has_renderer = importlib.util.find_spec("nvdiffrast") is not None
-    if name == "auto" and not (torch.cuda.is_available() and has_renderer):
-        return "cpu"
-    return "cuda"
 
 
 def run_stage(

@@ -10,7 +10,8 @@ from tests.conftest import ROOT
 from utils.errors import UserError
 from utils.stage import Job, run_stage, stage_parser
 from utils.stage.config import load_config
-from utils.stage.job import default_out_path, resolve_device
+from utils.stage.device import resolve_device
+from utils.stage.job import default_out_path
 from utils.stage.process import FAULT, INTERRUPTED, USER_ERROR
 
 SCRIPTS = sorted(path.name for path in ROOT.glob("*.py"))
