@@ -100,7 +100,7 @@ class StageRecord:
         another process took the lock: results may be of two minds.
         """
         outputs = list(outputs)
-        self._check_alone()
+        self._check_alone(outputs)
         remove_abandoned([self.path.parent, *(path.parent for path in outputs)])
         peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         save_json(
@@ -139,13 +139,16 @@ class StageRecord:
         self.inputs = {name: fingerprint(self._path(name), each) for name, each in before.items()}
         return self._vouches()
 
-    def _check_alone(self) -> None:
+    def _check_alone(self, outputs: Iterable[Path]) -> None:
+        """What this run wrote itself, such as new keypoints for given ones, may have changed."""
+        own = self._names(outputs)
         what = f"scan {self.job.scan_id}: {self.stage}"
         if not is_kept(self.lock):
             raise BusyError(f"{what} stood still, and another process took over; run it again")
         for name, before in self.inputs.items():
-            if not same_content(fingerprint(self._path(name), before), before):
-                raise BusyError(f"{what}: {name} changed while it ran; run it again")
+            if name in own or same_content(fingerprint(self._path(name), before), before):
+                continue
+            raise BusyError(f"{what}: {name} changed while it ran; run it again")
 
     def renew(self, path: Path) -> None:
         """Take a file's present content for what this stage wrote or read: another rewrote it."""

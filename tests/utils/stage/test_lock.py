@@ -209,6 +209,16 @@ def test_inputs_that_change_while_a_stage_runs_are_not_vouched_for(tmp_path):
     assert stage() and not stage()
 
 
+def test_what_a_stage_writes_over_its_own_input_is_its_result(tmp_path):
+    """As detect_hands.py with --overwrite does: new keypoints for those that were there."""
+    stage = Stage(tmp_path)
+    record = StageRecord(stage.job(), "stage")
+    assert not record.is_current(stage.inputs)
+    save_text(stage.inputs[0], "found anew")
+    record.finish([stage.inputs[0]])
+    assert stage.record.exists() and not record.lock.exists()
+
+
 def test_a_lock_that_was_taken_over_is_noticed(tmp_path):
     stage = Stage(tmp_path)
     record = StageRecord(stage.job(), "stage")
