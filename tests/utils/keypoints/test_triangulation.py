@@ -111,6 +111,36 @@ def test_one_hand_only(hand):
     assert "not seen" in summary_lines(hands)[1 - hand]
 
 
+def test_a_hand_inside_the_other_hand_is_none():
+    """Where views of one hand were taken for the other, too, its fingers in reverse."""
+    rng = np.random.default_rng(5)
+    cameras, truth = ring_of_cameras(10), two_hands(rng)
+    reversed_fingers = [
+        0,
+        *range(17, 21),
+        *range(13, 17),
+        *range(9, 13),
+        *range(5, 9),
+        *range(1, 5),
+    ]
+    xy = project(cameras, truth)
+    xy[:, 0] = np.nan
+    few = [1, 4, 7]
+    xy[few, 0] = xy[few, 1][:, reversed_fingers]
+    hands = triangulate_xy(cameras, xy)
+    assert np.isnan(hands.points[0]).all()
+    assert errors(hands.points[1], truth[1]).max() < 1e-3
+
+
+def test_a_hand_that_few_views_see_beside_the_other_stays():
+    rng = np.random.default_rng(5)
+    cameras, truth = ring_of_cameras(10), two_hands(rng, 0.06)
+    xy = project(cameras, truth)
+    xy[[0, 2, 3, 5, 6, 8, 9], 0] = np.nan
+    hands = triangulate_xy(cameras, xy)
+    assert errors(hands.points, truth).max() < 1e-3
+
+
 def test_even_votes_on_names_are_settled_by_the_fingers():
     cameras, truth = ring_of_cameras(4), two_hands(np.random.default_rng(2))
     xy = project(cameras, truth)
