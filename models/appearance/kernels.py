@@ -48,11 +48,16 @@ def shade_of(light, basis):
 
 
 @njit(**SMALL)
-def towards(center, vert):
-    """Unit vector from a vertex to a camera's centre, and their distance."""
+def mirrored(nx, ny, nz, center, vert):
+    """Of a vertex with unit normal n: unit vector t to a camera's centre and the distance, cosine
+    f = n . t, and t mirrored by the normal, 2 f n - t.
+    """
     x, y, z = center[U(0)] - vert[U(0)], center[U(1)] - vert[U(1)], center[U(2)] - vert[U(2)]
     distance = max(np.float32(math.sqrt(x * x + y * y + z * z)), TINY)
-    return x / distance, y / distance, z / distance, distance
+    tx, ty, tz = x / distance, y / distance, z / distance
+    facing = nx * tx + ny * ty + nz * tz
+    twice = TWO * facing
+    return tx, ty, tz, distance, facing, twice * nx - tx, twice * ny - ty, twice * nz - tz
 
 
 @njit(**SMALL)
@@ -109,10 +114,7 @@ def vertex_colors(
                 for k in range(U(3)):
                     colors[view, i, k] = albedo[i, k] * shade * gain[view, k]
                 continue
-            tx, ty, tz, _ = towards(centers[view], verts[i])
-            facing = nx * tx + ny * ty + nz * tz
-            mx, my = TWO * facing * nx - tx, TWO * facing * ny - ty
-            mz = TWO * facing * nz - tz
+            _, _, _, _, facing, mx, my, mz = mirrored(nx, ny, nz, centers[view], verts[i])
             left, top, x, y, _ = place_on_maps(mx, my, mz, radius, table)
             factor, _ = grazing(facing, strength)
             for k in range(U(3)):
@@ -145,10 +147,9 @@ def vertex_colors_backward(
             tx = ty = tz = distance = facing = mx = my = mz = x = y = factor = slope = ZERO
             scale, left, top = ZERO, U(0), U(0)
             if table.shape[0] > 0:
-                tx, ty, tz, distance = towards(centers[view], verts[i])
-                facing = nx * tx + ny * ty + nz * tz
-                mx, my = TWO * facing * nx - tx, TWO * facing * ny - ty
-                mz = TWO * facing * nz - tz
+                tx, ty, tz, distance, facing, mx, my, mz = mirrored(
+                    nx, ny, nz, centers[view], verts[i]
+                )
                 left, top, x, y, scale = place_on_maps(mx, my, mz, radius, table)
                 factor, slope = grazing(facing, strength)
             for k in range(U(3)):
