@@ -55,7 +55,7 @@ def test_modules(page):
     for name in re.findall(r"python -m ([\w.]+)", page.read_text(encoding="utf-8")):
         if name.split(".")[0] in OWN:
             assert (ROOT / (name.replace(".", "/") + ".py")).is_file(), f"python -m {name}"
-        elif name != "pip":  # asked for that, setuptools leaves distutils as it is, which torch minds
+        elif name != "pip":  # looked for, it has setuptools change distutils, which torch minds
             assert find_spec(name), f"python -m {name}"
 
 
