@@ -93,6 +93,27 @@ def grazing(facing, strength):
     return ONE + strength * rest * root, slope
 
 
+@njit(**SMALL)
+def mirrored_gradient(
+    by_x, by_y, by_facing, scale, radius, table, nx, ny, nz, tx, ty, tz, facing, mx, my, mz
+):
+    """The gradients in the normal n, and in the vector whose direction is t times its length.
+
+    Of those in the place in the table (by_x, by_y; `place_on_maps` gave `scale`) and in the cosine.
+    """
+    by_u = HALF * by_x * np.float32(table.shape[1] - 1)
+    by_v = HALF * by_y * np.float32(table.shape[0] - 1)
+    by_scale = HALF * by_u * mx + by_v * my
+    steep = -scale * scale / radius * (-ONE if mz < ZERO else ONE)
+    hx, hy, hz = HALF * by_u * scale, by_v * scale, by_scale * steep  # in 2 f n - t
+    by_f = by_facing + TWO * (hx * nx + hy * ny + hz * nz)
+    twice = TWO * facing
+    gx, gy, gz = twice * hx + by_f * tx, twice * hy + by_f * ty, twice * hz + by_f * tz
+    ux, uy, uz = by_f * nx - hx, by_f * ny - hy, by_f * nz - hz
+    along = ux * tx + uy * ty + uz * tz
+    return gx, gy, gz, ux - along * tx, uy - along * ty, uz - along * tz
+
+
 @njit(**FAST)
 def vertex_colors(
     first, last, albedo, light, gain, normals, verts, centers, table, radius, strength, seen,
@@ -167,26 +188,18 @@ def vertex_colors_backward(
                 by_light[view, k] += by_shade * basis[k]
                 by_basis[k] += by_shade * own[k]
             if table.shape[0] > 0:
-                # Back from the place in the table to the mirrored direction m = 2 f n - t ...
-                by_u = HALF * by_x * np.float32(table.shape[1] - 1)
-                by_v = HALF * by_y * np.float32(table.shape[0] - 1)
-                by_scale = HALF * by_u * mx + by_v * my
-                steep = -scale * scale / radius * (-ONE if mz < ZERO else ONE)
-                hx, hy, hz = HALF * by_u * scale, by_v * scale, by_scale * steep
-                # ... to the cosine f = n . t, the normal n and the direction to the camera t.
-                by_f = by_factor * slope + TWO * (hx * nx + hy * ny + hz * nz)
-                gx += TWO * facing * hx + by_f * tx
-                gy += TWO * facing * hy + by_f * ty
-                gz += TWO * facing * hz + by_f * tz
-                ux, uy, uz = by_f * nx - hx, by_f * ny - hy, by_f * nz - hz
-                along = ux * tx + uy * ty + uz * tz
-                ux, uy, uz = ux - along * tx, uy - along * ty, uz - along * tz
-                by_verts[i, U(0)] -= ux / distance
-                by_verts[i, U(1)] -= uy / distance
-                by_verts[i, U(2)] -= uz / distance
-                by_centers[view, U(0)] += ux / distance
-                by_centers[view, U(1)] += uy / distance
-                by_centers[view, U(2)] += uz / distance
+                hx, hy, hz, ux, uy, uz = mirrored_gradient(
+                    by_x, by_y, by_factor * slope, scale, radius, table, nx, ny, nz, tx, ty, tz,
+                    facing, mx, my, mz,
+                )  # fmt: skip
+                gx, gy, gz = gx + hx, gy + hy, gz + hz
+                ux, uy, uz = ux / distance, uy / distance, uz / distance
+                by_verts[i, U(0)] -= ux
+                by_verts[i, U(1)] -= uy
+                by_verts[i, U(2)] -= uz
+                by_centers[view, U(0)] += ux
+                by_centers[view, U(1)] += uy
+                by_centers[view, U(2)] += uz
         bx, by, bz = basis_gradient(nx, ny, nz, by_basis)
         by_normals[i, U(0)] = gx + bx
         by_normals[i, U(1)] = gy + by

@@ -58,6 +58,26 @@ def transposed(row0, row1, row2, x, y, z):
     )
 
 
+@njit(**SMALL)
+def compare_pixel(tint, by_color, a, b, c, u, v, w, table, row, weight, clip):
+    """A pixel's error, summed over its channels, and its gradient times each corner's colour.
+
+    tint (V, 3) colours of the corners a, b, c with barycentrics u, v, w; adds to by_color (V, 3).
+    """
+    errors = da = db = dc = ZERO
+    for k in range(U(3)):
+        at_a, at_b, at_c = tint[a, k], tint[b, k], tint[c, k]
+        predicted = u * at_a + v * at_b + w * at_c
+        error, slope = channel_error(predicted, table[row, COLOR + k], clip)
+        errors += weight * error
+        g = weight * slope
+        by_color[a, k] += u * g
+        by_color[b, k] += v * g
+        by_color[c, k] += w * g
+        da, db, dc = da + g * at_a, db + g * at_b, dc + g * at_c
+    return errors, da, db, dc
+
+
 @njit(**FAST)
 def compare_colors(
     items, verts, colors, faces, face, bary, front, y, x, table, starts, widths, clip,
@@ -90,19 +110,10 @@ def compare_colors(
                 if weight == ZERO:
                     continue
                 weights += weight
-                da = db = dc = ZERO
-                for k in range(U(3)):
-                    at_a, at_b, at_c = tint[a, k], tint[b, k], tint[c, k]
-                    predicted = u * at_a + v * at_b + w * at_c
-                    error, slope = channel_error(predicted, table[row, COLOR + k], clip)
-                    errors += weight * THIRD * error
-                    g = weight * THIRD * slope
-                    by_color[a, k] += u * g
-                    by_color[b, k] += v * g
-                    by_color[c, k] += w * g
-                    da += g * at_a
-                    db += g * at_b
-                    dc += g * at_c
+                error, da, db, dc = compare_pixel(
+                    tint, by_color, a, b, c, u, v, w, table, row, weight * THIRD, clip
+                )
+                errors += error
                 mean = u * da + v * db + w * dc
                 # A corner's own share of the motion is its barycentric.
                 gx, gy, gz = transposed(row0, row1, row2, mean - da, mean - db, mean - dc)
