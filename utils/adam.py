@@ -6,6 +6,7 @@ that no stage has any use for.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor
 SMALLEST = 1e-8  # what square roots of second moments get added
 
 
-class Steps:
+class Steps(ABC):
     """Parameters that gradients move: what `utils.optimise.optimise` asks of an optimizer.
 
     groups: dicts of "params" (tensors) and their "lr", and what else a kind of step needs. The
@@ -45,11 +46,11 @@ class Steps:
                     kept = self.state.setdefault(id(parameter), {})
                     self.move(parameter, parameter.grad, group, kept)
 
+    @abstractmethod
     def move(
         self, parameter: Tensor, grad: Tensor, group: dict[str, Any], kept: dict[str, Any]
     ) -> None:
         """Move one parameter in place. `kept` is what earlier steps left: {} at first."""
-        raise NotImplementedError
 
 
 class Adam(Steps):

@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from typing import TypeVar
 
 Job, Result = TypeVar("Job"), TypeVar("Result")
@@ -15,8 +16,14 @@ LARGE = 4e6  # pixels of a photo: of larger ones, one at a time is in memory
 
 def cores() -> int:
     """The cores that this process may run on."""
+    return _cores(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _cores(process: int) -> int:
+    """Asked for once a process, which takes microseconds."""
     affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    return len(affinity(process)) if affinity else os.cpu_count() or 1
 
 
 def threads_for(pixels: float) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from utils.cameras import Cameras
 from utils.errors import UserError
 from utils.geometry.mesh import vertex_normals
 from utils.io.images import load_mask, stored_pixels, to_bytes
+from utils.parallel import mapped
 from utils.photos.crops import crop_boxes
 from utils.render import Renderer
 
@@ -80,13 +80,14 @@ def view_pictures(
     if boxes is None:
         return []
     starts = {} if shapes is None else _starts(shapes, views, boxes)
-    with ThreadPoolExecutor(WORKERS) as pool:
-        layers = pool.map(lambda view: _layers(facts, view, boxes[view], starts.get(view)), views)
-        return [
-            Picture(f"{view}-{name}", pixels)
-            for view, own in zip(views, layers)
-            for name, pixels in own.items()
-        ]
+    layers = mapped(
+        lambda view: _layers(facts, view, boxes[view], starts.get(view)), views, WORKERS
+    )
+    return [
+        Picture(f"{view}-{name}", pixels)
+        for view, own in zip(views, layers)
+        for name, pixels in own.items()
+    ]
 
 
 def _boxes(

@@ -15,7 +15,6 @@ from models.sequences.smoothing import Measured, second_differences, smooth
 from models.sequences.walk import FramePoses
 from utils.geometry.rotations import rotation_and_jacobian
 
-ANGLES = LAYOUT["pose"].stop - LAYOUT["pose"].start  # of the fingers
 FINGER = 9  # angles
 PARTS = [LAYOUT["trans"], LAYOUT["rotation"]]
 PARTS += [slice(k, k + FINGER) for k in range(LAYOUT["pose"].start, LAYOUT["pose"].stop, FINGER)]

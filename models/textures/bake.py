@@ -10,7 +10,6 @@ least squares (Cauchy), so that what only one view shows stays out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,6 +26,7 @@ from models.textures.registration import register
 from models.textures.sampling import SeenTexels, believable, sample, seen_texels
 from utils.cameras import Cameras
 from utils.errors import UserError
+from utils.parallel import mapped
 from utils.photos.crops import ViewCrop
 from utils.progress_bar import progress
 from utils.render import Fragments
@@ -116,9 +116,8 @@ def bake_albedo(
         for number, crop in enumerate(progress(crops, "views"))
         if crop.photometric.any()
     ]
-    with ThreadPoolExecutor(THREADS) as pool:
-        seen_by = pool.map(partial(_seen_in, surface=surface), photos)
-        views = [_View(photo, seen) for photo, seen in zip(photos, seen_by)]
+    seen_by = mapped(partial(_seen_in, surface=surface), photos, THREADS)
+    views = [_View(photo, seen) for photo, seen in zip(photos, seen_by)]
     if not views:
         raise UserError("textures: no photo shows any part of the hands; none are written")
     sigma = COARSE * reconstruction.scale / reconstruction.frame.scale  # hand units
@@ -185,11 +184,12 @@ def _solve(
     photos = [view.photo for view in views]
     drawn = (painter.colors(p.camera, p.fragments, p.number).numpy() for p in photos)
     said, shifts = [], []
-    with ThreadPoolExecutor(THREADS) as pool:  # views' pictures, in OpenCV's and NumPy's hands
-        details = pool.map(partial(_details, painter=painter, sigma=sigma), views, drawn)
-        for view, (values, shift) in zip(progress(views, "details"), details):
-            said.append((view.seen.index, values, view.seen.weight))
-            shifts.append(shift)
+    details = mapped(
+        lambda each: _details(*each, painter=painter, sigma=sigma), zip(views, drawn), THREADS
+    )
+    for view, (values, shift) in zip(progress(views, "details"), details):
+        said.append((view.seen.index, values, view.seen.weight))
+        shifts.append(shift)
     count = len(surface.points)
     center = detail = np.zeros((count, 3), np.float32)
     for robust in range(ROBUST_PASSES + 1):

@@ -72,7 +72,7 @@ def test_a_newer_file_is_not_overwritten(out):
         extract_scan(out, "1")
 
 
-@pytest.mark.parametrize("name", ["../outside.txt", "/tmp/outside.txt"])
+@pytest.mark.parametrize("name", ["../outside.txt", "/outside.txt"])
 def test_an_archive_that_leads_out_is_refused(out, name):
     (out / "archive").mkdir()
     with tarfile.open(out / "archive" / "1.tar", "w") as made:

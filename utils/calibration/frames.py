@@ -8,10 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from utils.calibration.photos import LEAST_PHOTOS, PhotoSet, fresh_folder, image_size_of, look_of
+from utils.calibration.photos import LEAST_PHOTOS, PhotoSet, fresh_folder, look_of
 from utils.calibration.sharpness import Look, shaken
 from utils.errors import UserError
-from utils.io.images import save_image
+from utils.io.images import image_size, save_image
 from utils.io.videos import CONVERT, video_header
 from utils.progress_bar import ProgressBar
 
@@ -41,7 +41,7 @@ def frames_of_video(path: Path, folder: Path, count: int) -> PhotoSet:
         )
     fresh_folder(folder)
     names = _write(path, folder, kept)
-    sizes = [image_size_of(folder / name) for name in names]
+    sizes = [image_size(folder / name) for name in names]
     notes = [f"{len(kept)} of {len(times)} frames are used, the sharpest of each stretch"]
     return PhotoSet(folder, names, sizes, None, True, left_out, notes)
 

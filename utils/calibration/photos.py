@@ -14,7 +14,7 @@ from utils.calibration.sharpness import Look, look_at, shaken
 from utils.captures.view_files import PHOTO_SUFFIXES
 from utils.errors import UserError
 from utils.io.files import link_or_copy, natural_order
-from utils.io.images import image_header, oriented, save_image, stored_pixels
+from utils.io.images import image_header, image_size, oriented, save_image, stored_pixels
 from utils.io.videos import VIDEO_SUFFIXES
 from utils.progress_bar import progress
 
@@ -72,7 +72,7 @@ def collect_photos(source: Path, folder: Path, keep_shaken: bool) -> PhotoSet:
         )
     fresh_folder(folder)
     names = [_take_over(path, folder, turn) for path in kept]
-    sizes = [image_size_of(folder / name) for name in names]
+    sizes = [image_size(folder / name) for name in names]
     focal, one_camera = _exif(kept, sizes)
     notes = []
     if turns:
@@ -86,12 +86,6 @@ def fresh_folder(folder: Path) -> None:
     """An empty folder in the place of what an earlier run left there."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-
-
-def image_size_of(path: Path) -> tuple[int, int]:
-    """(height, width) of a photo."""
-    header = image_header(path)
-    return header.height, header.width
 
 
 def _photos_in(source: Path) -> list[Path]:

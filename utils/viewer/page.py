@@ -10,6 +10,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from utils.geometry.mesh import edges_of
+from utils.io.images import to_bytes
 from utils.synthetic.fields import linear_from_srgb
 from utils.viewer.address import HOST
 from utils.viewer.glb import glb_bytes
@@ -166,7 +167,7 @@ class Page:
 
     def show_picture(self, picture: np.ndarray) -> None:
         """Show a picture (H, W, 3), sRGB in [0, 1], beside the scene."""
-        image = bytes_of(resized(picture, PICTURE / picture.shape[1]))
+        image = to_bytes(resized(picture, PICTURE / picture.shape[1]))
         if self._picture is None:
             self._picture = self._server.gui.add_image(
                 image, label="Prediction and photo", format="jpeg"
@@ -209,15 +210,10 @@ class Page:
 
 def thumbnail(image: np.ndarray) -> np.ndarray:
     """RGB bytes (h, w, 3) of a picture (H, W, 3) in [0, 1], none of whose sides is long."""
-    return bytes_of(resized(image, min(THUMBNAIL / max(image.shape[:2]), 1)))
+    return to_bytes(resized(image, min(THUMBNAIL / max(image.shape[:2]), 1)))
 
 
 def resized(image: np.ndarray, scale: float) -> np.ndarray:
     """An image (H, W, 3) of `scale` times its sides, which are 1 pixel at least."""
     size = [max(round(scale * side), 1) for side in image.shape[1::-1]]
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST)
-
-
-def bytes_of(image: np.ndarray) -> np.ndarray:
-    """uint8 of values in [0, 1]."""
-    return (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)

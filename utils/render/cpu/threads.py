@@ -16,20 +16,15 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+from utils.parallel import cores
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 LARGEST = 256 << 20  # bytes of an array that malloc keeps
 
 
-@lru_cache(maxsize=1)
-def _cores(process: int) -> int:
-    """The cores that this process may run on; asked for once, which takes microseconds."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(process)) if affinity else os.cpu_count() or 1
-
-
 def thread_count() -> int:
     """Threads to use: torch's number, at most the cores this process may run on."""
-    return max(1, min(torch.get_num_threads(), _cores(os.getpid())))
+    return max(1, min(torch.get_num_threads(), cores()))
 
 
 @lru_cache(maxsize=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -11,6 +10,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
+from utils.calibration.photos import EXIF_IFD, FILM, FOCAL_IN_FILM
 from utils.cameras.calibrated import CalibratedCamera
 from utils.io.files import atomic_path
 from utils.io.images import to_bytes
@@ -22,10 +22,7 @@ SHAKEN = (0.006, 0.02)  # radians that a spoilt photo turns while it is exposed
 NOISE = 0.007  # of the encoded values
 DRIFT, DRIFT_SMOOTH = 0.22, 0.08  # of the logarithm of exposure; share of the session
 JPEG_QUALITY = 95
-FILM = 36.0  # millimetres of 35 mm film's longer side
-EXIF_IFD, FOCAL_IN_FILM, MAKE = 0x8769, 0xA405, 0x010F
-
-Render = Callable[[np.ndarray, tuple[np.ndarray, np.ndarray], tuple[int, int]], np.ndarray]
+MAKE = 0x010F  # in EXIF
 
 
 class PhoneLens:
