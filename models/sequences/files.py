@@ -11,10 +11,8 @@ from models.hand.fitted import FittedHand
 from models.sequences.course import Course
 from utils.io.files import atomic_path
 from utils.keypoints import SIDES
+from utils.motion.body import HANDS, SMPL_H, WRISTS
 
-POSES = 156  # SMPL-H: 52 joints
-WRIST = {"left": slice(60, 63), "right": slice(63, 66)}
-FINGERS = {"left": slice(66, 111), "right": slice(111, 156)}
 BETAS = 10
 
 
@@ -40,7 +38,7 @@ def save_sequence(
     """
     steps = len(names)
     arrays = {
-        "poses": np.zeros((steps, POSES)),
+        "poses": np.zeros((steps, SMPL_H)),
         "trans": np.zeros((steps, 3)),
         "mocap_framerate": np.float64(frame_rate),
         "frames": np.array(list(names)),
@@ -52,8 +50,8 @@ def save_sequence(
         if side in courses:
             course, hand = courses[side], like[side]
             mean = hand.model.hands_mean.double().numpy()
-            arrays["poses"][:, WRIST[side]] = course.rotation
-            arrays["poses"][:, FINGERS[side]] = course.pose + mean
+            arrays["poses"][:, WRISTS[side]] = course.rotation
+            arrays["poses"][:, HANDS[SMPL_H][side]] = course.pose + mean
             trans, betas = course.trans, hand.shape[0].numpy()
             seen, scale = course.seen, np.float64(hand.scale)
             arrays["hand_model"] = np.array(hand.model.kind)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-LISTED = 6  # names in a note
-
 
 class Notes(Sequence[str]):
     """Lines about a capture. Pixels are read late, so some come after the capture was opened."""
@@ -35,12 +33,6 @@ class Notes(Sequence[str]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(tuple(self._lines))
-
-
-def listed(names: Sequence[str], most: int = LISTED) -> str:
-    """Some names: all, or the first `most` and how many more."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def views_text(names: Sequence[str], count: int) -> str:

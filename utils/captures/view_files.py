@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from utils.captures.notes import listed
 from utils.errors import UserError
 from utils.io.files import natural_order
+from utils.words import listed
 
 PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 OTHER_SUFFIXES = (".exr", ".hdr", ".heic", ".heif", ".gif", ".dng", ".cr2", ".nef", ".arw", ".raw")

@@ -13,8 +13,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 BODY = slice(0, 66)
+SMPL_H = 156  # columns of its poses
 HANDS = {  # columns of the fingers by the number of a pose's columns
-    156: {"left": slice(66, 111), "right": slice(111, 156)},
+    SMPL_H: {"left": slice(66, 111), "right": slice(111, 156)},
     165: {"left": slice(75, 120), "right": slice(120, 165)},
 }
 HANDS_ALONE = {"left": slice(0, 45), "right": slice(45, 90)}  # of pose_hand
@@ -23,6 +24,7 @@ ARMS: Mapping[str, tuple[int, ...]] = {
     "left": (0, 3, 6, 9, 13, 16, 18, 20),
     "right": (0, 3, 6, 9, 14, 17, 19, 21),
 }
+WRISTS = {side: slice(3 * joints[-1], 3 * joints[-1] + 3) for side, joints in ARMS.items()}
 
 
 def arm_columns(side: str) -> np.ndarray:

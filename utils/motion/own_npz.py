@@ -10,10 +10,8 @@ import numpy as np
 
 from utils.keypoints import SIDES
 from utils.motion.arrays import NpzFile
-from utils.motion.body import BODY, HANDS, wrist_rotations
+from utils.motion.body import BODY, HANDS, SMPL_H, wrist_rotations
 from utils.motion.track import HandTrack
-
-SMPL_H = 156
 
 
 def is_own(file: NpzFile) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from utils import words
 from utils.errors import UserError
 
 LAST_NUMBER = re.compile(r"(\d+)\D*$")
@@ -98,6 +99,4 @@ def _usual_step(numbers: Sequence[int]) -> int:
 
 def listed(numbers: Sequence[int]) -> str:
     """Numbers for a line: 3, 7, 8 and 40 more."""
-    shown = ", ".join(map(str, numbers[:MOST_NAMED]))
-    more = len(numbers) - MOST_NAMED
-    return f"{shown} and {more} more" if more > 0 else shown
+    return words.listed(numbers, MOST_NAMED)

@@ -24,8 +24,8 @@ from utils.captures.calibrations.reading import (
     rotation_matrix,
     shaped,
 )
-from utils.captures.notes import listed
 from utils.errors import UserError
+from utils.words import listed
 
 ROTATIONS_AGREE = 1e-3  # between Rot_ and R_, which are written with 6 digits
 

@@ -22,8 +22,8 @@ from utils.captures.calibrations.format import Calibration, CalibrationFormat, c
 from utils.captures.calibrations.metashape_sensors import Sensor, read_sensor
 from utils.captures.calibrations.reading import checked, left_out, shaped
 from utils.captures.calibrations.xml_files import load_xml
-from utils.captures.notes import listed
 from utils.errors import UserError
+from utils.words import listed
 
 FAR = 1e5  # metres: coordinates of the globe and not of a room
 UPRIGHT = ("1", "0", "")  # EXIF orientations without a turn

@@ -20,9 +20,9 @@ from utils.captures.calibrations.filestorage import load_filestorage
 from utils.captures.calibrations.format import Calibration, CalibrationFormat, camera
 from utils.captures.calibrations.opencv_entries import Entries
 from utils.captures.calibrations.reading import checked, left_out
-from utils.captures.notes import listed
 from utils.errors import UserError
 from utils.io.files import natural_order
+from utils.words import listed
 
 SUFFIXES = (".yml", ".yaml", ".xml", ".json")
 PAIR = {"intrinsic": "extrinsic", "extrinsic": "intrinsic"}  # within names of files

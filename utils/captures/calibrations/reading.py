@@ -13,10 +13,10 @@ import numpy as np
 from utils.cameras.calibrated import CalibratedCamera
 from utils.cameras.lens import Lens
 from utils.captures.calibrations.format import LARGEST, LONGEST_SIDE, Calibration
-from utils.captures.notes import LISTED, listed
 from utils.errors import UserError
 from utils.io.decoding import decoding, first_words
 from utils.io.files import existing_file
+from utils.words import LISTED, listed
 
 LARGEST_FILE = 256 * 2**20  # bytes; a calibration with all its landmarks stays below
 LARGEST_ANGLE = 100.0  # radians, far above two turns

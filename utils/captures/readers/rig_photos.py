@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utils.cameras.calibrated import CalibratedCamera
-from utils.captures.notes import listed
 from utils.captures.view_files import OTHER_SUFFIXES, PHOTO_SUFFIXES
 from utils.errors import UserError
 from utils.io.files import natural_order
 from utils.io.videos import VIDEO_SUFFIXES
+from utils.words import listed
 
 PHOTO_FOLDERS = ("img", "images", "photos", "rgb", "videos", "")
 NOT_PHOTOS = {"mask", "masks", "pose", "keypoints", "gt", "held", "depth", "sparse", "camera"}
