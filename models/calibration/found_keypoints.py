@@ -13,6 +13,7 @@ from models.calibration.request import Request
 from models.calibration.sightings import empty_sightings
 from utils.calibration.photos import PhotoSet, plain_name
 from utils.cameras.calibrated import CalibratedCamera
+from utils.cameras.lens import pixels_of
 from utils.captures.pose_files import load_pose
 from utils.detection.detector import Detector, environment
 from utils.detection.windows import whole_photo
@@ -45,8 +46,7 @@ class PhotoKeypoints:
         rows = [row[camera.name] for camera in cameras]
         xy = self.xy[rows].copy()
         for view, camera in enumerate(cameras):
-            focal, centre = camera.K[[0, 1], [0, 1]], camera.K[:2, 2]
-            xy[view] = camera.lens.undistort((xy[view] - centre) / focal) * focal + centre
+            xy[view] = pixels_of(camera.K, camera.rays(xy[view]))
         return xy, self.confidence[rows]
 
 

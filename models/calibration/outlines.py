@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from models.calibration.by_hands import HandCalibration
+from models.calibration.sightings import HandSightings
 from models.fitting.fit import Fit, fit_hands
 from models.fitting.observations import Observations, Photo
 from models.hand import HandModel
@@ -55,9 +56,9 @@ def refine_by_outlines(
     xy (V, 2, 21, 2), confidence (V, 2, 21): as named by the detector; masks (V) of (H, W) bool or
     None, which are then made from the photos; options: the config's section mano_optim.
     """
-    swap = found.swaps[:, 0, None, None]
-    confidence = np.where(swap, confidence[:, ::-1], confidence)
-    xy = np.where(swap[..., None], xy[:, ::-1], xy)
+    named = HandSightings.of_views(xy, confidence, found.cameras.sizes.numpy())
+    named = named.exchanged(found.swaps[:, :1])
+    xy, confidence = named.xy[:, 0], named.confidence[:, 0]
     same = Similarity(1.0, torch.zeros(3, dtype=torch.float64))
     hands, points = [], np.full((len(SIDES), KEYPOINTS, 3), np.nan)
     for (frame, side), x in sorted(zip(found.which, found.hands), key=lambda each: each[0]):

@@ -16,9 +16,9 @@ from models.hand import load_hand_models
 from utils.calibration.board_scale import board_scale, check_markers, find_board
 from utils.calibration.marks import marks_scale
 from utils.calibration.photos import PhotoSet
-from utils.calibration.placing import upright
+from utils.calibration.placing import similarity_scale, upright
 from utils.calibration.structure import Structure
-from utils.cameras import Cameras
+from utils.cameras.calibrated import as_cameras
 from utils.errors import UserError
 from utils.keypoints.triangulation import triangulate_hands
 from utils.keypoints.views import hands_in
@@ -40,21 +40,23 @@ def find_scale(
     request: Request,
     photos: PhotoSet,
     structure: Structure,
-    keypoints: PhotoKeypoints,
+    points: np.ndarray | None,
     config: Mapping[str, Any],
-    seed: int,
 ) -> Scale:
-    """The scale by the board, the marks, or the hands' size; none where nothing tells it."""
+    """The scale by the board, the marks, or the hands' size; none where nothing tells it.
+
+    points: the hands' keypoints (2, 21, 3) in the structure's world, as `hand_points` gives them.
+    """
     if request.board is not None:
         scale = _by_board(request, photos, structure)
-        size = _size_of_hands(structure, keypoints, config, seed)
+        size = _size_of_hands(points, config)
         return scale if size is None else _held_against(scale, size)
     if request.marks is not None:
         scale, error = marks_scale(structure.cameras, request.marks, request.distance)
         line = f"scale: by the marked distance, to {100 * error:.2f} %"
         facts = {"by": "distance", "relative_error": error}
         return Scale(upright(structure.cameras, scale), "m", line, facts)
-    return _by_hands(structure, keypoints, config, seed)
+    return _by_hands(structure, points, config)
 
 
 def _by_board(request: Request, photos: PhotoSet, structure: Structure) -> Scale:
@@ -73,9 +75,7 @@ def _by_board(request: Request, photos: PhotoSet, structure: Structure) -> Scale
     return Scale(found.world_from_structure, "m", line, facts)
 
 
-def _by_hands(
-    structure: Structure, keypoints: PhotoKeypoints, config: Mapping[str, Any], seed: int
-) -> Scale:
+def _by_hands(structure: Structure, points: np.ndarray | None, config: Mapping[str, Any]) -> Scale:
     """The scale of a hand of natural size; the unit stays open, for it is a guess."""
     nothing = Scale(
         upright(structure.cameras, 1.0),
@@ -84,7 +84,7 @@ def _by_hands(
         "arbitrary",
         {"by": "nothing"},
     )
-    size = _size_of_hands(structure, keypoints, config, seed)
+    size = _size_of_hands(points, config)
     if size is None:
         return nothing
     line = (
@@ -95,11 +95,8 @@ def _by_hands(
     return Scale(upright(structure.cameras, size.metres_per_unit), None, line, facts)
 
 
-def _size_of_hands(
-    structure: Structure, keypoints: PhotoKeypoints, config: Mapping[str, Any], seed: int
-) -> NaturalSize | None:
+def _size_of_hands(points: np.ndarray | None, config: Mapping[str, Any]) -> NaturalSize | None:
     """What the hands' size makes of the structure's unit; None where no hand is seen."""
-    points = hand_points(structure, keypoints, config, seed)
     if points is None or not hands_in(points):
         return None
     models = load_hand_models(hands_in(points), config["hand_model"], torch.float64)
@@ -108,8 +105,7 @@ def _size_of_hands(
 
 def _held_against(scale: Scale, size: NaturalSize) -> Scale:
     """The board's scale, with a warning where the hand would be of no human size by it."""
-    by_board = float(np.cbrt(np.linalg.det(scale.matrix[:3, :3])))
-    ratio = by_board / size.metres_per_unit
+    ratio = similarity_scale(scale.matrix) / size.metres_per_unit
     facts = {**scale.facts, "hand_over_natural_size": ratio}
     if abs(np.log(ratio)) < UNLIKELY * size.relative_error:
         return replace(scale, facts=facts)
@@ -128,12 +124,8 @@ def hand_points(
     xy, confidence = keypoints.straight(cameras)
     if not np.isfinite(xy).any():
         return None
-    K, R, t = (np.stack([getattr(c, key) for c in cameras]) for key in ("K", "R", "t"))
-    sizes = torch.tensor([camera.size for camera in cameras])
     try:
-        hands = triangulate_hands(
-            Cameras.of(K, R, t, sizes), xy, confidence, config["pose_optim"], seed
-        )
+        hands = triangulate_hands(as_cameras(cameras), xy, confidence, config["pose_optim"], seed)
     except UserError:
         return None
     return hands.points

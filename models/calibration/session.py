@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from models.calibration.found_keypoints import PhotoKeypoints, keypoints_of
 from models.calibration.hands_way import cameras_by_hands
@@ -20,10 +19,15 @@ from models.calibration.scale import Scale, find_scale, hand_points
 from utils.calibration.exposure import exposure_note, exposures
 from utils.calibration.frames import frames_of_video
 from utils.calibration.photos import PhotoSet, collect_photos
-from utils.calibration.placing import camera_sigmas, middle_of_view, moved_cameras
+from utils.calibration.placing import (
+    camera_sigmas,
+    middle_of_view,
+    moved_cameras,
+    similarity_scale,
+)
 from utils.calibration.structure import Structure, find_structure
 from utils.calibration.writing import PHOTOS
-from utils.cameras import Cameras
+from utils.cameras.calibrated import as_cameras
 from utils.errors import UserError
 
 LEAST_SHARE = 0.6  # of the photos that must be registered for the background to be believed
@@ -98,7 +102,8 @@ def _by_background(
     config: Mapping[str, Any],
     seed: int,
 ) -> Calibration:
-    scale: Scale = find_scale(request, photos, structure, keypoints, config, seed)
+    points = hand_points(structure, keypoints, config, seed)
+    scale = find_scale(request, photos, structure, points, config)
     cameras = moved_cameras(structure.cameras, scale.matrix)
     sigmas = camera_sigmas(structure, middle_of_view(structure.cameras))
     calibration = Calibration(photos, cameras, scale.unit, keypoints.by_name())
@@ -113,7 +118,8 @@ def _by_background(
     calibration.say(f"focal length {K[0, 0]:.1f} px, lens {_lens_words(lens.numbers)}")
     calibration.say(scale.line)
     _say_gaps(calibration, structure)
-    _follow_hand(calibration, structure, keypoints, config, seed, scale)
+    if points is not None and len(structure.cameras) >= LEAST_FOR_MOTION:
+        _follow_hand(calibration, structure, keypoints, points, scale)
     gains = exposures(photos, structure)
     note = exposure_note(gains)
     if note:
@@ -148,19 +154,16 @@ def _follow_hand(
     calibration: Calibration,
     structure: Structure,
     keypoints: PhotoKeypoints,
-    config: Mapping[str, Any],
-    seed: int,
+    points: np.ndarray,
     scale: Scale,
 ) -> None:
-    """Put the cameras into the hand's frame where keypoints say that it moved."""
-    points = hand_points(structure, keypoints, config, seed)
-    if points is None or len(structure.cameras) < LEAST_FOR_MOTION:
-        return
+    """Put the cameras into the hand's frame where keypoints say that it moved.
+
+    points: where they are if it is still (2, 21, 3), in the structure's world.
+    """
     xy, confidence = keypoints.straight(structure.cameras)
-    unit = np.cbrt(np.linalg.det(scale.matrix[:3, :3]))
-    K, R, t = (np.stack([getattr(c, k) for c in structure.cameras]) for k in ("K", "R", "t"))
-    sizes = torch.tensor([camera.size for camera in structure.cameras])
-    motion = find_motion(Cameras.of(K, R, t, sizes), xy, confidence, points, 1 / unit)
+    unit, cameras = similarity_scale(scale.matrix), as_cameras(structure.cameras)
+    motion = find_motion(cameras, xy, confidence, points, 1 / unit)
     calibration.report["hand_motion"] = {"support": motion.support, "mm": motion.reach_mm}
     if not motion.asked_for:
         return

@@ -18,13 +18,18 @@ def moved_cameras(
     cameras: Sequence[CalibratedCamera], matrix: np.ndarray
 ) -> list[CalibratedCamera]:
     """The same cameras in a world that `matrix` (4, 4), a similarity, takes theirs to."""
-    scale = float(np.cbrt(np.linalg.det(matrix[:3, :3])))
+    scale = similarity_scale(matrix)
     R, t = matrix[:3, :3] / scale, matrix[:3, 3]
     moved = []
     for camera in cameras:
         turn = camera.R @ R.T
         moved.append(replace(camera, R=turn, t=scale * camera.t - turn @ t))
     return moved
+
+
+def similarity_scale(matrix: np.ndarray) -> float:
+    """How many times a similarity (4, 4) enlarges."""
+    return float(np.cbrt(np.linalg.det(matrix[:3, :3])))
 
 
 def middle_of_view(cameras: Sequence[CalibratedCamera]) -> np.ndarray:

@@ -17,8 +17,7 @@ def triangulate(
         return np.full(3, np.nan), np.full(len(seen), np.inf)
     rows = []
     for camera, xy in seen:
-        ray = np.linalg.solve(camera.K, [*xy, 1.0])
-        x, y = camera.lens.undistort(ray[None, :2] / ray[2])[0]
+        x, y = camera.rays(xy[None])[0]
         P = np.column_stack([camera.R, camera.t])
         rows += [x * P[2] - P[0], y * P[2] - P[1]]
     rows = np.array(rows)

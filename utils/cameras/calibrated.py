@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 
-from utils.cameras.lens import Lens
+from utils.cameras.lens import Lens, pixels_of, rays_of
+from utils.cameras.pinhole import Cameras
 
 
 @dataclass(frozen=True)
@@ -43,4 +46,14 @@ class CalibratedCamera:
         seen = np.isfinite(xy).all(1)
         distorted = np.full_like(xy, np.nan)
         distorted[seen] = self.lens.distort(xy[seen])
-        return distorted @ self.K[:2, :2].T + self.K[:2, 2]
+        return pixels_of(self.K, distorted)
+
+    def rays(self, pixels: np.ndarray) -> np.ndarray:
+        """Normalised points (..., 2) without distortion, of pixels (..., 2) as stored."""
+        return self.lens.undistort(rays_of(self.K, pixels))
+
+
+def as_cameras(cameras: Sequence[CalibratedCamera]) -> Cameras:
+    """The cameras without their lenses; each has a size."""
+    K, R, t = (np.stack([getattr(each, name) for each in cameras]) for name in ("K", "R", "t"))
+    return Cameras.of(K, R, t, torch.tensor([each.size for each in cameras]))

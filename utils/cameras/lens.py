@@ -185,3 +185,13 @@ _MODELS: dict[str, Callable[[np.ndarray, Sequence[float]], np.ndarray]] = {
     "metashape": _metashape,
     "thin_prism_fisheye": _thin_prism_fisheye,
 }
+
+
+def rays_of(K: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Normalised points (..., 2) of pixels (..., 2); K (3, 3), perhaps with a skew."""
+    return (pixels - K[:2, 2]) @ np.linalg.inv(K[:2, :2]).T
+
+
+def pixels_of(K: np.ndarray, rays: np.ndarray) -> np.ndarray:
+    """The inverse of `rays_of`."""
+    return rays @ K[:2, :2].T + K[:2, 2]

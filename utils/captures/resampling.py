@@ -8,7 +8,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from utils.cameras.lens import Lens
+from utils.cameras.lens import Lens, pixels_of, rays_of
 
 KEPT_MAPS = 4  # photos of one device share a map; others' are made when they are needed
 GRID = 8  # pixels between the places at which distortion is undone exactly, to distort a mask
@@ -69,7 +69,7 @@ class Resampling:
         """Pixels (..., 2) of the used photo of pixels in the stored one; nan stays nan."""
         points = np.asarray(stored, float)
         if not self.lens.is_none:
-            points = _pixels(self.K_stored, self.lens.undistort(_rays(self.K_stored, points)))
+            points = pixels_of(self.K_stored, self.lens.undistort(rays_of(self.K_stored, points)))
         return points * self._scale_xy + self._scaling[:2, 2]
 
     def stored_points(self, used: np.ndarray) -> np.ndarray:
@@ -77,7 +77,7 @@ class Resampling:
         points = (np.asarray(used, float) - self._scaling[:2, 2]) / self._scale_xy
         if self.lens.is_none:
             return points
-        return _pixels(self.K_stored, self.lens.distort(_rays(self.K_stored, points)))
+        return pixels_of(self.K_stored, self.lens.distort(rays_of(self.K_stored, points)))
 
     @property
     def _scale_xy(self) -> np.ndarray:
@@ -91,7 +91,7 @@ class Resampling:
         height, width = self.stored_size
         y, x = (np.arange(0, n + GRID, GRID, dtype=float) for n in (height, width))
         nodes = np.stack(np.meshgrid(x, y), -1)
-        straight = _pixels(self.K_stored, self.lens.undistort(_rays(self.K_stored, nodes)))
+        straight = pixels_of(self.K_stored, self.lens.undistort(rays_of(self.K_stored, nodes)))
         columns, rows = np.meshgrid(
             np.arange(width, dtype=np.float32) / GRID, np.arange(height, dtype=np.float32) / GRID
         )
@@ -111,7 +111,7 @@ def _undistorting(lens: Lens, K_stored: bytes, size: tuple[int, int]) -> Maps:
             x = x + np.float32(K[0, 1] / K[1, 1]) * (y - np.float32(K[1, 2]))
     else:
         pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1)
-        stored = _pixels(K, lens.distort(_rays(K, pixels))).astype(np.float32)
+        stored = pixels_of(K, lens.distort(rays_of(K, pixels))).astype(np.float32)
         x, y = (np.ascontiguousarray(stored[..., k]) for k in (0, 1))
     return np.where(_is_seen(lens, K, size), x, np.float32(-1e4)), y
 
@@ -120,21 +120,12 @@ def _is_seen(lens: Lens, K: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Whether the lens' formula means anything at each undistorted pixel (H, W), to GRID pixels."""
     height, width = size
     nodes = np.stack(np.meshgrid(np.arange(0, width, GRID), np.arange(0, height, GRID)), -1)
-    seen = lens.is_valid(_rays(K, nodes.astype(float)))
+    seen = lens.is_valid(rays_of(K, nodes.astype(float)))
     return cv2.resize(seen.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
 
 
 def _fisheye_map(*arguments: object) -> Maps:
     return cv2.fisheye.initUndistortRectifyMap(*arguments)
-
-
-def _rays(K: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """Normalised points (..., 2) of pixels."""
-    return (pixels - K[:2, 2]) @ np.linalg.inv(K[:2, :2]).T
-
-
-def _pixels(K: np.ndarray, rays: np.ndarray) -> np.ndarray:
-    return rays @ K[:2, :2].T + K[:2, 2]
 
 
 def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

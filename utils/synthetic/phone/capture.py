@@ -15,6 +15,7 @@ import torch
 from utils.calibration.boards import Board
 from utils.cameras import Cameras
 from utils.cameras.calibrated import CalibratedCamera
+from utils.cameras.lens import pixels_of, rays_of
 from utils.captures.calibrations.camera_entries import save_calibrated
 from utils.io.files import save_json
 from utils.io.images import save_image, save_video
@@ -157,8 +158,7 @@ def _bent(values: list[float], camera: CalibratedCamera) -> list[float]:
         return values
     table, extent = np.reshape(values, (KEYPOINTS, 3)), np.array(camera.size[::-1])
     px = (table[:, :2] + 1) / 2 * extent
-    xy = (px - camera.K[:2, 2]) / camera.K[[0, 1], [0, 1]]
-    px = camera.lens.distort(xy) * camera.K[[0, 1], [0, 1]] + camera.K[:2, 2]
+    px = pixels_of(camera.K, camera.lens.distort(rays_of(camera.K, px)))
     table[:, :2] = 2 * px / extent - 1
     return table.ravel().round(7).tolist()
 

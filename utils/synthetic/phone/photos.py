@@ -35,8 +35,7 @@ class PhoneLens:
     def __init__(self, camera: CalibratedCamera):
         height, width = camera.size
         y, x = np.mgrid[:height, :width].astype(float)
-        seen = (np.stack([x, y], -1) - camera.K[:2, 2]) / camera.K[[0, 1], [0, 1]]
-        rays = camera.lens.undistort(seen.reshape(-1, 2))
+        rays = camera.rays(np.stack([x, y], -1).reshape(-1, 2))
         self._rays = np.column_stack([rays, np.ones(len(rays))])
         self._shape = height, width
         margin = MARGIN * max(height, width)
