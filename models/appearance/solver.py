@@ -172,12 +172,7 @@ class _Alternation:
     def _solve_light(self, shared: Tensor) -> Tensor:
         """Each view's light (views, n), drawn to the shared one (n,)."""
         basis, tinted = self.basis, self.state.albedo * self.state.gain[:, None]  # (views, V, 3)
-        squared = self.robust * tinted.square().sum(-1)
-        normal = torch.einsum("vi,bv,vj->bij", basis, squared, basis)
-        rhs = torch.einsum("vi,bv->bi", basis, self.robust * (tinted * self._diffuse()).sum(-1))
-        size = normal.diagonal(dim1=1, dim2=2).mean(1)
-        pull = (SHARED_LIGHT * size[:, None] + 1e-8).expand_as(rhs)  # without samples: shared
-        return torch.linalg.solve(normal + torch.diag_embed(pull), rhs + pull * shared)
+        return lights_of_views(basis, tinted, self.robust, self._diffuse(), shared, SHARED_LIGHT)
 
     def _solve_gain(self) -> Tensor:
         plain = self.state.albedo * self._shade() + self.shine
@@ -192,4 +187,25 @@ class _Alternation:
         albedo = ((weight * factor * self._diffuse()).sum(0) / below).clamp(0, 1)
         albedo[~self.seen] = albedo[self.seen].mean(0) if self.seen.any() else 0.5
         self.state.albedo = albedo
-        self.robust = self.samples.weights * (HUBER_RGB / self._errors().clamp(min=HUBER_RGB))
+        self.robust = self.samples.weights * huber_weights(self._errors())
+
+
+def huber_weights(errors: Tensor) -> Tensor:
+    """1 up to HUBER_RGB, and less for larger errors."""
+    return HUBER_RGB / errors.clamp(min=HUBER_RGB)
+
+
+def lights_of_views(
+    basis: Tensor, tinted: Tensor, weights: Tensor, diffuse: Tensor, drawn_to: Tensor, share: float
+) -> Tensor:
+    """Each view's light (views, n), least squares, drawn to that of `drawn_to`, (n,) or (views, n).
+
+    basis (V, n); tinted (views, V, 3): albedo times gain; diffuse (views, V, 3): colours without
+    highlights; weights (views, V); share: of the mean diagonal that draws.
+    """
+    squared = weights * tinted.square().sum(-1)
+    normal = torch.einsum("vi,bv,vj->bij", basis, squared, basis)
+    rhs = torch.einsum("vi,bv->bi", basis, weights * (tinted * diffuse).sum(-1))
+    size = normal.diagonal(dim1=1, dim2=2).mean(1)
+    pull = (share * size[:, None] + 1e-8).expand_as(rhs)  # without samples: what it is drawn to
+    return torch.linalg.solve(normal + torch.diag_embed(pull), rhs + pull * drawn_to)

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from models.ham.reconstruction import Reconstruction
 from models.hand.fitted import FittedHand, hand_slices
-from models.hand.skinning import skin
 from utils.errors import UserError
 from utils.motion.track import POSE_SIZE, Hands
 
@@ -89,9 +88,9 @@ class _RestHand:
     def posed(self, target: dict[str, Any]) -> Tensor:
         """Vertices (V', 3), world units, in the pose of `target`."""
         hand = posed_as(self.fitted, target)
-        offsets = self.carry(hand.model.pose_offsets(hand.pose))[0]
-        transforms = hand.model.joint_transforms(hand.pose, hand.shape)[0]
-        return hand.scale * skin(self.rest + offsets, transforms, self.weights) + hand.trans
+        offsets = self.carry(hand.model.pose_offsets(hand.pose))
+        place = hand.pose, hand.shape, hand.trans, hand.scale
+        return hand.model.repose(self.rest[None], *place, self.weights, offsets)[0]
 
 
 def repose(

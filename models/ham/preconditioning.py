@@ -50,6 +50,14 @@ class _Solve(torch.autograd.Function):
         return None, ctx.solver.solve(grad)
 
 
+def smoothing_solver(
+    faces: np.ndarray, count: int, smoothness: float, device: torch.device | str = "cpu"
+) -> CholeskySolver:
+    """(I + smoothness L)^-1 of `count` vertices, L the graph Laplacian of faces (F, 3)."""
+    matrix = sp.identity(count) + smoothness * uniform_laplacian(faces, count)
+    return CholeskySolver(matrix, device)
+
+
 class PreconditionedVertices:
     """Displacements d = (I + smoothness L)^-1 u with u as the parameter.
 
@@ -59,10 +67,7 @@ class PreconditionedVertices:
 
     def __init__(self, start: Tensor, faces: np.ndarray, smoothness: float):
         self.start = start.detach()
-        laplacian = uniform_laplacian(faces, len(start))
-        self._solver = CholeskySolver(
-            sp.identity(len(start)) + smoothness * laplacian, start.device
-        )
+        self._solver = smoothing_solver(faces, len(start), smoothness, start.device)
         self.u = torch.zeros_like(self.start).requires_grad_(True)
 
     def displacement(self) -> Tensor:

@@ -63,14 +63,9 @@ class Terms:
         """Albedo, light and gain to start from: solved, or `carried` where that fits better."""
         verts, carried, config = state.verts, state.appearance, self.config
         cameras = self.cameras.corrected(state.correction)
-        normals = vertex_normals(verts, self.faces)
         fragments = self.render(verts, cameras)
-        pixels = self.photos.at(fragments.view, fragments.y, fragments.x)
-        weight = pixels.photometric * fragments.front_facing()
-        colors, weights = vertex_samples(self.faces, fragments, pixels.color, weight, len(verts))
-        towards = towards_cameras(verts, cameras.centers().to(verts))
-        albedo = carried.albedo if carried else None
-        samples = Samples(colors, weights, normals, towards)
+        samples = self.samples(verts, cameras, fragments)
+        normals, albedo = samples.normals, carried.albedo if carried else None
         solved = solve_appearance(samples, config.degree, albedo, config.highlight_support)
         if carried is None:
             return solved
@@ -79,6 +74,14 @@ class Terms:
             for candidate in (solved, carried)
         ]
         return solved if errors[0] < errors[1] else carried.copy()
+
+    def samples(self, verts: Tensor, cameras: Cameras, fragments: Fragments) -> Samples:
+        """What the photos show of vertices (V, 3), drawn by cameras as `fragments`."""
+        pixels = self.photos.at(fragments.view, fragments.y, fragments.x)
+        weight = pixels.photometric * fragments.front_facing()
+        colors, weights = vertex_samples(self.faces, fragments, pixels.color, weight, len(verts))
+        towards = towards_cameras(verts, cameras.centers().to(verts))
+        return Samples(colors, weights, vertex_normals(verts, self.faces), towards)
 
     def __call__(
         self, verts: Tensor, appearance: Appearance, correction: Tensor

@@ -112,12 +112,17 @@ def start_state(
     hands: HandsMesh, views: int, corrects_cameras: bool, device: str
 ) -> tuple[HamState, Similarity]:
     """The fitted hands in hand units, and world_from_hand_units."""
-    radius = max(hand_radius(hands.verts[hand_slice]) for hand_slice in hands.slices())
-    centre = (hands.verts.min(0) + hands.verts.max(0)) / 2
-    frame = Similarity(radius, torch.from_numpy(centre))
+    frame = hand_frame(hands)
     verts = frame.inverse().apply(torch.from_numpy(hands.verts)).to(device, torch.float32)
     still = torch.zeros(views, CORRECTION_SIZE, device=device)
     return HamState(verts, verts, hands.faces, still, corrects_cameras, len(hands)), frame
+
+
+def hand_frame(hands: HandsMesh) -> Similarity:
+    """world_from_hand_units: about the middle of all hands, the largest one's radius is 1."""
+    radius = max(hand_radius(hands.verts[hand_slice]) for hand_slice in hands.slices())
+    centre = (hands.verts.min(0) + hands.verts.max(0)) / 2
+    return Similarity(radius, torch.from_numpy(centre))
 
 
 def check_hands(hands: HandsMesh) -> None:

@@ -13,7 +13,7 @@ from models.ham.reconstruction import load_reconstruction
 from models.ham.results import HamResult, save_results
 from models.ham.state import check_hands, subdivided_size
 from models.ham.verdict import judge_refinement
-from models.hand.fitted import FittedHand, HandsMesh, load_hands
+from models.hand.fitted import FittedHand, HandsMesh, hand_slices, load_hands
 from models.sequences.opened import OpenedFrame, OpenedSequence
 from models.sequences.resting import RestingMesh
 from models.sequences.shared import choose_key_frames
@@ -120,11 +120,10 @@ class SequenceRefiner:
         reconstruction = load_reconstruction(self.result_folder(name), name)
         hands = [FittedHand.of_dict(hand) for hand in reconstruction.hands]
         verts = torch.from_numpy(reconstruction.verts)
-        size, offsets = len(verts) // len(hands), {}
-        for number, hand in enumerate(hands):
-            part = verts[number * size : (number + 1) * size]
-            offsets[hand.side] = self.mesh(hand).offsets(hand, part)
-        return offsets
+        return {
+            hand.side: self.mesh(hand).offsets(hand, verts[part])
+            for hand, part in zip(hands, hand_slices(len(verts), len(hands)))
+        }
 
     def _make_meshes(self, skin: SharedSkin) -> None:
         for frame in self.opened.frames:

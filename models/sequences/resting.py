@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from models.ham.preconditioning import CholeskySolver
+from models.ham.preconditioning import smoothing_solver
 from models.hand import HandModel
 from models.hand.fitted import FittedHand
-from utils.geometry.mesh import uniform_laplacian
 
 
 class RestingMesh:
@@ -45,9 +43,7 @@ class RestingMesh:
     def smoothed(self, values: Tensor, smoothness: float) -> Tensor:
         """(I + smoothness L)^-1 values (V', C) float32, L the graph Laplacian: mean and order of
         size stay, what changes within sqrt(smoothness) edges goes."""
-        laplacian = uniform_laplacian(self.faces, len(self.weights))
-        matrix = sp.identity(len(self.weights)) + smoothness * laplacian
-        return CholeskySolver(matrix).solve(values)
+        return smoothing_solver(self.faces, len(self.weights), smoothness).solve(values)
 
     def _skinning(self, hand: FittedHand) -> tuple[Tensor, ...]:
         offsets = self.finer.carry(hand.model.pose_offsets(hand.pose))

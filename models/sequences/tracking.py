@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from torch import Tensor
 
 from models.appearance.model import Appearance
 from models.ham.mending import Soundness, bad_faces
-from models.ham.preconditioning import CholeskySolver, UniformAdam
+from models.ham.preconditioning import CholeskySolver, UniformAdam, smoothing_solver
 from models.ham.refine import Terms, decay
 from models.ham.results import HamResult, RestSurface
-from models.ham.state import HamState, LevelReport, hand_radius, mend_state
+from models.ham.state import HamState, LevelReport, hand_frame, mend_state
 from models.hand.fitted import FittedHand, HandsMesh, hand_slices
 from models.sequences.light import relit
 from models.sequences.resting import RestingMesh
@@ -23,7 +22,7 @@ from models.sequences.skin import SharedSkin
 from utils.cameras import Similarity
 from utils.captures import Capture
 from utils.captures.trusted_views import trusted_views
-from utils.geometry.mesh import uniform_laplacian, vertex_normals
+from utils.geometry.mesh import vertex_normals
 from utils.optimise import optimise
 from utils.photos.crops import Photos, pack_photos
 from utils.stage.config import Config
@@ -136,9 +135,7 @@ class Tracker:
     ) -> tuple[HamState, Similarity, Tensor]:
         """Where the frame starts, with the mean detail as its reference; world_from_hand_units;
         and the parametric hands (V, 3)."""
-        radius = max(hand_radius(hands.verts[part]) for part in hands.slices())
-        centre = (hands.verts.min(0) + hands.verts.max(0)) / 2
-        frame = Similarity(radius, torch.from_numpy(centre))
+        frame = hand_frame(hands)
         detail = self.skin.detail
 
         def together(parts: Sequence[Tensor]) -> Tensor:
@@ -190,7 +187,7 @@ class Tracker:
     def _solver(self, state: HamState, sides: tuple[str, ...]) -> CholeskySolver:
         """(I + smoothness L)^-1 of the mesh of these hands."""
         if sides not in self._solvers:
-            laplacian = uniform_laplacian(state.faces, len(state.verts))
-            matrix = sp.identity(len(state.verts)) + self.level.smoothness * laplacian
-            self._solvers[sides] = CholeskySolver(matrix, state.verts.device)
+            self._solvers[sides] = smoothing_solver(
+                state.faces, len(state.verts), self.level.smoothness, state.verts.device
+            )
         return self._solvers[sides]
