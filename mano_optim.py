@@ -77,11 +77,13 @@ def mano_optim_sequence(job: Job) -> None:
     """Run the stage on the frames of a movement; what a stopped run did is kept."""
     import torch
 
+    from models.fitting.verdict import LIMITS
     from models.hand import load_hand_models
     from models.hand.files import model_files
     from models.sequences.fitting import SequenceFitter
     from models.sequences.opened import open_sequence
-    from models.sequences.results import save_sequence_fit, sequence_verdict
+    from models.sequences.results import save_sequence_fit
+    from models.sequences.verdict import frames_verdict
     from utils.captures import open_capture
     from utils.keypoints import SIDES
     from utils.stage.frame_store import FrameStore
@@ -104,7 +106,7 @@ def mano_optim_sequence(job: Job) -> None:
     fit = fitter.fit()
     written = {frame.name: fitter.write_frame(frame, fit) for frame in opened.frames}
     outputs = save_sequence_fit(job, opened, fit, written)
-    verdict = sequence_verdict(opened.chosen, written)
+    verdict = frames_verdict(written, LIMITS, opened.chosen.title)
     seconds = time.perf_counter() - start
     print(f"{len(opened.frames)} frames in {seconds:.1f} s; poses: {outputs[0]}")
     record.finish(outputs, seconds_fit=round(seconds, 2), verdict=verdict.as_dict())

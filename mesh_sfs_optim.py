@@ -88,10 +88,12 @@ def mesh_sfs_optim(job: Job) -> None:
 
 def mesh_sfs_optim_sequence(job: Job) -> None:
     """Run the stage on the frames of a movement; what a stopped run did is kept."""
+    from models.ham.verdict import LIMITS
     from models.hand.fitted import load_hands
     from models.sequences.opened import open_sequence
     from models.sequences.refining import SequenceRefiner
-    from models.sequences.showing import refinement_verdict, save_showings
+    from models.sequences.showing import save_showings
+    from models.sequences.verdict import frames_verdict
     from utils.captures import open_capture
     from utils.stage.frame_store import FrameStore
     from utils.stage.sequence import check_some_left
@@ -120,7 +122,7 @@ def mesh_sfs_optim_sequence(job: Job) -> None:
     written = refiner.run()
     check_some_left(opened.chosen, [name for name, facts in written.items() if facts is None])
     outputs = save_showings(job, opened, written)
-    verdict = refinement_verdict(written)
+    verdict = frames_verdict(written, LIMITS, opened.chosen.title)
     record.finish(outputs, verdict=verdict.as_dict())
     store.forget()
     print(f"look at {job.out_path / 'sequence'}", verdict.line(), sep="\n")

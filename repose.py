@@ -100,8 +100,10 @@ def repose(job: Job) -> None:
 
 def move(job: Job) -> None:
     """Pose one scan's hands anew and write what they look like."""
+    from models.export.files import save_animation
     from models.export.frames import FrameFolder, film
     from models.export.reposing import Reposer
+    from models.export.textures import load_textures
     from models.ham.reconstruction import load_reconstruction
     from utils.io.images import save_video
     from utils.motion.load import load_motion
@@ -119,7 +121,8 @@ def move(job: Job) -> None:
     reposer.check(frames)
     what = f"repose_{target.name}"
     hold(lock_path(job, what), f"scan {job.scan_id}: {what}")
-    save_animation(job, reconstruction, frames, target / "repose.glb")
+    textures = load_textures(folder, job.scan_id, reconstruction)
+    save_animation(target / "repose.glb", reconstruction, textures, frames, args.fps)
     files = FrameFolder(target, len(frames), made_with(job, folder, frames), job.overwrite)
     mesh = reconstruction if wants_meshes(args.meshes, len(frames)) else None
     pictures = film(files, reposer, frames, lambda moved: pose(moved)(camera), mesh)
@@ -154,24 +157,6 @@ def turn(job: Job) -> None:
     draw, numbers = pose(verts), progress(range(count), "frames")
     save_video(path, (draw(cameras[number]) for number in numbers), args.fps)
     print(f"look at {path}")
-
-
-def save_animation(
-    job: Job, reconstruction: Reconstruction, frames: Sequence[Hands], path: Path
-) -> None:
-    """Write the motion as a .glb, which takes seconds; without its package, say so."""
-    from models.export.files import animated_glb, missing_package
-    from models.export.textures import load_textures
-    from utils.io.files import atomic_path
-
-    missing = missing_package("glb")
-    if missing is not None:
-        print(f"note: no {path.name}, for a package is missing: {missing}")
-        return
-    textures = load_textures(results_folder(job), job.scan_id, reconstruction)
-    content = animated_glb(reconstruction, textures, frames, job.args.fps)
-    with atomic_path(path) as beside:
-        beside.write_bytes(content)
 
 
 def wants_meshes(option: str, count: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 
 from models.export.bvh import bvh_text
 from models.export.motion import FPS, Motion, motions_of
@@ -13,6 +14,7 @@ from models.export.skinned import SkinnedHand, skinned_hand
 from models.export.textures import HandTextures
 from models.ham.reconstruction import Reconstruction
 from utils.errors import UserError
+from utils.io.files import atomic_path
 from utils.motion.track import Hands
 
 FORMATS = ("glb", "usd", "obj", "ply", "bvh")
@@ -95,6 +97,24 @@ def animated_glb(
     frame = scene_frame(reconstruction)
     hands = [skinned_hand(reconstruction, side, frame, fine) for side in reconstruction.sides]
     return glb_bytes(hands, textures, frame, motions_of(reconstruction, poses, frame, fps))
+
+
+def save_animation(
+    path: Path,
+    reconstruction: Reconstruction,
+    textures: Mapping[str, HandTextures] | None,
+    poses: Sequence[Hands],
+    fps: float,
+) -> list[Path]:
+    """Write `animated_glb` to `path`; without its package, say so and return nothing."""
+    missing = missing_package("glb")
+    if missing is not None:
+        print(f"note: no {path.name}, for a package is missing: {missing}")
+        return []
+    content = animated_glb(reconstruction, textures, poses, fps)
+    with atomic_path(path) as beside:
+        beside.write_bytes(content)
+    return [path]
 
 
 def _single_files(

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from models.fitting.verdict import LIMITS
 from models.sequences.files import save_sequence, sequence_path
 from models.sequences.fitting import SequenceFit
 from models.sequences.opened import OpenedSequence
+from models.sequences.verdict import Written
 from utils.io.files import save_json
 from utils.stage import Job
-from utils.stage.frames import FrameList, listed
-from utils.verdict import FAILED, GOOD, Verdict, assess
-
-Written = Mapping[str, dict[str, Any] | None]  # by frame; None: it failed
+from utils.stage.frames import listed
 
 
 def save_sequence_fit(
@@ -53,22 +49,3 @@ def save_sequence_fit(
 
 def _numbers(result: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in result.items() if key not in ("outputs", "verdict")}
-
-
-def sequence_verdict(frames: FrameList, written: Written) -> Verdict:
-    """The verdict on the frames' medians; frames that are worse are said."""
-    good = [result for result in written.values() if result]
-    measures = {
-        name: float(np.median([result["verdict"]["measures"][name] for result in good]))
-        if good
-        else float("nan")
-        for name in ("fit_over_noise", "camera_shift_share")
-    }
-    doubtful = [n for n, r in written.items() if r and r["verdict"]["level"] != GOOD]
-    if doubtful:
-        print(f"warning: {len(doubtful)} frames are doubtful: {listed(doubtful)}")
-    verdict = assess(measures, LIMITS)
-    if not good:
-        reasons = (f"no frame of {frames.title} could be fitted",)
-        return Verdict(FAILED, reasons, measures)
-    return verdict

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from models.export.files import animated_glb, missing_package
+from models.export.files import save_animation
 from models.ham.reconstruction import load_reconstruction
-from models.ham.verdict import LIMITS
 from models.sequences.files import sequence_path
 from models.sequences.opened import OpenedFrame, OpenedSequence
+from models.sequences.verdict import Written
 from utils import draw
 from utils.errors import UserError
-from utils.io.files import atomic_path
 from utils.io.images import load_image, save_video
 from utils.motion.load import load_motion
 from utils.motion.options import MotionOptions
 from utils.progress_bar import progress
 from utils.stage import Job
-from utils.stage.frames import listed
-from utils.verdict import GOOD, Verdict, assess
-
-Written = Mapping[str, dict[str, Any] | None]  # by frame; None: it failed
 
 
 def save_showings(job: Job, opened: OpenedSequence, written: Written) -> list[Path]:
@@ -76,35 +70,15 @@ def _row(frame: OpenedFrame, results: Path, view: int, size: np.ndarray, width: 
 
 def _save_animation(job: Job, path: Path, frame: OpenedFrame, rate: float) -> list[Path]:
     """The hands of one frame in the motion of the sequence; nothing where packages are missing."""
-    poses, command = sequence_path(job.out_path, job.scan_id), missing_package("glb")
+    poses = sequence_path(job.out_path, job.scan_id)
     if not poses.is_file():
         print(f"note: no animation: {poses} is missing; run mano_optim.py with the same --frames")
-        return []
-    if command is not None:
-        print(f"note: no animation: {command}")
         return []
     folder = job.out_path / job.config.out_mesh_dire / frame.name
     try:
         motion = load_motion(poses, MotionOptions(fps=rate))
-        content = animated_glb(load_reconstruction(folder, frame.name), None, motion, rate)
+        reconstruction = load_reconstruction(folder, frame.name)
+        return save_animation(path, reconstruction, None, motion, rate)
     except UserError as error:
         print(f"note: no animation: {error}")
         return []
-    with atomic_path(path) as beside:
-        beside.write_bytes(content)
-    return [path]
-
-
-def refinement_verdict(written: Written) -> Verdict:
-    """The verdict on the frames' medians; frames that are worse are said."""
-    good = [facts for facts in written.values() if facts]
-    measures = {
-        limit.measure: float(
-            np.median([facts["verdict"]["measures"].get(limit.measure, np.nan) for facts in good])
-        )
-        for limit in LIMITS
-    }
-    doubtful = [n for n, facts in written.items() if facts and facts["verdict"]["level"] != GOOD]
-    if doubtful:
-        print(f"warning: {len(doubtful)} frames are doubtful: {listed(doubtful)}")
-    return assess(measures, LIMITS)

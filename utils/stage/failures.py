@@ -16,14 +16,18 @@ from utils.stage.process import BUSY, FAILED_RESULT, FAULT, OK, USER_ERROR
 from utils.verdict import FailedVerdictError
 
 
-class FailedJob(Protocol):
-    """What is said of a job; `utils.stage.Job` is one."""
+class PlacedJob(Protocol):
+    """Where a job's files go; `utils.stage.Job` is one."""
 
     @property
     def scan_id(self) -> str: ...
 
     @property
     def out_path(self) -> Path: ...
+
+
+class FailedJob(PlacedJob, Protocol):
+    """What is said of a job; `utils.stage.Job` is one."""
 
     @property
     def args(self) -> argparse.Namespace: ...
@@ -48,6 +52,14 @@ def report_error(error: UserError, debug: bool) -> int:
 
 def _report_fault(error: Exception, job: FailedJob, stage: str) -> int:
     """Say in one line what went wrong in the suite itself, and keep the traceback."""
+    if job.args.debug:
+        traceback.print_exception(error)
+    print(f"error: scan {job.scan_id}: {fault_words(error, job, stage)}", file=sys.stderr)
+    return FAULT
+
+
+def fault_words(error: Exception, job: PlacedJob, stage: str) -> str:
+    """What went wrong in the suite itself, for a line; keeps the traceback and says where."""
     trace = "".join(traceback.format_exception(error))
     what = f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"
     log = job.out_path / "runs" / f"{job.scan_id}_{stage}.log"
@@ -57,12 +69,7 @@ def _report_fault(error: Exception, job: FailedJob, stage: str) -> int:
     except UserError:
         print(trace, file=sys.stderr)
         where = "its traceback is above"
-    if job.args.debug:
-        print(trace, file=sys.stderr)
-    print(
-        f"error: scan {job.scan_id}: {what[:300]} (a fault of this suite; {where})", file=sys.stderr
-    )
-    return FAULT
+    return f"{what[:300]} (a fault of this suite; {where})"
 
 
 def list_failed(failed: Mapping[str, int], count: int) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
 from utils.errors import UserError
-from utils.io.files import save_text
+from utils.stage.failures import fault_words
 from utils.stage.frames import FrameList, choose_frames, listed
 from utils.stage.job import Job
 from utils.stage.outcomes import BUSY, MACHINE, kind_of
@@ -41,10 +40,7 @@ def attempt(job: Job, stage: str, action: Callable[[], Found]) -> Found | None:
         if isinstance(error, UserError):
             print(f"warning: frame {job.scan_id} is left out: {error}")
             return None
-        log = job.out_path / "runs" / f"{job.scan_id}_{stage}.log"
-        save_text(log, traceback.format_exc())
-        what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        print(f"warning: frame {job.scan_id} is left out: {what} (a fault of this suite; {log})")
+        print(f"warning: frame {job.scan_id} is left out: {fault_words(error, job, stage)}")
     return None
 
 
