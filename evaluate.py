@@ -86,7 +86,7 @@ def evaluate(job: Job) -> None:
     from models.ham.reconstruction import load_reconstruction
     from models.report.update import update_report
 
-    args, folder = job.args, job.out_path / job.config.out_mesh_dire / job.scan_id
+    args, folder = job.args, job.results_dir
     reconstruction = load_reconstruction(folder, job.scan_id)
     name = result_name(args.name, args.cameras)
     evaluate_in(job, reconstruction, name, open_views(job, reconstruction))
@@ -107,7 +107,7 @@ def evaluate_in(
     from models.textures.files import own_texture, texture_paths
     from utils.captures.open import capture_truth
 
-    args, folder = job.args, job.out_path / job.config.out_mesh_dire / job.scan_id
+    args, folder = job.args, job.results_dir
     own = capture_truth(job) if args.gt_mesh is None else None
     truth = open_truth(args.gt_mesh, args.gt_keypoints, args.gt_partial, own)
     options = {key: str(getattr(args, key)) for key in OPTIONS}

@@ -53,7 +53,7 @@ def export(job: Job) -> None:
     from utils.io.files import atomic_path
     from utils.motion.load import load_motion
 
-    args, folder = job.args, job.out_path / job.config.out_mesh_dire / job.scan_id
+    args, folder = job.args, job.results_dir
     formats = check_formats(args.format)
     reconstruction = load_reconstruction(folder, job.scan_id)
     poses = None if args.poses is None else load_motion(args.poses, motion_options(args))

@@ -66,7 +66,7 @@ def mesh_sfs_optim(job: Job) -> None:
         return
     record.recall("pose_optim", "mano_optim")
     check_hands(hands)
-    folder = job.out_path / config.out_mesh_dire / job.scan_id
+    folder = job.results_dir
     mesh = mesh_name(hands.verts, hands.faces)
     made_with = {**record.made_with, "mesh": mesh, "inputs": record.contents()}
     progress = Progress(folder / ".progress.pt", made_with, config, afresh=job.overwrite)

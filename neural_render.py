@@ -86,7 +86,7 @@ def train(job: Job) -> None:
     from utils.io.files import save_json
     from utils.stage.progress import Progress
 
-    config, net_type, folder = job.config, job.args.net_type, results_folder(job)
+    config, net_type, folder = job.config, job.args.net_type, job.results_dir
     scan = open_scan(job)
     record = StageRecord(job, f"neural_render_{net_type}", lock="neural_render")
     if record.is_current(scan.inputs):
@@ -143,7 +143,7 @@ def turntable(job: Job) -> None:
     from utils.io.images import check_video_path, save_video
     from utils.progress_bar import progress
 
-    path = job.args.video or results_folder(job) / f"turntable_{job.scan_id}.mp4"
+    path = job.args.video or job.results_dir / f"turntable_{job.scan_id}.mp4"
     check_video_path(path)
     reconstruction, painter = open_painter(job)
     size = (512, 512)
@@ -166,7 +166,7 @@ def evaluate(job: Job) -> None:
     args, (reconstruction, painter) = job.args, open_painter(job)
     size = tuple(reconstruction.cameras.sizes[0].tolist())
     views = load_views(args.cameras, args.images, args.masks, size)
-    own, scan_id = results_folder(job), job.scan_id
+    own, scan_id = job.results_dir, job.scan_id
     folder = own / "eval" / result_name(args.name, args.cameras)
     texture = None if args.no_texture else own_texture(own, scan_id, reconstruction)
     evaluation = evaluate_reconstruction(
@@ -195,17 +195,12 @@ def open_painter(job: Job) -> tuple[Reconstruction, WorldPainter]:
     from models.neural.checkpoint import checkpoint_path, load_checkpoint
     from models.neural.painter import WorldPainter
 
-    folder, net_type = results_folder(job), job.args.net_type
+    folder, net_type = job.results_dir, job.args.net_type
     reconstruction = load_reconstruction(folder, job.scan_id)
     path = checkpoint_path(folder, net_type, job.scan_id)
     return reconstruction, WorldPainter(
         load_checkpoint(path, net_type, reconstruction, job.device), reconstruction
     )
-
-
-def results_folder(job: Job) -> Path:
-    """O/demo_sfs/S."""
-    return job.out_path / job.config.out_mesh_dire / job.scan_id
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def move(job: Job) -> None:
     from utils.stage.lock import hold
     from utils.stage.record import lock_path
 
-    args, folder = job.args, results_folder(job)
+    args, folder = job.args, job.results_dir
     if args.poses is None:
         raise UserError("--poses is missing: a file of poses; --mode turntable needs none")
     target = folder / "repose" / result_name(args)
@@ -141,7 +141,7 @@ def turn(job: Job) -> None:
     from utils.motion.load import load_motion
     from utils.progress_bar import progress
 
-    args, folder = job.args, results_folder(job)
+    args, folder = job.args, job.results_dir
     path = folder / f"turntable_{args.renderer}_{job.scan_id}.mp4"
     if args.poses is not None:
         path = folder / "repose" / result_name(args) / "turntable.mp4"
@@ -195,11 +195,6 @@ def result_name(args: argparse.Namespace) -> str:
     from utils.io.files import check_folder_name
 
     return check_folder_name(args.name or args.poses.stem)
-
-
-def results_folder(job: Job) -> Path:
-    """O/demo_sfs/S."""
-    return job.out_path / job.config.out_mesh_dire / job.scan_id
 
 
 def choose_camera(job: Job, reconstruction: Reconstruction) -> Cameras:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import sys
@@ -12,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from resource import struct_rusage
 from typing import Any, Protocol
+
+from utils.io.json_lines import append_line, read_lines
 
 
 class AccountedBatch(Protocol):
@@ -49,9 +50,7 @@ def note_job(
     }
     path = batch.work / "jobs" / f"{batch.stage}_{batch.name}.jsonl"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(facts) + "\n")
+        append_line(path, facts)
     except OSError as error:
         print(f"warning: {path}: {error.strerror}", file=sys.stderr)
 
@@ -59,10 +58,6 @@ def note_job(
 def noted_jobs(work: Path) -> Iterator[dict[str, Any]]:
     """The jobs that were noted in W/jobs; lines that were cut short are left out."""
     for path in sorted((work / "jobs").glob("*.jsonl")):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                facts = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(facts, dict) and "seconds" in facts and "begun" in facts:
+        for facts in read_lines(path):
+            if "seconds" in facts and "begun" in facts:
                 yield facts

@@ -13,7 +13,7 @@ from utils.errors import UserError
 from utils.io.files import load_text, natural_order
 from utils.paths import ROOT
 from utils.stage.config import Config, load_config
-from utils.stage.job import Job, default_out_path
+from utils.stage.job import Job, own_out_path
 from utils.stage.scans import chosen_scans
 
 COLUMNS = ("scan", "data_path", "out_path", "conf", "set")
@@ -69,12 +69,10 @@ def read_table(settings: Mapping[str, Any]) -> dict[Source, list[str]]:
 
 def _source(row: Mapping[str, Any], out_path: str, overrides: tuple[str, ...] = ()) -> Source:
     """A source with the folder of its results, where `out_path` is "" as the stages name it."""
-    from utils.captures.open import named_out_path  # here, for it imports torch
-
     given = row["set"].split() if isinstance(row["set"], str) else row["set"]
     source = Source(str(row["data_path"]), "", str(row["conf"]), (*given, *overrides))
     config, data_path = source.config(), Path(source.data_path)
-    named = out_path or named_out_path(data_path, config) or default_out_path(data_path)
+    named = out_path or own_out_path(data_path, config)
     return Source(source.data_path, str(named), source.conf, source.set)
 
 

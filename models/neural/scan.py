@@ -83,7 +83,7 @@ class TrainingScan:
 def open_scan(job: Job) -> TrainingScan:
     """The job's scan with what the stages before left of it."""
     config, scan_id = job.config, job.scan_id
-    folder = job.out_path / config.out_mesh_dire / scan_id
+    folder = job.results_dir
     reconstruction = load_reconstruction(folder, scan_id)
     capture = open_capture(job, corrected=True, mended=True)
     inputs = [folder / f"{scan_id}.pt", folder / f"ori_{scan_id}.obj"]

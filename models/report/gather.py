@@ -84,7 +84,7 @@ def gather_scan(job: Job) -> ScanFacts:
 
     Raises UserError that names the stage to run where there is nothing.
     """
-    facts = ScanFacts(job, job.out_path / job.config.out_mesh_dire / job.scan_id)
+    facts = ScanFacts(job, job.results_dir)
     for path in sorted((job.out_path / "runs").glob(f"{job.scan_id}_*.json")):
         record = facts.read(path, dict)
         if record.get("scan_id", job.scan_id) == job.scan_id:

@@ -19,7 +19,7 @@ def bake_textures(job: Job) -> None:
     with them.
     """
     config, scan_id = job.config, job.scan_id
-    folder = job.out_path / config.out_mesh_dire / scan_id
+    folder = job.results_dir
     reconstruction = load_reconstruction(folder, scan_id)
     capture = open_capture(job, corrected=True, mended=True)
     hands = load_hands(job.out_path / config.input_mesh_dire, scan_id)

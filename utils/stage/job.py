@@ -54,6 +54,11 @@ class Job:
         return self.data_path / self.scan_id
 
     @property
+    def results_dir(self) -> Path:
+        """The folder of the refined hands and of what comes of them, O/demo_sfs/S."""
+        return self.out_path / self.config.out_mesh_dire / self.scan_id
+
+    @property
     def force(self) -> bool:
         """Whether results are to be written even where the verdict is failed."""
         return bool(getattr(self.args, "force", False))
@@ -241,7 +246,7 @@ def _jobs(args: argparse.Namespace, as_sequence: bool = False) -> list[Job]:
     first = Job(
         data_path=data_path,
         scan_id="all",
-        out_path=args.out_path or _named_out_path(data_path, config),
+        out_path=args.out_path or own_out_path(data_path, config),
         config=config,
         device=resolve_device(args.device),
         seed=args.seed,
@@ -265,7 +270,7 @@ def _configured_data_path(config: Config) -> Path:
     return Path(config.data_path)
 
 
-def _named_out_path(data_path: Path, config: Config) -> Path:
+def own_out_path(data_path: Path, config: Config) -> Path:
     """The folder of the results where the command line names none."""
     if config.data_type == "demo":
         return default_out_path(data_path)  # without the imports that other layouts need

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import sys
 import traceback
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 from utils.errors import UserError
 from utils.io.files import load_record, save_json
+from utils.io.json_lines import append_line
 from utils.paths import ROOT
 from utils.stage.lock import BusyError
 from utils.verdict import FailedVerdictError
@@ -118,9 +118,7 @@ class Outcomes:
             return
         if error is not None and facts["kind"] != BUSY:
             save_json(failure, facts)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(facts) + "\n")
+        append_line(self._path, facts)
 
 
 def _words(error: BaseException) -> str:

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from utils.cameras import Cameras
 from utils.errors import UserError
 from utils.io.files import load_json
-from utils.synthetic import observations
 from utils.synthetic.capture_files import appearing_folder, write_capture
-from utils.synthetic.hands import Hand
 from utils.synthetic.motion import FRAME_RATE, Person, moving_hands
-from utils.synthetic.observations import detect
 from utils.synthetic.path_tracer import PathTracer
-from utils.synthetic.rig import make_cameras, make_lights
-from utils.synthetic.session import Session, photograph
+from utils.synthetic.session import Session, detections_of, photograph, surroundings
 from utils.synthetic.skeleton import Template
 
 
@@ -44,28 +38,17 @@ def plan_sequence(
     person = Person.of(sides, rng)
     sequence = moving_hands(template, person, levels, frames, rng)
     points = np.concatenate([hand.verts for hands in sequence for hand in hands])
-    count = rig.views + rig.held
-    cameras, world_from_norm = make_cameras(points, count, rig.size, rng)
-    lights = make_lights((points.min(0) + points.max(0)) / 2, rng)
-    held = [int((k + 0.5) * count / rig.held) for k in range(rig.held)]
-    training = [view for view in range(count) if view not in held]
-    gains = np.ones((count, 3))
-    gains[training] = observations.sample_gains(rig.views, rng)
-    first = Session(
-        *(sequence[0], person.melanin, cameras, world_from_norm, lights, training, held, gains),
-        _detections(sequence[0], cameras[training], rng),
-    )
-    rest = [
-        replace(first, hands=hands, detections=_detections(hands, cameras[training], rng))
-        for hands in sequence[1:]
+    around = surroundings(points, rig.views, rig.held, rig.size, rng)
+    training = around["cameras"][around["training"]]
+    return [
+        Session(
+            hands=hands,
+            melanin=person.melanin,
+            detections=detections_of(hands, training, rng),
+            **around,
+        )
+        for hands in sequence
     ]
-    return [first, *rest]
-
-
-def _detections(
-    hands: Sequence[Hand], cameras: Cameras, rng: np.random.Generator
-) -> observations.Detections:
-    return detect({hand.side: hand.keypoints for hand in hands}, cameras, rng)
 
 
 @dataclass(frozen=True)

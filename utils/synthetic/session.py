@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -66,18 +68,36 @@ def plan_session(
     """
     rng = np.random.default_rng(seed)
     hands, melanin = make_hands(template, sides, levels, rng, pose_seed)
-    points, count = np.concatenate([hand.verts for hand in hands]), views + held
+    points = np.concatenate([hand.verts for hand in hands])
+    around = surroundings(points, views, held, size, rng)
+    detections = detections_of(hands, around["cameras"][around["training"]], rng)
+    return Session(hands=hands, melanin=melanin, detections=detections, **around)
+
+
+def surroundings(
+    points: np.ndarray, views: int, held: int, size: tuple[int, int], rng: np.random.Generator
+) -> dict[str, Any]:
+    """What stands about `points` (N, 3): a session's cameras, frame, lights, views and gains."""
+    count = views + held
     cameras, world_from_norm = make_cameras(points, count, size, rng)
     lights = make_lights((points.min(0) + points.max(0)) / 2, rng)
     held_ids = [int((k + 0.5) * count / held) for k in range(held)]
     training = [view for view in range(count) if view not in held_ids]
     gains = np.ones((count, 3))
     gains[training] = observations.sample_gains(views, rng)
-    keypoints = {hand.side: hand.keypoints for hand in hands}
-    detections = detect(keypoints, cameras[training], rng)
-    return Session(
-        hands, melanin, cameras, world_from_norm, lights, training, held_ids, gains, detections
-    )
+    return {
+        "cameras": cameras,
+        "world_from_norm": world_from_norm,
+        "lights": lights,
+        "training": training,
+        "held": held_ids,
+        "gains": gains,
+    }
+
+
+def detections_of(hands: Sequence[Hand], cameras: Cameras, rng: np.random.Generator) -> Detections:
+    """What a detector makes of the hands in these cameras."""
+    return detect({hand.side: hand.keypoints for hand in hands}, cameras, rng)
 
 
 def photograph(
