@@ -89,7 +89,8 @@ class PathTracer:
             scene[hand.side] = self._skin_mesh(hand)
             scene[f"{hand.side}_cap"] = self._cap_mesh(hand)
         scene |= surroundings(self._mi)
-        self._scene = self._mi.load_dict(scene)
+        # what optimize merges comes back in another order from run to run, and with it the pictures
+        self._scene = self._mi.load_dict(scene, optimize=False)
 
     def place(self, hands: list[Hand]) -> None:
         """Show these hands, which have moved, from now on."""
