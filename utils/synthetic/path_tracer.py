@@ -90,11 +90,11 @@ class PathTracer:
             scene[f"{hand.side}_cap"] = self._cap_mesh(hand)
         scene |= surroundings(self._mi)
         # what optimize merges comes back in another order from run to run, and with it the pictures
-        self._scene = self._mi.load_dict(scene, optimize=False)
+        self.scene = self._mi.load_dict(scene, optimize=False)
 
     def place(self, hands: list[Hand]) -> None:
         """Show these hands, which have moved, from now on."""
-        parameters = self._mi.traverse(self._scene)
+        parameters = self._mi.traverse(self.scene)
         for hand in hands:
             verts, faces = capped(hand.verts, hand.faces)
             cap = verts[np.unique(faces[len(hand.faces) :])]
@@ -120,7 +120,7 @@ class PathTracer:
         sensor, total = self._sensor(K, R, t, size), 0.0
         for index, count in enumerate(passes(samples, size)):
             pass_seed = (seed * 1009 + index) % 2**32
-            image = self._mi.render(self._scene, sensor=sensor, spp=count, seed=pass_seed)
+            image = self._mi.render(self.scene, sensor=sensor, spp=count, seed=pass_seed)
             total = total + count * np.array(image)
             on_pass()
         rgba = total / sum(passes(samples, size))

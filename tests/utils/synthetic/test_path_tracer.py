@@ -44,7 +44,7 @@ def shot(hands):
     K, R, t = (x[1].numpy() for x in (cameras.K, cameras.R, cameras.t))
     pictures = [tracer.render(K, (R, t), SIZE, 32, seed) for seed in (1, 1, 2)]
     mask = exact_mask(hands, cameras[1])
-    return pictures, mask
+    return pictures, mask, [shape.id() for shape in tracer.scene.shapes()]
 
 
 def test_tracer_sees_what_the_cameras_project(shot):
@@ -67,3 +67,11 @@ def test_pictures_repeat_for_a_seed_and_are_lit(shot):
     assert (first != other).any()
     assert (first[mask].mean(0) > 0.02).all()
     assert (first[~mask & (shot[0][0][1] == 0)] == 0).all()
+
+
+def test_what_stands_in_the_scene_keeps_its_order(shot, hands):
+    """Which lamp a random number picks depends on it; mitsuba's optimised scenes reorder lamps."""
+    order = shot[2]
+    lamps = [name for name in order if name.startswith("light")]
+    assert lamps == sorted(lamps) and len(lamps) > 1
+    assert order[len(lamps) :] == [name for h in hands for name in (h.side, f"{h.side}_cap")]
