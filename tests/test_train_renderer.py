@@ -7,6 +7,7 @@ import torch
 
 from models.appearance.light import LOBES, lobe_responses, towards_cameras
 from models.neural.inputs import net_shape
+from models.neural.known import KnownPixels
 from models.neural.pretraining import Example, load_pretrained, pretrain, save_pretrained
 from models.neural.renderer import make_network
 from models.neural.training import fresh, train
@@ -48,7 +49,7 @@ def test_learned_faster_from_there(scene):
         learner = fresh("mlp", shape, len(example.mesh.verts), 6, "cpu")
         if start:
             learner.model.network.load_state_dict(start)
-        train(learner, example.mesh, example.pixels, config, 15)
+        train(learner, KnownPixels.of(example.pixels, example.mesh, shape), config, 15)
         losses.append(sum(learner.history[-5:]))
     assert losses[1] < 0.9 * losses[0]
 

@@ -25,6 +25,7 @@ from models.evaluation.judge import evaluate_reconstruction
 from models.neural.checkpoint import TrainedHands
 from models.neural.fit import drawn_mesh
 from models.neural.inputs import INPUTS, PRESETS, net_shape
+from models.neural.known import KnownPixels
 from models.neural.mesh import NeuralMesh
 from models.neural.painter import Painter, WorldPainter
 from models.neural.pixels import TrainingPixels
@@ -76,7 +77,7 @@ def held_out_psnr(scan: TrainingScan, views, config, inputs: Sequence[str]) -> n
     pixels, own = TrainingPixels.of(mesh, scan.photos), config.neural_render
     device = str(mesh.verts.device)
     trained = fresh("mlp", shape, len(mesh.verts), len(pixels.centers), device)
-    learn(trained, mesh, pixels, own, ", ".join(inputs))
+    learn(trained, KnownPixels.of(pixels, mesh, shape), own, ", ".join(inputs))
     painter = WorldPainter(TrainedHands(trained, mesh), scan.reconstruction)
     judged = evaluate_reconstruction(scan.reconstruction, views, renderers={"nr": painter.extended})
     scored = [view for view in judged.metrics["views"] if "nr" in view]

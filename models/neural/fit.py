@@ -20,7 +20,8 @@ from models.appearance.shown import shown_surface
 from models.ham.refine import refit_appearance
 from models.ham.state import HamState
 from models.neural.checkpoint import TrainedHands
-from models.neural.inputs import PRESETS, net_shape
+from models.neural.inputs import PRESETS, NetShape, net_shape
+from models.neural.known import KnownPixels
 from models.neural.mesh import NeuralMesh, with_cap_colors
 from models.neural.pixels import TrainingPixels, folds
 from models.neural.refinement import refine_surface, silhouette_agreement
@@ -44,9 +45,12 @@ class NeuralFit:
     report: dict[str, Any]
 
 
-def drawn_mesh(start: HamState, photos: Photos) -> NeuralMesh:
-    """The mesh as a renderer draws it: under the light of unseen views, with caps as in photos."""
-    mesh = NeuralMesh.of(start.verts, start.faces, start.appearance)
+def drawn_mesh(start: HamState, photos: Photos, visibility: Tensor | None = None) -> NeuralMesh:
+    """The mesh as a renderer draws it: under the light of unseen views, with caps as in photos.
+
+    visibility: that of another mesh of the same surface, where there is one.
+    """
+    mesh = NeuralMesh.of(start.verts, start.faces, start.appearance, visibility)
     return with_cap_colors(mesh, photos)
 
 
@@ -66,7 +70,7 @@ class _Fit:
         self.guides = self.net_type == "mlp" and self.shape == GUIDE  # what is trained may do it
         self.device = str(self.start.verts.device)
         self.views = list(range(len(self.photos.starts)))
-        self.pixels = TrainingPixels.of(drawn_mesh(self.start, self.photos), self.photos)
+        self.pixels, self.visibility = self.seen(self.start)
         self.folds = folds(self.pixels)
 
     def untrained(self) -> Trained:
@@ -83,6 +87,20 @@ class _Fit:
         made.stopped = kept["stopped"]
         return made
 
+    def seen(self, start: HamState) -> tuple[TrainingPixels, Tensor]:
+        """The training pixels of a surface and what it sees of the world."""
+        mesh = drawn_mesh(start, self.photos)
+        return TrainingPixels.of(mesh, self.photos), mesh.visibility
+
+    def drawn(self, appearance: Appearance, views: list[int]) -> NeuralMesh:
+        """The mesh that was given, in the colours that some views saw."""
+        start = replace(self.start, appearance=appearance.to(self.device))
+        return drawn_mesh(start, self.photos.of_views(views), self.visibility)
+
+    def known(self, mesh: NeuralMesh, views: list[int], shape: NetShape) -> KnownPixels:
+        """Some views' training pixels of such a mesh, as a renderer of `shape` sees them."""
+        return KnownPixels.of(self.pixels.of_views(views), mesh, shape)
+
     def without(self, fold: list[int]) -> list[int]:
         return [view for view in self.views if view not in fold]
 
@@ -91,18 +109,17 @@ class _Fit:
         own, rest = self.config.neural_render, self.without(fold)
         photos = self.photos.of_views(rest)
         appearance = refit_appearance(self.start, photos, self.config, f"{title}, albedo")
-        mesh = drawn_mesh(replace(self.start, appearance=appearance), photos)
-        pixels = self.pixels.of_views(rest)
-        trained = learn(self.untrained(), mesh, pixels, own, title)
-        scores = try_strengths(trained, mesh, self.pixels, fold)
+        mesh = self.drawn(appearance, rest)
+        trained = learn(self.untrained(), self.known(mesh, rest, self.shape), own, title)
+        scores = try_strengths(trained, self.known(mesh, fold, self.shape))
         return {**_as_dict(trained), "appearance": appearance.as_dict(), "scores": scores.tolist()}
 
     def try_surface(self, trial: dict[str, Any], strengths: Sequence[float]) -> dict[str, Any]:
         """Stage 2 without the colours of the first fold, and whether these like its mesh."""
-        fold = self.folds[0]
+        fold, rest = self.folds[0], self.without(self.folds[0])
         old = replace(self.start, appearance=Appearance(**trial["appearance"]).to(self.device))
-        mesh = drawn_mesh(old, self.photos.of_views(self.without(fold)))
-        guide = self.restored(trial) if self.guides else self.guide(mesh, self.without(fold))
+        mesh = self.drawn(old.appearance, rest)
+        guide = self.restored(trial) if self.guides else self.guide(mesh, rest)
         photos = self.photos.without_colors(fold)
         verts, history = refine_surface(old, guide, mesh, photos, self.config)
         new = replace(old, verts=verts)
@@ -114,7 +131,7 @@ class _Fit:
 
     def surface(self) -> dict[str, Any]:
         """Stage 2 with all views."""
-        mesh = drawn_mesh(self.start, self.photos)
+        mesh = self.drawn(self.start.appearance, self.views)
         verts, history = refine_surface(
             self.start, self.guide(mesh, self.views), mesh, self.photos, self.config
         )
@@ -127,28 +144,30 @@ class _Fit:
             if self.guides
             else fresh("mlp", GUIDE, len(mesh.verts), len(self.views), self.device)
         )
-        pixels = TrainingPixels.of(mesh, self.photos).of_views(views)
-        return learn(made, mesh, pixels, self.config.neural_render, "stage 2, its renderer")
+        known = self.known(mesh, views, made.model.shape)
+        return learn(made, known, self.config.neural_render, "stage 2, its renderer")
 
     def judged(
         self, trial: dict[str, Any], strengths: Sequence[float], start: HamState
     ) -> dict[str, Any]:
         """The first fold's PSNR after a little more training on a mesh, and its IoU with that."""
         own, fold = self.config.neural_render, self.folds[0]
-        mesh = drawn_mesh(start, self.photos.of_views(self.without(fold)))
-        pixels = TrainingPixels.of(mesh, self.photos)
-        rest, trained = pixels.of_views(self.without(fold)), self.restored(trial)
-        train(trained, mesh, rest, own, own.finish_steps, "stage 2, judged")
-        settle_static(trained, mesh, rest)
+        pixels, visibility = self.seen(start)
+        mesh = drawn_mesh(start, self.photos.of_views(self.without(fold)), visibility)
+        known = KnownPixels.of(pixels.of_views(self.without(fold)), mesh, self.shape)
+        held_out = KnownPixels.of(pixels.of_views(fold), mesh, self.shape)
+        trained = self.restored(trial)
+        train(trained, known, own, own.finish_steps, "stage 2, judged")
+        settle_static(trained, known)
         trained.model.strengths.copy_(torch.tensor(strengths))
         iou = silhouette_agreement(start.verts, start.faces, self.photos.of_views(fold))
-        return {"psnr": view_psnr(trained, mesh, pixels, fold), "iou": iou}
+        return {"psnr": view_psnr(trained, held_out), "iou": iou}
 
     def final(self, mesh: NeuralMesh, strengths: Sequence[float]) -> dict[str, Any]:
         """Stage 1 on the mesh that stays, with all views."""
         own = self.config.neural_render
-        pixels = TrainingPixels.of(mesh, self.photos)
-        trained = learn(self.untrained(), mesh, pixels, own, "all views")
+        known = KnownPixels.of(TrainingPixels.of(mesh, self.photos), mesh, self.shape)
+        trained = learn(self.untrained(), known, own, "all views")
         trained.model.strengths.copy_(torch.tensor(strengths))
         return _as_dict(trained)
 
@@ -188,7 +207,7 @@ def fit_renderer(
             surface = progress.part("stage 2", fit.surface)
             start = replace(start, verts=surface["verts"].to(start.verts))
             tried["history"] = surface["history"]
-    mesh = drawn_mesh(start, photos)
+    mesh = drawn_mesh(start, photos, fit.visibility if start is fit.start else None)
     last = progress.part("all views", fit.final, mesh, strengths)
     report |= {"history": last["history"], "stopped": last["stopped"]}
     return NeuralFit(TrainedHands(fit.restored(last), mesh), report)

@@ -128,32 +128,38 @@ class SurfaceTable:
 
 @dataclass(frozen=True)
 class PixelInputs:
-    """N pixels as a network sees them: inputs (N, size); base (N, 3), the mesh's own shading.
+    """N pixels as a network sees them, but for trained features: inputs (N, size less these).
 
-    is_skin (N, 1) is 0 on the caps of open wrists, which are matt and where nothing is added.
+    base (N, 3) is the mesh's own shading; is_skin (N, 1) is 0 on the caps of open wrists, which
+    are matt and where nothing is added.
     """
 
     inputs: Tensor
     base: Tensor
     is_skin: Tensor
 
-    def first(self, count: int) -> PixelInputs:
-        """The first `count` of them."""
-        return PixelInputs(self.inputs[:count], self.base[:count], self.is_skin[:count])
+    def part(self, chosen: Tensor | slice) -> PixelInputs:
+        """The pixels chosen by number, mask or slice."""
+        return PixelInputs(self.inputs[chosen], self.base[chosen], self.is_skin[chosen])
+
+    @staticmethod
+    def joined(pieces: Sequence[PixelInputs]) -> PixelInputs:
+        """Pieces one after another."""
+        return PixelInputs(
+            torch.cat([piece.inputs for piece in pieces]),
+            torch.cat([piece.base for piece in pieces]),
+            torch.cat([piece.is_skin for piece in pieces]),
+        )
 
 
 def pixel_inputs(
-    shape: NetShape,
-    surface: Tensor,
-    features: Tensor,
-    center: Tensor,
-    highlights: Highlights | None,
+    shape: NetShape, surface: Tensor, center: Tensor, highlights: Highlights | None
 ) -> PixelInputs:
     """Inputs of N pixels.
 
-    surface (N, KNOWN + E) and features (N, C) are interpolated `SurfaceTable.columns` and
-    features; center (N or 1, 3) the camera's centre, hand units; highlights are those of the
-    mesh's shading, if any, which the base holds too.
+    surface (N, KNOWN + E) is interpolated `SurfaceTable.columns`; center (N or 1, 3) the camera's
+    centre, hand units; highlights are those of the mesh's shading, if any, which the base holds
+    too.
     """
     known, encoded = surface.tensor_split([SurfaceTable.KNOWN], 1)
     position, normal, diffuse, is_skin = known.split([3, 3, 3, 1], 1)
@@ -174,8 +180,6 @@ def pixel_inputs(
     if "visibility" in shape.inputs:
         open_sky = visible_along(harmonics, mirrored)
         columns += [open_sky, harmonics[:, :1], HIGHLIGHT_SCALE * open_sky * shine]
-    if "features" in shape.inputs:
-        columns.append(features)
     return PixelInputs(torch.cat(columns, 1), torch.addcmul(diffuse, is_skin, shine), is_skin)
 
 

@@ -28,6 +28,7 @@ class NeuralMesh:
 
     appearance holds one light and gain, those of unseen views. skin (V, 3) names the spots of
     the skin where verts were reposed; cap_albedo (caps, 3), see `models.appearance.shading`.
+    known_visibility is the `visibility` of a mesh of the same or nearly the same surface, if known.
     """
 
     verts: Tensor
@@ -35,11 +36,15 @@ class NeuralMesh:
     appearance: Appearance
     skin: Tensor | None = None
     cap_albedo: Tensor | None = None
+    known_visibility: Tensor | None = None
 
     @staticmethod
-    def of(verts: Tensor, faces: np.ndarray, fitted: Appearance) -> NeuralMesh:
+    def of(
+        verts: Tensor, faces: np.ndarray, fitted: Appearance, visibility: Tensor | None = None
+    ) -> NeuralMesh:
         """With the light for unseen views that the fitted ones suggest."""
-        return NeuralMesh(verts, faces, light_for_unseen(fitted, 1))
+        light = light_for_unseen(fitted, 1)
+        return NeuralMesh(verts, faces, light, known_visibility=visibility)
 
     def closed(self) -> tuple[Tensor, Tensor, Appearance]:
         """Vertices, faces and appearance with caps on the open wrists, after everything else."""
@@ -58,6 +63,8 @@ class NeuralMesh:
     @cached_property
     def visibility(self) -> Tensor:
         """Harmonics (V + caps, 9) of what the closed mesh sees of the world, worked out once."""
+        if self.known_visibility is not None:
+            return self.known_visibility
         verts, faces, _ = self.closed()
         return visibility_harmonics(verts, faces, vertex_normals(verts, faces))
 

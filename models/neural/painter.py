@@ -47,10 +47,11 @@ class Painter:
         values = torch.cat([values, surfaces.interpolate(self.attributes)])
         surface, features = values.tensor_split([self.known], 1)
         center = camera.centers().to(values)
-        pixels = pixel_inputs(self.model.shape, surface, features, center, self.highlights)
+        pixels = pixel_inputs(self.model.shape, surface, center, self.highlights)
         own = self.model.own_colors(pixels, features)
-        first = pixels.first(number)
-        colors = own[:number] + self.model.image_colors(first, fragments.y, fragments.x)
+        colors = own[:number] + self.model.image_colors(
+            pixels.part(slice(number)), features[:number], fragments.y, fragments.x
+        )
         centers = own[mixed]
         colors[mixed] += surfaces.blend(own[number:], centers) - centers
         return fragments, colors.clamp(0, 1)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from models.neural.inputs import NetShape, checked_shape
+from models.neural.known import KnownPixels
 from models.neural.mesh import NeuralMesh
 from models.neural.pixels import TrainingPixels
 from models.neural.renderer import NET_TYPES, make_network
@@ -44,6 +45,7 @@ def pretrain(
     a part of the way there, from all of it in the first round to none after the last. Features
     and exposures belong to the examples. `config` is the section neural_render.
     """
+    seen = [KnownPixels.of(each.pixels, each.mesh, shape) for each in examples]
     device = str(examples[0].mesh.verts.device)
     shared = make_network(net_type, shape).to(device).state_dict()
     learners = [
@@ -52,10 +54,10 @@ def pretrain(
     ]
     for number in progress(range(rounds), "rounds"):
         share = 1 - number / rounds
-        for index, (example, learner) in enumerate(zip(examples, learners), 1):
+        for index, (known, learner) in enumerate(zip(seen, learners), 1):
             learner.model.network.load_state_dict(shared)
             title = f"scan {index} of {len(examples)}"
-            train(learner, example.mesh, example.pixels, config, steps, title)
+            train(learner, known, config, steps, title)
             learned = learner.model.network.state_dict()
             shared = {name: torch.lerp(shared[name], learned[name], share) for name in shared}
     return {name: value.detach().cpu() for name, value in shared.items()}

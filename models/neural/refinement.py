@@ -22,6 +22,7 @@ from models.ham.preconditioning import PreconditionedVertices, UniformAdam
 from models.ham.state import HamState, mend_state
 from models.ham.surface import surface_terms
 from models.neural.inputs import SurfaceTable, pixel_inputs
+from models.neural.known import KnownPixels
 from models.neural.mesh import NeuralMesh
 from models.neural.pixels import TrainingPixels
 from models.neural.training import Trained, learning_rate, settle_static
@@ -60,8 +61,9 @@ class GeometryTerms:
 
     def renew(self, verts: Tensor) -> None:
         """Solve the renderer's static colours again on the mesh, whose vertices have moved."""
-        self.mesh = replace(self.mesh, verts=verts.detach())
-        settle_static(self.trained, self.mesh, TrainingPixels.of(self.mesh, self.photos))
+        self.mesh = replace(self.mesh, verts=verts.detach(), known_visibility=self.mesh.visibility)
+        pixels = TrainingPixels.of(self.mesh, self.photos)
+        settle_static(self.trained, KnownPixels.of(pixels, self.mesh, self.model.shape))
 
     def __call__(self, verts: Tensor) -> dict[str, Tensor]:
         """Every term times its weight."""
@@ -109,9 +111,7 @@ class GeometryTerms:
         values = self.renderer.interpolate(fragments, columns)
         surface, features = values.tensor_split([-self.model.shape.features], 1)
         view = fragments.view.long()
-        pixels = pixel_inputs(
-            self.model.shape, surface, features, self.centers[view], self.highlights
-        )
+        pixels = pixel_inputs(self.model.shape, surface, self.centers[view], self.highlights)
         return self.model.own_colors(pixels, features) * self.gain[view] + self.offset[view]
 
     def _photometric(self, fragments: Fragments, columns: Tensor, pixels: PixelRows) -> Tensor:

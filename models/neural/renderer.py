@@ -47,26 +47,35 @@ class NeuralRenderer(nn.Module):
         pixels of one image.
         """
         static = pixels.is_skin * features[:, :COLOR]
-        return pixels.base, static, pixels.is_skin * self._network(pixels.inputs, y, x)
+        return pixels.base, static, pixels.is_skin * self._network(pixels, features, y, x)
 
     def colors(self, pixels: PixelInputs, features: Tensor, y: Tensor, x: Tensor) -> Tensor:
         """Colours (N, 3) of the same; not clipped."""
-        return self.own_colors(pixels, features) + self.image_colors(pixels, y, x)
+        return self.own_colors(pixels, features) + self.image_colors(pixels, features, y, x)
 
     def own_colors(self, pixels: PixelInputs, features: Tensor) -> Tensor:
         """Of the colours, what depends on no other pixel."""
         added = self.strengths[0] * features[:, :COLOR]
         if self.net_type == "mlp" and self.strengths[1]:
-            added = added + self.strengths[1] * self.network(pixels.inputs)
+            added = added + self.strengths[1] * self.network(self._seen(pixels, features))
         return torch.addcmul(pixels.base, pixels.is_skin, added)
 
-    def image_colors(self, pixels: PixelInputs, y: Tensor, x: Tensor) -> Tensor | float:
+    def image_colors(
+        self, pixels: PixelInputs, features: Tensor, y: Tensor, x: Tensor
+    ) -> Tensor | float:
         """Of the colours, what a network of images adds; 0 where there is none."""
         if self.net_type == "mlp" or not self.strengths[1]:
             return 0.0
-        return self.strengths[1] * pixels.is_skin * self._network(pixels.inputs, y, x)
+        return self.strengths[1] * pixels.is_skin * self._network(pixels, features, y, x)
 
-    def _network(self, inputs: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    def _seen(self, pixels: PixelInputs, features: Tensor) -> Tensor:
+        """What the network sees (N, size): features too, where these are among its inputs."""
+        if "features" not in self.shape.inputs:
+            return pixels.inputs
+        return torch.cat([pixels.inputs, features], 1)
+
+    def _network(self, pixels: PixelInputs, features: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        inputs = self._seen(pixels, features)
         if self.net_type == "mlp" or len(y) == 0:
             return self.network(inputs)
         y, x = y.long() - y.min(), x.long() - x.min()

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.neural.mesh import NeuralMesh
-from models.neural.pixels import TrainingPixels
-from models.neural.training import MeshKnowledge, Trained
+from models.neural.known import KnownPixels
+from models.neural.training import Trained
 from utils.metrics.image import align_colors, psnr
 
 # Strengths of the static colour and of the network, the weakest first.
@@ -20,30 +19,26 @@ STRENGTHS = sorted(((s, n) for s in STATIC for n in NETWORK), key=sum)
 
 
 @torch.no_grad()
-def try_strengths(
-    trained: Trained, mesh: NeuralMesh, pixels: TrainingPixels, views: Sequence[int]
-) -> np.ndarray:
-    """PSNR (views, STRENGTHS) in `views`, none of which the renderer was trained on.
+def try_strengths(trained: Trained, held_out: KnownPixels) -> np.ndarray:
+    """PSNR (views, STRENGTHS) in the views of pixels that the renderer was not trained on.
 
     It isn't told their exposure: colours are aligned.
     """
     return np.array(
         [
             [_aligned_psnr(base + s * static + r * residual, photo) for s, r in STRENGTHS]
-            for base, static, residual, photo in _color_parts(trained, mesh, pixels, views)
+            for base, static, residual, photo in _color_parts(trained, held_out)
         ]
     )
 
 
 @torch.no_grad()
-def view_psnr(
-    trained: Trained, mesh: NeuralMesh, pixels: TrainingPixels, views: Sequence[int]
-) -> float:
+def view_psnr(trained: Trained, held_out: KnownPixels) -> float:
     """The views' mean PSNR with the strengths that the renderer has; colours are aligned."""
     static_strength, strength = trained.model.strengths
     scores = [
         _aligned_psnr(base + static_strength * static + strength * residual, photo)
-        for base, static, residual, photo in _color_parts(trained, mesh, pixels, views)
+        for base, static, residual, photo in _color_parts(trained, held_out)
     ]
     return float(np.mean(scores))
 
@@ -74,16 +69,11 @@ def strengths_report(scores: np.ndarray, views: Sequence[int]) -> dict[str, Any]
     }
 
 
-def _color_parts(
-    trained: Trained, mesh: NeuralMesh, pixels: TrainingPixels, views: Sequence[int]
-) -> Iterator[tuple[torch.Tensor, ...]]:
+def _color_parts(trained: Trained, known: KnownPixels) -> Iterator[tuple[torch.Tensor, ...]]:
     """Shading, static colour, the network's part and the photo (N, 3) of one view after another."""
-    known = MeshKnowledge(mesh, trained.model.shape)
-    for view in views:
-        in_view = pixels.of_views([view])
-        inputs, features = known.inputs(trained.model, in_view)
-        base, static, residual = trained.model.parts(inputs, features, in_view.y, in_view.x)
-        yield base, static, residual, in_view.color
+    for view in known.pixels.view.unique().tolist():
+        in_view = known.part(known.pixels.view == view)
+        yield *in_view.parts(trained.model), in_view.pixels.color
 
 
 def _aligned_psnr(colors: torch.Tensor, photo: torch.Tensor) -> float:

@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.nn.functional import huber_loss
 
 from models.neural.exposure import Exposure
-from models.neural.inputs import COLOR, NetShape, PixelInputs, pixel_inputs
-from models.neural.mesh import NeuralMesh
+from models.neural.fused import can_fuse, fused_color_error
+from models.neural.inputs import COLOR
+from models.neural.known import KnownPixels
 from models.neural.pixels import TrainingPixels
 from models.neural.renderer import NeuralRenderer
 from utils.adam import Adam
@@ -56,50 +57,30 @@ def fresh(net_type: str, shape, num_verts: int, views: int, device: str) -> Trai
     return Trained(model.to(device), Exposure(views).to(device))
 
 
-class MeshKnowledge:
-    """What a renderer of a shape is told of one mesh, and its colours at training pixels."""
-
-    def __init__(self, mesh: NeuralMesh, shape: NetShape) -> None:
-        self.columns = mesh.table(shape).columns.detach()
-        self.highlights = mesh.highlights()
-
-    def inputs(self, model: NeuralRenderer, pixels: TrainingPixels) -> tuple[PixelInputs, Tensor]:
-        """The pixels' inputs and features (N, C), as the renderer's methods take them."""
-        surface, features = pixels.interpolate(self.columns), pixels.interpolate(model.features)
-        center = pixels.centers[pixels.view]
-        return pixel_inputs(model.shape, surface, features, center, self.highlights), features
-
-    def colors(self, model: NeuralRenderer, pixels: TrainingPixels) -> Tensor:
-        """The renderer's colours (N, 3) of the pixels."""
-        inputs, features = self.inputs(model, pixels)
-        return model.colors(inputs, features, pixels.y, pixels.x)
-
-
 def train(
-    trained: Trained,
-    mesh: NeuralMesh,
-    pixels: TrainingPixels,
-    config: Config,
-    steps: int,
-    title: str = "",
+    trained: Trained, known: KnownPixels, config: Config, steps: int, title: str = ""
 ) -> Trained:
     """Train in place for `steps` steps of a batch each; returns `trained`.
 
     Stops and falls back to the last good state when the loss turns nan.
     """
-    model, known = trained.model, MeshKnowledge(mesh, trained.model.shape)
-    draw = _patches(pixels) if model.net_type == "unet" else _batches(pixels, config.batch)
-    arithmetic = half_precision(model)
+    model = trained.model
+    unet = model.net_type == "unet"
+    draw = _patches(known.pixels) if unet else _batches(known.pixels, config.batch)
+    arithmetic, fused = half_precision(model), can_fuse(model, known)
 
     def color_error(_: int) -> dict[str, Tensor]:
-        batch = draw()
-        inputs, features = known.inputs(model, batch)
+        chosen = draw()
+        if fused:
+            factors = trained.exposure.factors()
+            return {"color": fused_color_error(model, known, chosen, factors, BEND)}
+        batch = known.part(chosen)
         with arithmetic:
-            colors = model.colors(inputs, features, batch.y, batch.x)
-        drawn = trained.exposure(colors, batch.view)
-        return {"color": huber_loss(drawn, batch.color, delta=BEND) / BEND}
+            colors = batch.colors(model)
+        drawn = trained.exposure(colors, batch.pixels.view)
+        return {"color": huber_loss(drawn, batch.pixels.color, delta=BEND) / BEND}
 
-    with watched(lambda view: Shown(picture=prediction_beside_photo(trained, known, pixels, view))):
+    with watched(lambda view: Shown(picture=prediction_beside_photo(trained, known, view))):
         done = optimise(
             color_error,
             [make_optimizer(trained, config)],
@@ -114,18 +95,18 @@ def train(
 
 
 @torch.no_grad()
-def prediction_beside_photo(
-    trained: Trained, known: MeshKnowledge, pixels: TrainingPixels, view: int
-) -> np.ndarray:
+def prediction_beside_photo(trained: Trained, known: KnownPixels, view: int) -> np.ndarray:
     """RGB (H, 2 W, 3) in [0, 1] of what is drawn of a view's pixels, and of the photo there.
 
     Of the first view that has pixels where `view` has none.
     """
-    own = pixels.view == view
+    of_view = known.pixels.view
+    own = of_view == view
     if not own.any():
-        own = pixels.view == pixels.view[0]
-    in_view = pixels.part(own)
-    drawn = trained.exposure(known.colors(trained.model, in_view), in_view.view)
+        own = of_view == of_view[0]
+    part = known.part(own)
+    in_view = part.pixels
+    drawn = trained.exposure(part.colors(trained.model), in_view.view)
     y, x = in_view.y - in_view.y.min(), in_view.x - in_view.x.min()
     image = drawn.new_zeros(2, int(y.max()) + 1, int(x.max()) + 1, 3)
     image[0, y, x], image[1, y, x] = drawn.clamp(0, 1), in_view.color
@@ -171,61 +152,58 @@ def learning_rate(steps: int) -> Callable[[int], float]:
     return factor
 
 
-def _batches(pixels: TrainingPixels, size: int) -> Callable[[], TrainingPixels]:
-    def draw() -> TrainingPixels:
-        return pixels.part(torch.randint(len(pixels), (size,), device=pixels.view.device))
+def _batches(pixels: TrainingPixels, size: int) -> Callable[[], Tensor]:
+    def draw() -> Tensor:
+        return torch.randint(len(pixels), (size,), device=pixels.view.device)
 
     return draw
 
 
-def _patches(pixels: TrainingPixels) -> Callable[[], TrainingPixels]:
+def _patches(pixels: TrainingPixels) -> Callable[[], Tensor]:
     """Square crops about a random pixel, each of one view."""
 
-    def draw() -> TrainingPixels:
+    def draw() -> Tensor:
         middle = torch.randint(len(pixels), (1,), device=pixels.view.device)
         rows_apart = (pixels.y - pixels.y[middle]).abs()
         columns_apart = (pixels.x - pixels.x[middle]).abs()
         near = torch.maximum(rows_apart, columns_apart) < PATCH // 2
-        return pixels.part(near & (pixels.view == pixels.view[middle]))
+        return near & (pixels.view == pixels.view[middle])
 
     return draw
 
 
-def learn(
-    trained: Trained, mesh: NeuralMesh, pixels: TrainingPixels, config: Config, title: str = ""
-) -> Trained:
+def learn(trained: Trained, known: KnownPixels, config: Config, title: str = "") -> Trained:
     """Train an untrained renderer in place; returns it. `config` is the section neural_render."""
-    start_exposures(trained, mesh, pixels)
-    train(trained, mesh, pixels, config, config.steps, title)
-    settle_static(trained, mesh, pixels)
+    start_exposures(trained, known)
+    train(trained, known, config, config.steps, title)
+    settle_static(trained, known)
     return trained
 
 
 @torch.no_grad()
-def start_exposures(trained: Trained, mesh: NeuralMesh, pixels: TrainingPixels) -> None:
+def start_exposures(trained: Trained, known: KnownPixels) -> None:
     """Set each view's exposure to what takes the renderer's colours to the photo's."""
-    known = MeshKnowledge(mesh, trained.model.shape)
-    for view in pixels.view.unique().tolist():
-        in_view = pixels.of_views([view])
-        trained.exposure.fit(view, known.colors(trained.model, in_view), in_view.color)
+    for view in known.pixels.view.unique().tolist():
+        in_view = known.part(known.pixels.view == view)
+        trained.exposure.fit(view, in_view.colors(trained.model), in_view.pixels.color)
 
 
 @torch.no_grad()
-def settle_static(trained: Trained, mesh: NeuralMesh, pixels: TrainingPixels) -> None:
+def settle_static(trained: Trained, known: KnownPixels) -> None:
     """Set the static colours to the robust mean of what the photos show beyond all else.
 
     Each pixel gives its residual to its face's corners by their barycentrics; what pixels off by
     more than STATIC_BEND say counts less.
     """
-    model, known = trained.model, MeshKnowledge(mesh, trained.model.shape)
+    model, pixels = trained.model, known.pixels
     strengths = model.strengths.clone()
     model.strengths.copy_(torch.tensor([0.0, 1.0]))
     missing = torch.zeros_like(pixels.color)
     for view in pixels.view.unique().tolist():
         own = pixels.view == view
-        in_view = pixels.part(own)
-        seen = trained.exposure.undo(in_view.color, in_view.view)
-        missing[own] = seen - known.colors(model, in_view)
+        in_view = known.part(own)
+        seen = trained.exposure.undo(in_view.pixels.color, in_view.pixels.view)
+        missing[own] = seen - in_view.colors(model)
     static = missing.new_zeros(len(model.features), COLOR)
     for _ in range(ROUNDS):
         error = (missing - pixels.interpolate(static)).abs().mean(1)

@@ -8,6 +8,7 @@ from models.ham.reconstruction import load_reconstruction
 from models.neural.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 from models.neural.fit import fit_renderer
 from models.neural.inputs import net_shape
+from models.neural.known import KnownPixels
 from models.neural.painter import Painter
 from models.neural.renderer import NeuralRenderer
 from models.neural.training import fresh, train
@@ -77,7 +78,8 @@ def test_the_papers_networks_train_in_bfloat16(scenes, net_type):
     scene = scenes[1]
     shape = net_shape(net_type, "paper")
     trained = fresh(net_type, shape, len(scene.start.verts), len(scene.photos.starts), "cuda")
-    train(trained, scene.mesh, scene.pixels, short_config().neural_render, 60)
+    known = KnownPixels.of(scene.pixels, scene.mesh, shape)
+    train(trained, known, short_config().neural_render, 60)
     assert trained.stopped is None
     assert trained.history[-1] < 0.6 * trained.history[0]
     assert {part.dtype for part in trained.model.parameters()} == {torch.float32}

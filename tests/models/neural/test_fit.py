@@ -22,6 +22,11 @@ from utils.io.sealed import load_sealed
 from utils.stage.progress import Progress
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="module")
 def scene():
     return neural_scene()

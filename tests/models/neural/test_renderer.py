@@ -30,7 +30,7 @@ def inputs_at(normal, eye, names=("reflection",), lobes=None, visibility=0.0):
     surface = torch.tensor([[0.0, 0, 0, *normal, 0.2, 0.3, 0.4, 1, *harmonics]])
     shape = net_shape("mlp", "small", names)
     highlights = None if lobes is None else Highlights(lobes)
-    found = pixel_inputs(shape, surface, torch.zeros(1, 3), torch.tensor([eye]), highlights)
+    found = pixel_inputs(shape, surface, torch.tensor([eye]), highlights)
     assert found.inputs.shape == (1, shape.size)
     return found
 

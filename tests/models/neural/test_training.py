@@ -6,6 +6,7 @@ import torch
 from models.neural import training
 from models.neural.exposure import Exposure
 from models.neural.inputs import net_shape
+from models.neural.known import KnownPixels
 from models.neural.pixels import TrainingPixels, folds
 from models.neural.strengths import (
     STRENGTHS,
@@ -30,6 +31,14 @@ def seeded():
     torch.manual_seed(0)
 
 
+def known(scene, pixels=None, shape=None):
+    return KnownPixels.of(pixels or scene.pixels, scene.mesh, shape or small_shape("mlp"))
+
+
+def held_out(scene, views, net_type="mlp"):
+    return known(scene, scene.pixels.of_views(views), small_shape(net_type))
+
+
 def untrained(scene, net_type="mlp"):
     count = len(scene.start.verts)
     return fresh(net_type, small_shape(net_type), count, len(scene.photos.starts), "cpu")
@@ -37,13 +46,12 @@ def untrained(scene, net_type="mlp"):
 
 @pytest.mark.parametrize("net_type", ["mlp", "unet"])
 def test_a_view_that_was_held_out_gets_better(scene, net_type):
-    pixels, trained = scene.pixels, untrained(scene, net_type)
-    before = view_psnr(trained, scene.mesh, pixels, [2])
-    others = pixels.of_views([0, 1, 3, 4, 5])
-    train(trained, scene.mesh, others, short_config().neural_render, 60)
+    trained, probe = untrained(scene, net_type), held_out(scene, [2], net_type)
+    before = view_psnr(trained, probe)
+    train(trained, held_out(scene, [0, 1, 3, 4, 5], net_type), short_config().neural_render, 60)
     assert trained.history[-1] < 0.6 * trained.history[0]
     # The mesh is grey and the hand isn't: its colours alone are worth more than a decibel.
-    assert view_psnr(trained, scene.mesh, pixels, [2]) > before + 1
+    assert view_psnr(trained, probe) > before + 1
 
 
 def test_values_at_training_pixels_are_those_of_the_renderer(scene):
@@ -80,7 +88,7 @@ def test_nothing_is_added_that_held_out_views_dislike(scene):
     trained = untrained(scene)
     with torch.no_grad():
         trained.model.features.copy_(torch.randn_like(trained.model.features))
-    scores = try_strengths(trained, scene.mesh, scene.pixels, [1, 4])
+    scores = try_strengths(trained, held_out(scene, [1, 4]))
     assert scores.shape == (2, len(STRENGTHS)) and best_strengths(scores) == 0
     assert strengths_report(scores, [1, 4])["chosen"] == [0, 0]
 
@@ -96,22 +104,22 @@ def test_what_spoils_a_view_is_passed_over():
     assert best_strengths(scores) == 0
 
 
-def test_a_loss_that_turns_nan_leaves_the_last_good_state(scene):
+def test_a_loss_that_turns_nan_leaves_the_last_good_state(scene, monkeypatch):
     """Copies are made every 25 steps; here the network is spoilt in step 31."""
     trained, kept, steps = untrained(scene), [], iter(range(40))
+    factors = Exposure.factors
 
-    def poison(exposure, inputs, colors: torch.Tensor) -> torch.Tensor:
+    def poison(exposure):
         step = next(steps)
         if step == 25:
             kept.append(trained.model.features.detach().clone())
         if step == 31:
             with torch.no_grad():
                 trained.model.network.last.bias.fill_(torch.nan)
-            return colors * torch.nan
-        return colors
+        return factors(exposure)
 
-    trained.exposure.register_forward_hook(poison)
-    train(trained, scene.mesh, scene.pixels, short_config().neural_render, 40)
+    monkeypatch.setattr(Exposure, "factors", poison)
+    train(trained, known(scene), short_config().neural_render, 40)
     assert trained.stopped == 31 and len(trained.history) == 31
     assert torch.equal(trained.model.features, kept[0])
     assert all(value.isfinite().all() for value in trained.model.state_dict().values())
@@ -122,12 +130,13 @@ def test_wide_networks_learn_in_bfloat16_where_the_processor_has_it(
     scene, monkeypatch, preset, half
 ):
     monkeypatch.setattr(training, "cpu_has_bfloat16", lambda: True)
+    monkeypatch.setattr(training, "can_fuse", lambda *_: False)
     shape, views = net_shape("mlp", preset), len(scene.photos.starts)
     trained = fresh("mlp", shape, len(scene.start.verts), views, "cpu")
     seen, layer = [], trained.model.network.hidden[0]
     layer.register_forward_hook(lambda _, __, output: seen.append(output.dtype))
     config = short_config("batch=300").neural_render
-    train(trained, scene.mesh, scene.pixels, config, 12)
+    train(trained, known(scene, shape=shape), config, 12)
     assert set(seen) == {torch.bfloat16 if half else torch.float32}
     assert trained.history[-1] < trained.history[0]
     assert all(value.dtype == torch.float32 for value in trained.model.parameters())
@@ -164,9 +173,9 @@ def test_static_colours_are_what_photos_show_beyond_the_rest(scene):
     trained = untrained(scene)
     with torch.no_grad():
         trained.model.features[:, :3] = 9.0  # whatever it was
-    settle_static(trained, scene.mesh, scene.pixels)
+    settle_static(trained, known(scene))
     assert trained.model.strengths.tolist() == [1, 1]
     seen = torch.bincount(scene.pixels.corners.flatten(), minlength=len(scene.start.verts))
     assert not trained.model.features[seen == 0, :3].any()
-    before = view_psnr(untrained(scene), scene.mesh, scene.pixels, [2])
-    assert view_psnr(trained, scene.mesh, scene.pixels, [2]) > before + 3
+    before = view_psnr(untrained(scene), held_out(scene, [2]))
+    assert view_psnr(trained, held_out(scene, [2])) > before + 3
