@@ -94,18 +94,24 @@ def grazing(facing, strength):
 
 
 @njit(**SMALL)
-def mirrored_gradient(
-    by_x, by_y, by_facing, scale, radius, table, nx, ny, nz, tx, ty, tz, facing, mx, my, mz
-):
-    """The gradients in the normal n, and in the vector whose direction is t times its length.
+def place_gradient(by_x, by_y, scale, radius, table, mx, my, mz):
+    """The gradient in the mirrored direction m of one in its place (by_x, by_y) in the table.
 
-    Of those in the place in the table (by_x, by_y; `place_on_maps` gave `scale`) and in the cosine.
+    `place_on_maps` gave `scale`.
     """
     by_u = HALF * by_x * np.float32(table.shape[1] - 1)
     by_v = HALF * by_y * np.float32(table.shape[0] - 1)
     by_scale = HALF * by_u * mx + by_v * my
     steep = -scale * scale / radius * (-ONE if mz < ZERO else ONE)
-    hx, hy, hz = HALF * by_u * scale, by_v * scale, by_scale * steep  # in 2 f n - t
+    return HALF * by_u * scale, by_v * scale, by_scale * steep
+
+
+@njit(**SMALL)
+def mirrored_gradient(hx, hy, hz, by_facing, nx, ny, nz, tx, ty, tz, facing):
+    """The gradients in the normal n, and in the vector whose direction is t times its length.
+
+    Of h in the mirrored direction 2 f n - t, and of by_facing in the cosine f.
+    """
     by_f = by_facing + TWO * (hx * nx + hy * ny + hz * nz)
     twice = TWO * facing
     gx, gy, gz = twice * hx + by_f * tx, twice * hy + by_f * ty, twice * hz + by_f * tz
@@ -188,10 +194,10 @@ def vertex_colors_backward(
                 by_light[view, k] += by_shade * basis[k]
                 by_basis[k] += by_shade * own[k]
             if table.shape[0] > 0:
+                hx, hy, hz = place_gradient(by_x, by_y, scale, radius, table, mx, my, mz)
                 hx, hy, hz, ux, uy, uz = mirrored_gradient(
-                    by_x, by_y, by_factor * slope, scale, radius, table, nx, ny, nz, tx, ty, tz,
-                    facing, mx, my, mz,
-                )  # fmt: skip
+                    hx, hy, hz, by_factor * slope, nx, ny, nz, tx, ty, tz, facing
+                )
                 gx, gy, gz = gx + hx, gy + hy, gz + hz
                 ux, uy, uz = ux / distance, uy / distance, uz / distance
                 by_verts[i, U(0)] -= ux

@@ -9,6 +9,7 @@ from torch import Tensor
 from models.appearance.shading import Rendering
 from models.ham.reconstruction import Reconstruction
 from models.neural.checkpoint import TrainedHands
+from models.neural.fused import colors_at
 from models.neural.inputs import pixel_inputs
 from models.neural.mesh import NeuralMesh
 from models.neural.renderer import NeuralRenderer
@@ -45,16 +46,21 @@ class Painter:
         mixed = self.renderer.occlusions(fragments)
         surfaces = self.renderer.samples(fragments, mixed, FINER).surfaces()
         values = torch.cat([values, surfaces.interpolate(self.attributes)])
-        surface, features = values.tensor_split([self.known], 1)
         center = camera.centers().to(values)
-        pixels = pixel_inputs(self.model.shape, surface, center, self.highlights)
-        own = self.model.own_colors(pixels, features)
-        colors = own[:number] + self.model.image_colors(
-            pixels.part(slice(number)), features[:number], fragments.y, fragments.x
-        )
+        one_view = torch.zeros(len(values), dtype=torch.int32, device=values.device)
+        own = colors_at(self.model, values, one_view, center, self.highlights)
+        colors = own[:number] + self._image_colors(values[:number], fragments, center)
         centers = own[mixed]
         colors[mixed] += surfaces.blend(own[number:], centers) - centers
         return fragments, colors.clamp(0, 1)
+
+    def _image_colors(self, values: Tensor, fragments: Fragments, center: Tensor) -> Tensor | float:
+        """What a network of images adds to the fragments' own colours; 0 where there is none."""
+        if self.model.net_type == "mlp":
+            return 0.0
+        surface, features = values.tensor_split([self.known], 1)
+        pixels = pixel_inputs(self.model.shape, surface, center, self.highlights)
+        return self.model.image_colors(pixels, features, fragments.y, fragments.x)
 
     def render(self, camera: Cameras, background: float = 0.0) -> Rendering:
         """The picture of one camera (hand units), RGB in [0, 1]."""

@@ -21,7 +21,8 @@ from models.ham.losses import photometric_loss, silhouette_loss
 from models.ham.preconditioning import PreconditionedVertices, UniformAdam
 from models.ham.state import HamState, mend_state
 from models.ham.surface import surface_terms
-from models.neural.inputs import SurfaceTable, pixel_inputs
+from models.neural.fused import colors_at
+from models.neural.inputs import SurfaceTable
 from models.neural.known import KnownPixels
 from models.neural.mesh import NeuralMesh
 from models.neural.pixels import TrainingPixels
@@ -109,10 +110,9 @@ class GeometryTerms:
     def _colors(self, fragments: Fragments, columns: Tensor) -> Tensor:
         """Colours (N, 3) of the fragments in the exposure of their views."""
         values = self.renderer.interpolate(fragments, columns)
-        surface, features = values.tensor_split([-self.model.shape.features], 1)
+        colors = colors_at(self.model, values, fragments.view, self.centers, self.highlights)
         view = fragments.view.long()
-        pixels = pixel_inputs(self.model.shape, surface, self.centers[view], self.highlights)
-        return self.model.own_colors(pixels, features) * self.gain[view] + self.offset[view]
+        return colors * self.gain[view] + self.offset[view]
 
     def _photometric(self, fragments: Fragments, columns: Tensor, pixels: PixelRows) -> Tensor:
         """That of a random part of the fragments."""

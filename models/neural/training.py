@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import huber_loss
 
 from models.neural.exposure import Exposure
-from models.neural.fused import can_fuse, fused_color_error
+from models.neural.fused import can_train, fused_color_error
 from models.neural.inputs import COLOR
 from models.neural.known import KnownPixels
 from models.neural.pixels import TrainingPixels
@@ -67,7 +67,7 @@ def train(
     model = trained.model
     unet = model.net_type == "unet"
     draw = _patches(known.pixels) if unet else _batches(known.pixels, config.batch)
-    arithmetic, fused = half_precision(model), can_fuse(model, known)
+    arithmetic, fused = half_precision(model), can_train(model, known)
 
     def color_error(_: int) -> dict[str, Tensor]:
         chosen = draw()

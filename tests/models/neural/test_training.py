@@ -130,7 +130,7 @@ def test_wide_networks_learn_in_bfloat16_where_the_processor_has_it(
     scene, monkeypatch, preset, half
 ):
     monkeypatch.setattr(training, "cpu_has_bfloat16", lambda: True)
-    monkeypatch.setattr(training, "can_fuse", lambda *_: False)
+    monkeypatch.setattr(training, "can_train", lambda *_: False)
     shape, views = net_shape("mlp", preset), len(scene.photos.starts)
     trained = fresh("mlp", shape, len(scene.start.verts), views, "cpu")
     seen, layer = [], trained.model.network.hidden[0]

@@ -1,11 +1,11 @@
-"""Numba kernels for a small network of single pixels: its colours, their error and its gradient.
+"""Numba kernels for a small network of single pixels, forward and backward.
 
 TILE pixels go through all layers while they are in the cache. Tiles hold a row of TILE numbers for
 every unit of every layer, the inputs first; layers have multiples of BLOCK units, those beyond the
-network's own with weights of zero. `sizes` (L + 1,) are the layers' units; `weights` holds the
-matrices (units, units before) of one layer after another, `turned` the same transposed, `biases`
-the layers' biases.
+network's own with weights of zero.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,18 @@ TILE = 64  # pixels
 BLOCK = 4  # units
 LANES = U(WIDTH)
 ROW = U(TILE)
-ZERO, ONE = np.float32(0), np.float32(1)
+ZERO = np.float32(0)
+
+
+class Network(NamedTuple):
+    """sizes (L + 1,): the layers' units, the inputs first; weights: the matrices (units, units
+    before) of one layer after another; turned: the same transposed; biases: the layers' biases.
+    """
+
+    sizes: np.ndarray
+    weights: np.ndarray
+    turned: np.ndarray
+    biases: np.ndarray
 
 
 @njit(**SMALL)
@@ -111,25 +122,36 @@ def weight_gradient(x, x_row, count, g, g_row, units, by_weights, at, by_biases,
 
 
 @njit(**FAST)
-def network(sizes, weights, biases, tile):
-    """Fill the layers of a tile whose inputs are there. Returns the row of the first output."""
+def fill_layers(network, tile):
+    """Fill the layers of a tile whose inputs are there."""
+    sizes = network.sizes
     row, at, at_bias, last = 0, 0, 0, sizes.shape[0] - 2
     for layer in range(sizes.shape[0] - 1):
         count, units = sizes[layer], sizes[layer + 1]
         affine(
-            weights, at, biases, at_bias, tile, row, count, tile, row + count, units, layer < last
-        )
+            network.weights, at, network.biases, at_bias, tile, row, count, tile, row + count,
+            units, layer < last,
+        )  # fmt: skip
         row, at, at_bias = row + count, at + count * units, at_bias + units
-    return row
+
+
+@njit(**SMALL)
+def rows_before_outputs(network):
+    """The row of the first output in a tile."""
+    row = 0
+    for layer in range(network.sizes.shape[0] - 1):
+        row += network.sizes[layer]
+    return U(row)
 
 
 @njit(**FAST)
-def network_backward(sizes, turned, tile, grads, by_weights, by_biases, to_inputs):
+def layers_backward(network, tile, grads, by_weights, by_biases, to_inputs):
     """Send the outputs' gradients, the last rows of the tile `grads`, back through the layers.
 
     Adds the weights' and biases' gradients, unless by_weights has no numbers. The inputs' get
     theirs, the first rows, if wanted.
     """
+    sizes = network.sizes
     row = at = at_bias = 0
     for layer in range(sizes.shape[0] - 1):
         row, at = row + sizes[layer], at + sizes[layer] * sizes[layer + 1]
@@ -142,77 +164,21 @@ def network_backward(sizes, turned, tile, grads, by_weights, by_biases, to_input
                 tile, before, count, grads, row, units, by_weights, at, by_biases, at_bias
             )
         if layer > 0 or to_inputs:
-            affine(turned, at, turned, -1, grads, row, units, grads, before, count, False)
+            affine(
+                network.turned,
+                at,
+                network.biases,
+                -1,
+                grads,
+                row,
+                units,
+                grads,
+                before,
+                count,
+                False,
+            )
         if layer > 0:
             for place in range(U(before) * ROW, U(row) * ROW, LANES):
                 alive = load(tile, place) > splat(ZERO)
                 store(grads, place, select(alive, load(grads, place), splat(ZERO)))
         row = before
-
-
-@njit(**SMALL)
-def gather(chosen, first, count, inputs, tile):
-    """Write the inputs (N, I) of `count` chosen pixels, from `first` on, into a tile."""
-    for p in range(U(count)):
-        pixel = U(chosen[U(first) + p])
-        for k in range(U(inputs.shape[1])):
-            tile[k * ROW + p] = inputs[pixel, k]
-
-
-@njit(**SMALL)
-def static_color(features, corners, bary, pixel, channel):
-    """Feature `channel` (V, C) at a pixel."""
-    value = ZERO
-    for corner in range(U(3)):
-        value += bary[pixel, corner] * features[U(corners[pixel, corner]), channel]
-    return value
-
-
-@njit(**SMALL)
-def bent(error, bend):
-    """Huber's loss over `bend`, and its derivative."""
-    size = abs(error)
-    if size <= bend:
-        return np.float32(0.5) * error * error / bend, error / bend
-    return size - np.float32(0.5) * bend, (ONE if error > ZERO else -ONE)
-
-
-@njit(**FAST)
-def color_error(
-    chosen, inputs, base, is_skin, corners, bary, view, color, features, gain, offset, strengths,
-    bend, sizes, weights, turned, biases, tile, grads,
-    by_weights, by_biases, by_features, by_gain, by_offset,
-):  # fmt: skip
-    """The sum of the chosen pixels' colour errors, and its gradients, which are added to by_*.
-
-    Colours are base + is_skin (strengths[0] features[:3] + strengths[1] network(inputs)), then
-    gain[view] * . + offset[view]; errors Huber's over `bend`. by_gain, by_offset (views, 3) are
-    float64; by_weights, by_biases hold eight sums of each number.
-    """
-    loss, out = 0.0, 0
-    for layer in range(sizes.shape[0] - 1):
-        out += sizes[layer]
-    for first in range(0, chosen.shape[0], TILE):
-        count = min(TILE, chosen.shape[0] - first)
-        gather(chosen, first, count, inputs, tile)
-        network(sizes, weights, biases, tile)
-        for place in range(U(out) * ROW, U(grads.shape[0])):
-            grads[place] = ZERO
-        for p in range(U(count)):
-            pixel = U(chosen[U(first) + p])
-            seen, skin = U(view[pixel]), is_skin[pixel, U(0)]
-            for c in range(U(3)):
-                added = strengths[U(0)] * static_color(features, corners, bary, pixel, c)
-                added += strengths[U(1)] * tile[(U(out) + c) * ROW + p]
-                drawn = base[pixel, c] + skin * added
-                error, slope = bent(gain[seen, c] * drawn + offset[seen, c] - color[pixel, c], bend)
-                loss += error
-                by_gain[seen, c] += slope * drawn
-                by_offset[seen, c] += slope
-                pulled = slope * gain[seen, c] * skin
-                grads[(U(out) + c) * ROW + p] = pulled * strengths[U(1)]
-                for corner in range(U(3)):
-                    vertex = U(corners[pixel, corner])
-                    by_features[vertex, c] += pulled * strengths[U(0)] * bary[pixel, corner]
-        network_backward(sizes, turned, tile, grads, by_weights, by_biases, False)
-    return loss
