@@ -82,7 +82,7 @@ def detect_hands(
 
     capture = open_capture(job)
     record = StageRecord(job, "detect_hands", [source, with_masks])
-    own = OwnFiles(job.out_path / "detect" / f"{job.scan_id}_files.json", job.scan_dir)
+    own = OwnFiles.of_detection(job.out_path, job.scan_id, job.scan_dir)
     users = [path for path in capture.files("pose", "mask") if own.is_users(path)]
     models = model_files(job.config.hand_model)
     held = [] if capture.held is None else capture.held.files("image")

@@ -41,12 +41,15 @@ def make_masks(fit: Fit, observations: Observations) -> MadeMasks:
             continue
         image = drawing.shrunk(observations.photo(view), view)
         mask = segment_hands(image, each.hand, each.ignored)
+        if mask is None:
+            refused[view] = "the photo's colours do not tell the hands from what is around them"
+            continue
         mask &= each.hand | ~each.ignored  # the forearm is cut off at the wrist
         verdict = judge_mask(view, mask, each.hand, each.ignored)
         if verdict.believed:
             made[view] = drawing.enlarged(mask, view)
         else:
-            refused[view] = f"what GrabCut finds {verdict.reason}"
+            refused[view] = f"what the photo shows {verdict.reason}"
     return MadeMasks(made, refused)
 
 

@@ -31,6 +31,7 @@ from utils.photos.masks import MaskVerdict
 NOISE_FLOOR = 0.0015  # metres of the model: no detector is better, nor is any hand model
 TRIAL_STEPS = 15  # of the fit that tells whether cameras should move
 MATCHES = 100  # outline points a view and direction
+RENEWAL = 2  # matchings after which masks of our own are made again
 JUDGED_SIZE = 512  # pixels of the longer side at which masks are judged in the end
 
 
@@ -44,7 +45,7 @@ class Fit:
     corrected: bool
     verdicts: list[MaskVerdict]  # one a view
     trusted: list[np.ndarray]  # (H, W) bool, one a view: where the mask can be compared
-    made_masks: dict[int, np.ndarray]  # (H, W) bool by view, where the given one was not believed
+    made_masks: dict[int, np.ndarray]  # (H, W) bool by view: no mask was given, or a wrong one
     metrics: dict[str, Any]
 
 
@@ -59,7 +60,8 @@ def fit_hands(
     models: float64 hand models in any order; options: the config's section `mano_optim`; start:
     hands to begin with, one for each that the observed points hold: poses near theirs are the
     likely ones, by the option start_spread, and stages that bend no finger are left out. Where
-    there are photos, stages with `make_masks` make the masks that cannot be believed from them.
+    there are photos, stages that match outlines first make the masks that are lacking from them,
+    stages with `make_masks` also those that cannot be believed.
     Deterministic. Raises UserError when no hand has enough keypoints, and for stages that cannot
     run.
     """
@@ -121,7 +123,7 @@ class HandFitter:
         """
         self.models, self.options = models, options
         self.masks = list(observations.masks)
-        self.maker = MaskMaker(self.masks, observations.photo)
+        self.maker = MaskMaker(self.masks, observations.photo, observations.detected)
         self.given = observations.cameras.to("cpu", torch.float64)
         chosen = [SIDES.index(model.side) for model in models]
         points = observations.points[chosen]
@@ -181,9 +183,10 @@ class HandFitter:
         names = stage["free"]
         if "cameras" in names and not self._move_cameras():
             names = [name for name in names if name != "cameras"]
-        if stage.get("make_masks", False):
-            self.make_masks()
-        if stage.get("outlines", 0) > 0:
+        make_masks, outlines = stage.get("make_masks", False), stage.get("outlines", 0) > 0
+        if make_masks or (outlines and self.maker.lacking()):
+            self.make_masks(doubted=make_masks)
+        if outlines:
             self._fit_outlines(stage, names)
         else:
             free, title = self.problem.free(names), stage["name"]
@@ -192,18 +195,27 @@ class HandFitter:
         if not self.first_hands and "pose" in names:
             self.first_hands = self.hands()
 
-    def make_masks(self) -> None:
-        """Make the masks that contradict the hands so far from the photos."""
+    def make_masks(self, doubted: bool = True) -> None:
+        """Make masks from the photos where there are none, and anew where they are our own.
+
+        doubted: also where they contradict the hands so far.
+        """
         if self.maker.photo is not None:
             drawing = self.outlines(MADE_SIZE)
-            self.maker.make(drawing, drawing.draw(self.cameras(), self.verts())[0])
+            self.maker.make(drawing, drawing.draw(self.cameras(), self.verts())[0], doubted)
 
     def _fit_outlines(self, stage: Mapping[str, Any], names: Sequence[str]) -> None:
-        """Alternate between matching outlines, with less and less reach, and solving."""
+        """Alternate between matching outlines, with less and less reach, and solving.
+
+        Masks of our own follow the hands: a coarse fit leaves more in question than a fine one.
+        """
         problem, options = self.problem, self.options
-        outlines = self.outlines(options["mask_size"])
         px_per_unit = problem.cameras.px_per_unit().numpy()
-        for reach in stage["reach"]:
+        for round_, reach in enumerate(stage["reach"]):
+            if round_ and round_ % RENEWAL == 0 and self.maker.lacking():
+                self.make_masks(doubted=False)
+            if round_ % RENEWAL == 0:
+                outlines = self.outlines(options["mask_size"])
             problem.outlines = outlines.match(
                 self.cameras(), self.verts(), px_per_unit, reach, MATCHES
             )
@@ -291,6 +303,6 @@ class HandFitter:
             corrected=problem.moves_cameras,
             verdicts=verdicts,
             trusted=drawing.trusted(drawn, verdicts),
-            made_masks={view: self.masks[view] for view in self.maker.made},
+            made_masks={view: self.masks[view] for view in sorted(self.maker.own)},
             metrics=metrics,
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import cv2
 import numpy as np
+from scipy.spatial import cKDTree
 
 from models.fitting.observations import Photo
 from models.fitting.silhouettes import Drawn, HandOutlines
@@ -14,24 +15,49 @@ from utils.parallel import mapped, threads_for
 from utils.photos.masks import MaskVerdict, judge_mask
 
 MADE_SIZE = 640  # pixels of the longer side at which masks are made
-SURE = 0.035  # of the square root of the hands' area: this far inside of the fit there is hand
+SURE = 0.04  # of the square root of the hands' area: this far inside of the fit there is hand
 REACH = 0.07  # likewise: farther outside of the fit there is none, except along a forearm
-ROUNDS = 4  # of GrabCut; it settles in three
+AROUND = 0.35  # likewise: so far outside of the fit background is looked at
+SAMPLES = 3000  # of either kind
+NEIGHBORS = 5  # of these that a pixel is compared with
+COLOR = 2.0  # of CIELAB's units: a difference in colour that counts as much as
+PLACE = 0.3  # one in place of so many hands (square roots of their area)
+FIT_ERROR = 0.02  # likewise: so far from the fit's outline its opinion is worth 1 in log odds
+SURENESS = 4.0  # log odds that neither colours nor the fit go beyond
+CLEAR = 0.8  # share of the samples that colours alone must tell apart
+EDGE_RADIUS, EDGE = 3, 1e-2  # of the guided filter: pixels, and squared colours (of 1)
 
 
 class MaskMaker:
-    """Keeps which masks were made and why. `masks` (None: there is none) are replaced in place."""
+    """Keeps which masks are the suite's own; `masks` (None: there is none) are replaced in place.
 
-    def __init__(self, masks: list[np.ndarray | None], photo: Photo | None):
+    detected: views whose masks an earlier stage made. Own masks are made again whenever the hands
+    have come closer: the better the fit, the fewer pixels are in question.
+    """
+
+    def __init__(
+        self,
+        masks: list[np.ndarray | None],
+        photo: Photo | None,
+        detected: Collection[int] = (),
+    ):
         self.masks, self.photo = masks, photo
-        self.made: dict[int, MaskVerdict] = {}  # what was said of the mask that was given
+        self.own = set(detected)  # views
+        self.given: dict[int, MaskVerdict] = {}  # on the masks that own ones replaced
 
-    def make(self, outlines: HandOutlines, drawn: Sequence[Drawn]) -> None:
-        """Make the masks that are not believed from the photos, and keep those that then are."""
-        doubted = [
+    def lacking(self) -> bool:
+        """Whether some mask is missing or an own one."""
+        return bool(self.own) or any(mask is None for mask in self.masks)
+
+    def make(self, outlines: HandOutlines, drawn: Sequence[Drawn], doubted: bool) -> None:
+        """Make masks from the photos where there are none, and own ones again.
+
+        doubted: also those that are not believed. Masks stay where the new one isn't believed.
+        """
+        wanted = [
             verdict
             for verdict in outlines.judge(drawn)
-            if not verdict.believed and _shows(drawn[verdict.view])
+            if _shows(drawn[verdict.view]) and self._is_wanted(verdict, doubted)
         ]
 
         def attempt(verdict: MaskVerdict) -> np.ndarray | None:
@@ -40,22 +66,32 @@ class MaskMaker:
             if photo is None:
                 return None
             mask = segment_hands(outlines.shrunk(photo, view), each.hand, each.ignored)
+            if mask is None:
+                return None
             believed = judge_mask(view, mask, each.hand, each.ignored).believed
             return outlines.enlarged(mask, view) if believed else None
 
         threads = threads_for(outlines.pixels())
-        for verdict, mask in zip(doubted, mapped(attempt, doubted, threads)):
+        for verdict, mask in zip(wanted, mapped(attempt, wanted, threads)):
             if mask is not None:
                 self.masks[verdict.view] = mask
-                self.made.setdefault(verdict.view, verdict)
+                if verdict.view not in self.own:
+                    self.given[verdict.view] = verdict
+                self.own.add(verdict.view)
+
+    def _is_wanted(self, verdict: MaskVerdict, doubted: bool) -> bool:
+        missing = self.masks[verdict.view] is None
+        return missing or verdict.view in self.own or (doubted and not verdict.believed)
 
     def explained(self, verdicts: Sequence[MaskVerdict]) -> list[MaskVerdict]:
         """The final verdicts, which say which masks were made and what was wrong with the given."""
-        return [self._explained(v) if v.view in self.made else v for v in verdicts]
+        return [self._explained(v) if v.view in self.own else v for v in verdicts]
 
     def _explained(self, verdict: MaskVerdict) -> MaskVerdict:
-        given = self.made[verdict.view].reason
-        return replace(verdict, made=True, reason=f"made ({verdict.reason}); given: {given}")
+        reason, given = f"made ({verdict.reason})", self.given.get(verdict.view)
+        if given is not None:
+            reason += f"; given: {given.reason}"
+        return replace(verdict, made=True, reason=reason)
 
 
 def _shows(drawn: Drawn) -> bool:
@@ -63,29 +99,89 @@ def _shows(drawn: Drawn) -> bool:
     return bool((drawn.hand & ~drawn.ignored).any())
 
 
-def segment_hands(image: np.ndarray, hand: np.ndarray, ignored: np.ndarray) -> np.ndarray:
+def segment_hands(image: np.ndarray, hand: np.ndarray, ignored: np.ndarray) -> np.ndarray | None:
     """Mask (H, W) bool of the hands in image (H, W, 3) in [0, 1]; forearms may be part of it.
 
+    None where the photo's colours do not tell hands from what is around them.
+
     hand (H, W) bool: pixels that fitted hands cover, at least one; ignored (H, W) bool: the
-    wrist's end and where a forearm may be, about which the fit says nothing. GrabCut (Rother et
-    al. 2004) from colours inside and outside of the fit. Deterministic.
+    wrist's end and where a forearm may be, about which the fit says nothing.
+
+    Pixels well inside of the fit are samples of skin, those around it of what is behind. Each pixel
+    between them is what it is more like by colour and place, by its NEIGHBORS nearest samples of
+    either kind, with a part of the fit's own opinion where colours say little. Unlike in GrabCut
+    (Rother et al. 2004), nothing is learnt from the pixels in question: between fingers, these are
+    background more often than not. Edges of the image then draw the outline (`guided`).
     """
     size = float(np.sqrt(hand.sum()))
-    inner = cv2.erode(hand.astype(np.uint8), _disc(SURE * size)) > 0
-    outer = cv2.dilate(hand.astype(np.uint8), _disc(REACH * size)) > 0
-    labels = np.full(hand.shape, cv2.GC_BGD, np.uint8)
-    labels[outer | ignored] = cv2.GC_PR_BGD
-    labels[hand] = cv2.GC_PR_FGD
-    labels[inner & ~ignored] = cv2.GC_FGD
-    if not (labels == cv2.GC_FGD).any() or (labels & 1).all():
+    inwards, outwards = (
+        cv2.distanceTransform(region.astype(np.uint8), cv2.DIST_L2, 5) / size
+        for region in (hand, ~hand)
+    )
+    inner = (inwards > SURE) & ~ignored
+    outside = (outwards > REACH) & ~ignored
+    around = outside & (outwards < AROUND)
+    if not inner.any() or not around.any():
         return hand.copy()  # nothing to learn one of the colours from
-    bgr = np.ascontiguousarray(np.round(image[..., ::-1] * 255).astype(np.uint8))
-    cv2.setRNGSeed(0)
-    inside, outside = np.zeros((1, 65)), np.zeros((1, 65))  # GrabCut's models of the colours
-    cv2.grabCut(bgr, labels, None, outside, inside, ROUNDS, cv2.GC_INIT_WITH_MASK)
-    return (labels & 1).astype(bool)  # GC_FGD and GC_PR_FGD are odd
+    features = _color_and_place(image, size)
+    if _told_apart(features[inner, :3], features[around, :3]) < CLEAR:
+        return None
+    open_question = ~inner & ~outside
+    asked = features[open_question]
+    to_skin, to_rest = (_distance(_some(features[known]), asked) for known in (inner, around))
+    by_color = np.clip((to_rest**2 - to_skin**2) / 2, -SURENESS, SURENESS)
+    opinion = np.clip((inwards - outwards) / FIT_ERROR, -SURENESS, SURENESS)
+    opinion[ignored] = 0
+    odds = np.where(inner, SURENESS, -SURENESS).astype(np.float32)
+    odds[open_question] = by_color + opinion[open_question]
+    mask = guided(odds, np.ascontiguousarray(image, np.float32), EDGE_RADIUS, EDGE) > 0
+    return (mask | inner) & ~outside
 
 
-def _disc(radius: float) -> np.ndarray:
-    diameter = 2 * max(int(radius), 1) + 1
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (diameter, diameter))
+def _color_and_place(image: np.ndarray, size: float) -> np.ndarray:
+    """Features (H, W, 5): CIELAB over COLOR, row and column over PLACE hands."""
+    lab = cv2.cvtColor(np.ascontiguousarray(image, np.float32), cv2.COLOR_RGB2LAB)
+    place = np.stack(np.indices(image.shape[:2]), -1) / (PLACE * size)
+    return np.concatenate([lab / COLOR, place], -1).astype(np.float32)
+
+
+def _told_apart(skin: np.ndarray, rest: np.ndarray) -> float:
+    """Share of samples (S, n), of which half are asked, that are nearer to their own kind."""
+    right = [
+        _distance(own[::2], own[1::2]) < _distance(other, own[1::2])
+        for own, other in ((_some(skin), _some(rest)), (_some(rest), _some(skin)))
+    ]
+    return float(np.concatenate(right).mean()) if len(right[0]) and len(right[1]) else 0.0
+
+
+def _some(samples: np.ndarray) -> np.ndarray:
+    """About SAMPLES of the samples, evenly spread over the image."""
+    return samples[:: max(len(samples) // SAMPLES, 1)]
+
+
+def _distance(samples: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """Mean distance of features asked (N, n) to the nearest of the samples (S, n)."""
+    count = min(NEIGHBORS, len(samples))
+    return cKDTree(samples).query(asked, k=count)[0].reshape(len(asked), count).mean(1)
+
+
+def guided(values: np.ndarray, image: np.ndarray, radius: int, edge: float) -> np.ndarray:
+    """Values (H, W) smoothed but for edges of the image (H, W, 3): the guided filter (He 2013).
+
+    In every window of 2 radius + 1 pixels values are fitted by a linear function of the colours,
+    whose squared slopes cost `edge`. Float32.
+    """
+
+    def mean(field: np.ndarray) -> np.ndarray:
+        side = 2 * radius + 1
+        return cv2.blur(np.ascontiguousarray(field), (side, side))
+
+    colors, middle = mean(image), mean(values)
+    with_values = mean(image * values[..., None]) - colors * middle[..., None]
+    spread = np.empty((*values.shape, 3, 3), np.float32)
+    for i, j in np.ndindex(3, 3):
+        spread[..., i, j] = mean(image[..., i] * image[..., j]) - colors[..., i] * colors[..., j]
+    slope = np.linalg.solve(spread + edge * np.eye(3, dtype=np.float32), with_values[..., None])
+    slope = slope[..., 0]
+    base = middle - (slope * colors).sum(-1)
+    return (mean(slope) * image).sum(-1) + mean(base)

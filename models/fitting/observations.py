@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ class Observations:
     confidence: np.ndarray  # (N, 2, 21) in [0, 1]; 0 where not seen
     masks: Sequence[np.ndarray | None]  # N of (H, W) bool; None: there is none
     photo: Photo | None = None  # photos, from which masks can be made; None: there are none
+    detected: Collection[int] = ()  # views whose masks the suite made from the photos before
 
     @staticmethod
     def of(
@@ -52,4 +53,5 @@ class Observations:
             confidence=confidence,
             masks=masks,
             photo=lambda view: None if view in capture.left_out else capture.image(view),
+            detected=capture.detected_masks,
         )

@@ -23,7 +23,7 @@ class PhotoTerms:
 
     def __init__(self, renderer: Renderer, photos: Photos, clip: float):
         self.renderer, self.photos, self.clip = renderer, photos, clip
-        self.masked = photos.masked()
+        self.masked, self.mask_share = photos.masked(), photos.mask_share()
 
     def __call__(
         self,
@@ -41,7 +41,8 @@ class PhotoTerms:
         pixels = self.photos.at(rim.view, rim.y, rim.x)
         return (
             self.photometric(fragments, colors),
-            silhouette_loss(rim.value, pixels.mask, pixels.silhouette, self.masked),
+            self.mask_share
+            * silhouette_loss(rim.value, pixels.mask, pixels.silhouette, self.masked),
         )
 
     def photometric(self, fragments: Fragments, colors: Tensor) -> Tensor:
@@ -65,4 +66,6 @@ class PhotoTerms:
         colors = seen_colors(appearance, cameras, verts, normals, seen_vertices(fragments))
         photos = self.photos.table, self.photos.starts
         error, covered = compare_with_photos(fragments, colors, *photos, self.clip)
-        return error, 1 + covered / self.masked if self.masked > 0 else covered * 0
+        if self.masked <= 0:
+            return error, covered * 0
+        return error, self.mask_share * (1 + covered / self.masked)

@@ -42,10 +42,10 @@ def photometric_loss(predicted: Tensor, observed: Tensor, weight: Tensor, clip: 
 def silhouette_loss(coverage: Tensor, mask: Tensor, trusted: Tensor, masked: float) -> Tensor:
     """Squared difference of coverage and mask in trusted pixels, as a share of the mask's area.
 
-    sum_i (c_i - m_i)^2 / sum_i m_i^2 over all trusted pixels i: the reference's, by area.
-    coverage c, mask m (N,) in [0, 1] and trusted (N,) bool over the covered pixels and their rim;
-    `masked` (pixels) is the sum of squared mask over all trusted pixels, so that what the
-    rendering does not touch is counted too. 0 where masks and coverage agree everywhere.
+    sum_i t_i (c_i - m_i)^2 / sum_i t_i m_i^2 over all pixels i: the reference's, by area.
+    coverage c, mask m, trust t (N,) in [0, 1] over the covered pixels and their rim; `masked` is
+    the sum below over all pixels, so that what the rendering does not touch is counted too. 0
+    where masks and coverage agree everywhere.
     """
     if masked <= 0:
         return coverage.sum() * 0

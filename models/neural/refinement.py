@@ -59,6 +59,7 @@ class GeometryTerms:
         self.renderer = Renderer(self.faces)
         self.surface = surface_terms(start.reference, start.faces)
         self.masked, self.highlights = photos.masked(), mesh.highlights()
+        self.mask_weight = config.mask_weight * photos.mask_share()
 
     def renew(self, verts: Tensor) -> None:
         """Solve the renderer's static colours again on the mesh, whose vertices have moved."""
@@ -84,7 +85,7 @@ class GeometryTerms:
         return {
             "sfs": own.photometric_factor * self._photometric(fragments, columns, covered),
             "occlusion": own.occlusion_weight * self._occlusion(fragments, columns, covered),
-            "mask": config.mask_weight
+            "mask": self.mask_weight
             * silhouette_loss(rim.value, pixels.mask, pixels.silhouette, self.masked),
             **geometry,
         }

@@ -109,7 +109,7 @@ def fit_frame_poses(
                 "views disagree"
             )
         hands = {hand.side: hand for hand in fitter.hands()}
-        return FramePoses(hands, *_information(fitter), bool(fitter.maker.made))
+        return FramePoses(hands, *_information(fitter), bool(fitter.maker.own))
 
 
 def _run(fitter: HandFitter, stages: Sequence[Mapping[str, Any]]) -> None:

@@ -6,7 +6,7 @@ files are and how they are read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -112,7 +112,8 @@ class Capture:
     views that contradict all others, with which nothing is compared; unit: the world's unit (m,
     cm or mm) where the calibration says it; held: a capture of the views that are kept for
     judging, if the layout knows such; annotation: what the data set says of the hands, if it does;
-    notes: what its reader had to interpret, in words.
+    notes: what its reader had to interpret, in words; detected_masks: views whose masks
+    detect_hands.py made.
     """
 
     name: str
@@ -127,6 +128,7 @@ class Capture:
     held: Capture | None = None
     annotation: Annotation | None = None
     notes: Notes = field(default_factory=Notes)
+    detected_masks: Collection[int] = ()
 
     def __len__(self) -> int:
         return len(self.views)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from utils.captures.mends import recorded_left_out, recorded_mend, without_views
 from utils.captures.readers import demo, dhm, interhand, rig
 from utils.captures.readers.formats import FORMATS
 from utils.captures.truth import CaptureTruth
+from utils.detection.own_files import OwnFiles
 from utils.errors import UserError
 
 
@@ -70,6 +71,10 @@ def open_capture(job: CaptureJob, corrected: bool = False, mended: bool = False)
     made_path = job.out_path / "made" / job.scan_id
     capture = load_capture(job.data_path, job.scan_id, job.config, made_path)
     capture.notes.tell(partial(_print_once, capture.name))
+    own = OwnFiles.of_detection(job.out_path, job.scan_id, job.data_path / job.scan_id)
+    paths = capture.files("mask")
+    detected = [view for view, path in enumerate(paths) if own.wrote(path)]
+    capture = replace(capture, detected_masks=detected)
     if mended:
         facts = job.out_path / "keypoints3d" / f"keypoints_3d_{job.scan_id}.json"
         capture = with_mend(capture, recorded_mend(facts))

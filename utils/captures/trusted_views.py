@@ -18,6 +18,7 @@ from utils.photos.masks import MaskVerdict, load_verdicts
 BLACK = 0.03  # of 1: photos that are nowhere brighter show nothing
 PIXEL_BYTES = 15  # of a ViewCrop
 MOST_KEPT = 2e8  # bytes: thirteen crops of a megapixel
+MADE_MASK = 0.2  # weight of a mask made from the photo: its outline may be off by a pixel or two
 MARGIN = 0.08  # of the hands' box: room for the mesh to move and for the background beside it
 
 
@@ -66,7 +67,7 @@ class TrustedViews(Sequence[ViewCrop]):
             compared = mask if verdict.believed else mask | ~trust
         if _is_blank(image):
             compared = nowhere
-        return ViewCrop(box, image, mask, compared, trust)
+        return ViewCrop(box, image, mask, compared, trust, MADE_MASK if verdict.made else 1.0)
 
     def _mask(self, view: int) -> np.ndarray | None:
         """The view's mask (H, W) bool: its own, or the one that was made in its place."""

@@ -23,6 +23,15 @@ class OwnFiles:
         if path.is_file() and not self.hashes:
             print(f"note: {path} is damaged; what keypoints and masks are there count as yours")
 
+    @staticmethod
+    def of_detection(out_path: Path, scan_id: str, scan_dir: Path) -> OwnFiles:
+        """Those that detect_hands.py wrote of one scan."""
+        return OwnFiles(out_path / "detect" / f"{scan_id}_files.json", scan_dir)
+
+    def wrote(self, path: Path) -> bool:
+        """True where a file is there as it was written here."""
+        return path.is_file() and not self.is_users(path)
+
     def is_users(self, path: Path) -> bool:
         """True where a file is there that was not written here, or was changed since."""
         return path.is_file() and self.hashes.get(self._name(path)) != _hash(path)

@@ -23,7 +23,7 @@ class ViewCrop:
 
     image (H, W, 3) float32 RGB in [0, 1]; mask (H, W) bool; photometric (H, W) bool, pixels that
     may be compared with a rendering; silhouette (H, W) bool, pixels whose mask is believed and is
-    about the hand, not the forearm.
+    about the hand, not the forearm; mask_weight: how much they count, in (0, 1].
     """
 
     box: tuple[int, int, int, int]
@@ -31,6 +31,7 @@ class ViewCrop:
     mask: np.ndarray
     photometric: np.ndarray
     silhouette: np.ndarray
+    mask_weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class Photos:
 
     cameras  B cameras of the crops
     table    (P, 6) float32, a row a pixel: RGB in [0, 1]; the share of the pixel that the mask
-             covers; 1 where it may be compared with a rendering; 1 where its mask is believed and
-             about the hand. One row is one gather.
+             covers; 1 where it may be compared with a rendering; how much its mask counts, more
+             than 0 where that is believed and about the hand. One row is one gather.
     starts   (B,) int64, first pixel of each view
     """
 
@@ -81,9 +82,15 @@ class Photos:
         return Photos(self.cameras, table, self.starts)
 
     def masked(self) -> float:
-        """Sum of squared mask over the pixels whose mask is believed."""
+        """Sum of squared mask, each by its weight, over the pixels whose mask is believed."""
         rows = self.rows()
         return float((rows.mask.square() * rows.silhouette).sum())
+
+    def mask_share(self) -> float:
+        """The mean weight of the masks that are believed, by their area; 1 where there is none."""
+        rows = self.rows()
+        area = float((rows.mask.square() * (rows.silhouette > 0)).sum())
+        return self.masked() / area if area > 0 else 1.0
 
 
 @dataclass(frozen=True)
@@ -117,7 +124,7 @@ class PixelRows:
 
     @property
     def silhouette(self) -> Tensor:
-        """(N,) 1 where the mask is believed and about the hand."""
+        """(N,) the mask's weight where it is believed and about the hand, else 0."""
         return self.rows[:, 5]
 
 
@@ -174,8 +181,11 @@ def _table(crop: ViewCrop, scale: float) -> np.ndarray:
     height, width = _scaled_sizes(torch.tensor(crop.mask.shape), scale).tolist()
     size, table = (width, height), np.empty((height, width, 6), np.float32)
     table[..., :3], table[..., 3] = _shrunk(crop.image, size), _shrunk(crop.mask, size)
-    for column, trust in ((4, crop.photometric), (5, crop.silhouette)):
-        table[..., column] = _shrunk(trust, size) > WHOLE
+    for column, trust, weight in (
+        (4, crop.photometric, 1.0),
+        (5, crop.silhouette, crop.mask_weight),
+    ):
+        table[..., column] = weight * (_shrunk(trust, size) > WHOLE)
     return table.reshape(-1, 6)
 
 

@@ -35,11 +35,11 @@ def test_masks_are_the_hands():
 
 
 def test_no_mask_where_the_photo_says_nothing():
-    """A photo of noise of one colour: what GrabCut makes of it contradicts the hands."""
+    """A photo of noise of one colour: nothing in it tells hands from what is around them."""
     scene, rng = hand_scene(views=4), np.random.default_rng(0)
     photos = [photo_of(mask, rng) for mask in scene.masks]
     photos[1] = photo_of(np.zeros_like(scene.masks[1]), rng)
     observations = scene.observations(photo=photos.__getitem__)
     made = make_masks(fit_hands(scene.models, observations, OPTIONS), observations)
-    assert 1 not in made.masks or iou(made.masks[1], scene.masks[1]) > 0.8
-    assert set(made.masks) | set(made.refused) == {0, 1, 2, 3}
+    assert set(made.masks) == {0, 2, 3}
+    assert "colours do not tell" in made.refused[1]

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from models.fitting.fit import fit_hands
-from tests.scenes.hands import hand_scene, moved, surface_error
+from tests.scenes.hands import hand_scene, moved, project, surface_error
 from utils.errors import UserError
 from utils.keypoints.search import match_detections
 from utils.keypoints.views import hands_in
@@ -167,6 +167,31 @@ def test_masks_that_lie_are_made_from_the_photos():
         assert (mask & true).sum() / (mask | true).sum() > 0.97  # edges of the shrunk drawing
     assert "no mask" in fitted.verdicts[5].reason and not fitted.verdicts[0].made
     assert fitted.trusted[1].any()
+
+
+def test_masks_of_our_own_follow_the_hands():
+    """All views lack masks, or have those that a coarse fit made; biased keypoints start it."""
+    scene = hand_scene(["right"], seed=2)
+    rng = np.random.default_rng(2)
+    points = scene.points + 4 * MM * rng.normal(size=(1, 21, 3))  # the same in all views
+    colors = np.array([[0.1, 0.2, 0.15], [0.8, 0.6, 0.5]], np.float32)
+    photos = [colors[mask.astype(int)] for mask in scene.masks]
+    coarse = [np.roll(mask, 6, 1) for mask in scene.masks]
+    seen = {
+        "points": points,
+        "xy": project(scene.cameras, points),
+        "photo": photos.__getitem__,
+    }
+    given = fit(scene, options(), masks=scene.masks, **seen)
+    for masks, detected in (([None] * len(coarse), ()), (coarse, range(len(coarse)))):
+        fitted = fit(scene, options(), masks=masks, detected=detected, **seen)
+        assert all(verdict.made for verdict in fitted.verdicts)
+        assert len(fitted.made_masks) == len(coarse)
+        for view, mask in fitted.made_masks.items():
+            true = scene.masks[view]
+            assert (mask & true).sum() / (mask | true).sum() > 0.97
+        errors = [surface_error(each.hands, scene.hands) for each in (fitted, given)]
+        assert errors[0] < 1.2 * errors[1]
 
 
 def test_a_photo_that_shows_no_hand_makes_no_mask():

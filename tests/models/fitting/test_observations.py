@@ -14,7 +14,7 @@ class CaptureOf:
     def __init__(self, scene, xy):
         self.cameras, self.keypoints = scene.cameras, (xy, np.isfinite(xy[..., 0]).astype(float))
         self.mask, self.image = scene.masks.__getitem__, lambda view: view
-        self.left_out = [1]
+        self.left_out, self.detected_masks = [1], [2]
 
     def __len__(self):
         return len(self.cameras)
@@ -48,6 +48,11 @@ def test_the_config_says_how_near_a_detection_must_be(scene, override):
     strict = Observations.of(capture, scene.points, pose_options(override))
     assert np.argwhere(strict.confidence.sum(2) == 0).tolist() == [[2, 0]]
     assert np.isnan(strict.xy[2, 0]).all() and np.isfinite(strict.xy[:2]).all()
+
+
+def test_masks_that_the_suite_made_are_known(scene):
+    observations = Observations.of(CaptureOf(scene, scene.xy), scene.points, pose_options())
+    assert list(observations.detected) == [2]
 
 
 def test_masks_are_the_captures_unless_others_are_given(scene):

@@ -1,3 +1,5 @@
+"""Masks of hands from photos and fits that are a little off."""
+
 import numpy as np
 import pytest
 
@@ -48,3 +50,23 @@ def test_it_is_deterministic_and_keeps_the_image(scene):
 def test_a_hand_that_fills_the_image_is_taken_as_it_is(scene):
     everything = np.ones(SHAPE, bool)
     assert segment_hands(scene[0], everything, ~everything).all()
+
+
+def test_what_lies_between_fingers_is_not_hand_although_the_fit_covers_it():
+    """Black and white squares, half of which between the fingers the fit takes for hand."""
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    fingers = ((abs(x - 80) < 10) | (abs(x - 116) < 10)) & (y > 20) & (y < 100)
+    hand = fingers | ((abs(x - 98) < 28) & (y >= 90) & (y < 140))
+    squares = (y // 8 + x // 8) % 2
+    rng = np.random.default_rng(0)
+    image = np.where(hand[..., None], [0.75, 0.55, 0.45], 0.05 + 0.85 * squares[..., None])
+    image = (image + 0.02 * rng.normal(size=image.shape)).clip(0, 1).astype(np.float32)
+    fit = hand | np.roll(hand, 3, 1)
+    mask = segment_hands(image, fit, np.zeros(SHAPE, bool))
+    assert iou(fit, hand) < 0.92 and iou(mask, hand) > 0.97
+
+
+def test_no_mask_where_colors_are_alike(scene):
+    image, hand, _ = scene
+    noise = np.random.default_rng(0).random(image.shape).astype(np.float32)
+    assert segment_hands(noise, hand, np.zeros(SHAPE, bool)) is None

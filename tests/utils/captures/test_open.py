@@ -10,6 +10,7 @@ from tests.scenes.captures import ring_of_cameras
 from tests.utils.stage.test_job import job_of
 from utils.captures import list_scans, load_capture, open_capture
 from utils.captures.camera_files import save_cameras
+from utils.detection.own_files import OwnFiles
 from utils.errors import UserError
 from utils.io.files import link_or_copy
 from utils.io.images import load_mask, save_image
@@ -75,3 +76,18 @@ def test_k_scale_brings_K_to_the_photos(capture_dir):
     expected = 0.5 * (given.project(points) + 0.5) - 0.5
     torch.testing.assert_close(scaled.project(points), expected)
     assert torch.equal(scaled.sizes, given.sizes)
+
+
+def test_masks_that_the_detector_stage_made_are_known(capture_dir):
+    job = job_of(capture_dir)
+    own = OwnFiles.of_detection(job.out_path, job.scan_id, job.scan_dir)
+    assert open_capture(job).detected_masks == []
+    for view in (1, 3):
+        mask = load_mask(capture_dir / "1" / "mask" / f"{view:02d}.png")
+        own.write(
+            capture_dir / "1" / "mask" / f"{view:02d}.png", lambda p, m=mask: save_image(p, m)
+        )
+    assert open_capture(job).detected_masks == [1, 3]
+    changed = np.zeros_like(mask)
+    save_image(capture_dir / "1" / "mask" / "03.png", changed)
+    assert open_capture(job).detected_masks == [1]

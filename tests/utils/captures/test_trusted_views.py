@@ -5,7 +5,7 @@ from tests.scenes.ham import sphere_scene
 from utils.captures import load_capture
 from utils.captures.capture import Capture
 from utils.captures.mends import without_views
-from utils.captures.trusted_views import MARGIN, trusted_views
+from utils.captures.trusted_views import MADE_MASK, MARGIN, trusted_views
 from utils.errors import UserError
 from utils.io.files import load_json, save_json
 from utils.io.images import save_image
@@ -121,6 +121,7 @@ def test_a_made_mask_takes_the_place_of_the_given_one(scene, written):
     crop = opened(scene, written)[0][2]
     x0, y0, x1, y1 = crop.box
     np.testing.assert_array_equal(crop.mask, made[y0:y1, x0:x1])
+    assert crop.mask_weight == MADE_MASK < opened(scene, written)[0][1].mask_weight == 1
 
 
 def test_a_view_without_a_mask_is_compared_everywhere(scene, written):

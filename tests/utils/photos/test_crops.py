@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -105,6 +107,18 @@ def test_masked_counts_believed_mask_pixels(scale):
         ring_of_cameras(2, (8, 8)), scale,
     )  # fmt: skip
     assert photos.masked() == 2 * 16 * scale**2  # 4 x 4 believed hand pixels in each of two views
+
+
+def test_a_mask_counts_by_its_weight():
+    each = crop((0, 0, 8, 8))
+    weighted = dataclasses.replace(each, mask_weight=0.25)
+    cameras = ring_of_cameras(2, (8, 8))
+    photos, whole = (pack_photos([each, other], cameras, 1.0) for other in (weighted, each))
+    assert photos.rows().silhouette.tolist() == [1.0] * 64 + [0.25] * 64
+    assert photos.masked() == 0.625 * whole.masked() > 0
+    assert photos.mask_share() == 0.625 and whole.mask_share() == 1
+    nothing = dataclasses.replace(each, silhouette=np.zeros_like(each.silhouette))
+    assert pack_photos([nothing] * 2, cameras, 1.0).mask_share() == 1
 
 
 def test_a_crop_of_one_pixel_survives_shrinking():
