@@ -196,10 +196,7 @@ class HandFitter:
             self.first_hands = self.hands()
 
     def make_masks(self, doubted: bool = True) -> None:
-        """Make masks from the photos where there are none, and anew where they are our own.
-
-        doubted: also where they contradict the hands so far.
-        """
+        """Make masks from the photos where none were given; doubted: see `MaskMaker.make`."""
         if self.maker.photo is not None:
             drawing = self.outlines(MADE_SIZE)
             self.maker.make(drawing, drawing.draw(self.cameras(), self.verts())[0], doubted)

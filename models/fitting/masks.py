@@ -31,8 +31,9 @@ EDGE_RADIUS, EDGE = 3, 1e-2  # of the guided filter: pixels, and squared colours
 class MaskMaker:
     """Keeps which masks are the suite's own; `masks` (None: there is none) are replaced in place.
 
-    detected: views whose masks an earlier stage made. Own masks are made again whenever the hands
-    have come closer: the better the fit, the fewer pixels are in question.
+    detected: views whose masks an earlier stage made, about a fit of its own. Masks that were made
+    here are made again whenever the hands have come closer: the better the fit, the fewer pixels
+    are in question.
     """
 
     def __init__(
@@ -43,16 +44,18 @@ class MaskMaker:
     ):
         self.masks, self.photo = masks, photo
         self.own = set(detected)  # views
+        self.coarse = {view for view, mask in enumerate(masks) if mask is None}  # made here, or not
         self.given: dict[int, MaskVerdict] = {}  # on the masks that own ones replaced
 
     def lacking(self) -> bool:
-        """Whether some mask is missing or an own one."""
-        return bool(self.own) or any(mask is None for mask in self.masks)
+        """Whether some mask was missing when this began."""
+        return bool(self.coarse)
 
     def make(self, outlines: HandOutlines, drawn: Sequence[Drawn], doubted: bool) -> None:
-        """Make masks from the photos where there are none, and own ones again.
+        """Make masks from the photos where none were given, again if need be.
 
-        doubted: also those that are not believed. Masks stay where the new one isn't believed.
+        doubted: also those that an earlier stage made, and those that are not believed. Masks stay
+        where the new one isn't believed.
         """
         wanted = [
             verdict
@@ -80,8 +83,8 @@ class MaskMaker:
                 self.own.add(verdict.view)
 
     def _is_wanted(self, verdict: MaskVerdict, doubted: bool) -> bool:
-        missing = self.masks[verdict.view] is None
-        return missing or verdict.view in self.own or (doubted and not verdict.believed)
+        unsure = verdict.view in self.own or not verdict.believed
+        return verdict.view in self.coarse or (doubted and unsure)
 
     def explained(self, verdicts: Sequence[MaskVerdict]) -> list[MaskVerdict]:
         """The final verdicts, which say which masks were made and what was wrong with the given."""
