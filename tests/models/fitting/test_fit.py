@@ -176,7 +176,7 @@ def test_masks_of_our_own_follow_the_hands():
     points = scene.points + 4 * MM * rng.normal(size=(1, 21, 3))  # the same in all views
     colors = np.array([[0.1, 0.2, 0.15], [0.8, 0.6, 0.5]], np.float32)
     photos = [colors[mask.astype(int)] for mask in scene.masks]
-    coarse = [np.roll(mask, 6, 1) for mask in scene.masks]
+    coarse = [np.roll(mask, 2, 1) for mask in scene.masks]
     seen = {
         "points": points,
         "xy": project(scene.cameras, points),
