@@ -44,11 +44,11 @@ class MaskMaker:
     ):
         self.masks, self.photo = masks, photo
         self.own = set(detected)  # views
-        self.coarse = {view for view, mask in enumerate(masks) if mask is None}  # made here, or not
+        self.coarse = {view for view, mask in enumerate(masks) if mask is None}  # to be made here
         self.given: dict[int, MaskVerdict] = {}  # on the masks that own ones replaced
 
     def lacking(self) -> bool:
-        """Whether some mask was missing when this began."""
+        """Whether some mask is missing, or was made here and may be made again."""
         return bool(self.coarse)
 
     def make(self, outlines: HandOutlines, drawn: Sequence[Drawn], doubted: bool) -> None:
@@ -81,6 +81,7 @@ class MaskMaker:
                 if verdict.view not in self.own:
                     self.given[verdict.view] = verdict
                 self.own.add(verdict.view)
+                self.coarse.add(verdict.view)
 
     def _is_wanted(self, verdict: MaskVerdict, doubted: bool) -> bool:
         unsure = verdict.view in self.own or not verdict.believed
