@@ -196,7 +196,7 @@ def test_masks_of_our_own_follow_the_hands():
     before, after = (
         overlap(masks, scene.masks) for masks in (dict(enumerate(coarse)), again.made_masks)
     )
-    assert before.max() < 0.94 and np.median(after) > 0.99
+    assert before.max() < 0.96 and np.median(after) > 0.99
 
 
 def test_a_photo_that_shows_no_hand_makes_no_mask():
