@@ -1,5 +1,7 @@
 """Which photos and frames are taken, and what is said of those that cannot be."""
 
+import struct
+
 import cv2
 import numpy as np
 import pytest
@@ -91,6 +93,32 @@ def test_the_sharpest_frames_of_a_video(tmp_path):
     assert all(number % 3 == 1 for number in numbers)
     assert len(numbers) == 8
     assert photos.one_camera
+
+
+def rotation_matrix(degrees: int) -> bytes:
+    """How a film's track header says that it is to be shown turned clockwise (ISO 14496-12)."""
+    one = 1 << 16
+    cos, sin = {90: (0, one), 180: (-one, 0), 270: (0, -one)}[degrees]
+    return struct.pack(">9i", cos, sin, 0, -sin, cos, 0, 0, 0, 1 << 30)
+
+
+@pytest.mark.parametrize(("degrees", "turns"), [(90, 3), (180, 2), (270, 1)])
+def test_frames_of_a_film_that_lies_on_its_side_are_turned(tmp_path, degrees, turns):
+    """Phones write frames as the sensor has them, and which way was up."""
+    path = tmp_path / "film.mp4"
+    write_video(path, [scene(k) for k in range(6)])
+    as_stored = frames_of_video(path, tmp_path / "stored", 6)
+    data = path.read_bytes()
+    start = data.index(b"tkhd") + 44  # flags, times, track, duration, layer, volume: ISO 14496-12
+    unity = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    assert data[start : start + 36] == unity
+    path.write_bytes(data[:start] + rotation_matrix(degrees) + data[start + 36 :])
+    turned = frames_of_video(path, tmp_path / "turned", 6)
+    assert turned.names == as_stored.names
+    for index in range(len(turned.names)):
+        expected = np.rot90(as_stored.grey(index).astype(float), turns)
+        assert turned.grey(index).shape == expected.shape == tuple(turned.sizes[index])
+        assert abs(turned.grey(index) - expected).mean() < 2
 
 
 def test_stretches_are_of_time_and_not_of_frames():
