@@ -17,7 +17,7 @@ from models.fitting.observations import Observations
 from models.fitting.problem import FitProblem, OutlineMatches, PosePrior
 from models.fitting.silhouettes import HandOutlines
 from models.fitting.stages import Weights, check_stages
-from models.fitting.start import natural_scale, rigid_start
+from models.fitting.start import fit_frame, rigid_start
 from models.hand import HandModel
 from models.hand.fitted import FittedHand
 from models.hand.kinematics import LAYOUT, HandKinematics
@@ -99,12 +99,6 @@ def judge_hands(
         fitter.make_masks()
         fitter.stages.append({"name": "given", **fitter.errors()})
         return fitter.result()
-
-
-def fit_frame(hands: Sequence[HandKinematics], points: np.ndarray) -> Similarity:
-    """world_from_fit about points (hands, 21, 3), world units: there hands are of natural size."""
-    centre = np.nanmean(points.reshape(-1, 3), 0)
-    return Similarity(natural_scale(list(hands), points), torch.from_numpy(centre))
 
 
 class HandFitter:
@@ -208,10 +202,10 @@ class HandFitter:
         """
         problem, options = self.problem, self.options
         px_per_unit = problem.cameras.px_per_unit().numpy()
-        for round_, reach in enumerate(stage["reach"]):
-            if round_ and round_ % RENEWAL == 0 and self.maker.lacking():
+        outlines = self.outlines(options["mask_size"])
+        for matching, reach in enumerate(stage["reach"]):
+            if matching and matching % RENEWAL == 0 and self.maker.lacking():
                 self.make_masks(doubted=False)
-            if round_ % RENEWAL == 0:
                 outlines = self.outlines(options["mask_size"])
             problem.outlines = outlines.match(
                 self.cameras(), self.verts(), px_per_unit, reach, MATCHES

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from models.hand.kinematics import LAYOUT, SIZE, HandKinematics
+from utils.cameras import Similarity
 from utils.keypoints.order import PALM, bone_lengths
 
 MIN_POINTS = 3
@@ -25,6 +28,12 @@ def natural_scale(hands: list[HandKinematics], points: np.ndarray) -> float:
     ratios = np.concatenate(ratios)
     ratios = ratios[np.isfinite(ratios)]
     return float(np.median(ratios)) if len(ratios) else float("nan")
+
+
+def fit_frame(hands: Sequence[HandKinematics], points: np.ndarray) -> Similarity:
+    """world_from_fit about points (hands, 21, 3), world units: there hands are of natural size."""
+    centre = np.nanmean(points.reshape(-1, 3), 0)
+    return Similarity(natural_scale(list(hands), points), torch.from_numpy(centre))
 
 
 def rigid_start(hand: HandKinematics, points: np.ndarray) -> Tensor:

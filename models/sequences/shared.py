@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.fitting.fit import MATCHES, HandFitter, fit_frame
+from models.fitting.fit import MATCHES, HandFitter
 from models.fitting.least_squares import minimise, one_thread
 from models.fitting.observations import Observations
+from models.fitting.start import fit_frame
 from models.hand import HandModel
 from models.hand.kinematics import LAYOUT, SIZE, HandKinematics
 from utils.cameras import Cameras, Similarity
