@@ -134,17 +134,23 @@ def write_inputs(i, p, values, center, looks, basis, shine, tile):
         tile[(SHINE + c) * ROW + p] = looks.scale * open_sky * shine[c]
 
 
+@njit(**SMALL)
+def fill_tile(begin, count, values, view, looks, network, room):
+    """Fill room.tile with what the network makes of `count` pixels, and room.shine."""
+    for p in range(U(count)):
+        i = U(begin) + p
+        center = looks.centers[U(view[i])]
+        write_inputs(i, p, values, center, looks, room.basis, room.shine[p], room.tile)
+    fill_layers(network, room.tile)
+
+
 @njit(**FAST)
 def colors(first, last, values, view, looks, network, room, drawn):
     """Write drawn (N, 3) of pixels first..last-1 with values (N, 22), seen by view (N,)."""
     out, shine, tile = rows_before_outputs(network), room.shine, room.tile
     for begin in range(first, last, TILE):
         count = min(TILE, last - begin)
-        for p in range(U(count)):
-            i = U(begin) + p
-            center = looks.centers[U(view[i])]
-            write_inputs(i, p, values, center, looks, room.basis, shine[p], tile)
-        fill_layers(network, tile)
+        fill_tile(begin, count, values, view, looks, network, room)
         for p in range(U(count)):
             i = U(begin) + p
             for c in range(U(3)):
@@ -224,11 +230,7 @@ def colors_backward(first, last, values, view, looks, network, room, by_drawn, b
     strengths = looks.strengths
     for begin in range(first, last, TILE):
         count = min(TILE, last - begin)
-        for p in range(U(count)):
-            i = U(begin) + p
-            center = looks.centers[U(view[i])]
-            write_inputs(i, p, values, center, looks, room.basis, shine[p], tile)
-        fill_layers(network, tile)
+        fill_tile(begin, count, values, view, looks, network, room)
         for place in range(out * ROW, U(grads.shape[0])):
             grads[place] = ZERO
         for p in range(U(count)):
