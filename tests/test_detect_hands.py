@@ -204,6 +204,7 @@ def test_help_is_quick_and_teaches(run_script):
 def test_mediapipe_finds_the_demos_hands(run_main, tmp_path):
     """Rendered hands without forearms are hard for it; most are found, and where they are."""
     data = "--data_path", ROOT / "demo_data", "--into", tmp_path / "data"
+    data = *data, "--out_path", tmp_path / "out"  # the usual one would lie in the working folder
     done = run_main("detect_hands.py", *data, "--no_masks", "--set", "detect_hands.retries=0")
     assert done.returncode == 0, done.stderr
     capture = load_capture(tmp_path / "data", "1")
