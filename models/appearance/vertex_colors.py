@@ -23,13 +23,20 @@ def seen_colors(
     Float32 tensors on the CPU. Differentiable in albedo, light, gain, verts, normals and cameras,
     not in the highlights' lobes.
     """
-    table = torch.zeros(0, 0, 3)
-    if appearance.lobes is not None:
-        with torch.no_grad():
-            table = Highlights(appearance.lobes).table[0].permute(1, 2, 0).contiguous()
+    with torch.no_grad():
+        shining = appearance.lobes is not None
+        table = kernel_table(Highlights(appearance.lobes) if shining else None)
     centers = cameras.centers().to(verts)
     lit = appearance.albedo, appearance.sh_coeff, appearance.gain
     return _SeenColors.apply(*lit, normals, verts, centers, table, seen)
+
+
+def kernel_table(highlights: Highlights | None) -> Tensor:
+    """The highlights' table (side, 2 side, 3), as the kernels take it; without rows if there are
+    none."""
+    if highlights is None:
+        return torch.zeros(0, 0, 3)
+    return highlights.table[0].permute(1, 2, 0).contiguous()
 
 
 class _SeenColors(torch.autograd.Function):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from models.appearance.light import GRAZING, RADIUS, Highlights
+from models.appearance.vertex_colors import kernel_table
 from models.neural import color_kernels, training_kernel
 from models.neural.color_kernels import Looks, Room
 from models.neural.inputs import (
@@ -94,7 +95,7 @@ def can_train(model: NeuralRenderer, known: KnownPixels) -> bool:
 
 
 def can_color(model: NeuralRenderer) -> bool:
-    """Whether `fused_colors` takes the renderer: a small network of the usual inputs."""
+    """Whether the kernel of `colors_at` takes the renderer: a small network of the usual inputs."""
     return _is_small(model) and model.shape.inputs == SMALL_INPUTS
 
 
@@ -179,33 +180,24 @@ def colors_at(
     (views, 3), hand units; highlights as `pixel_inputs` takes them. By the kernel where it can.
     """
     if can_color(model):
-        return fused_colors(model, values, view, centers, highlights)
+        looks = _looks(model, centers, highlights)
+        return _Colors.apply(values, view.int(), looks, PackedNetwork(model.network))
     surface, features = values.tensor_split([-model.shape.features], 1)
     pixels = pixel_inputs(model.shape, surface, centers[view.long()], highlights)
     return model.own_colors(pixels, features)
 
 
-def fused_colors(
-    model: NeuralRenderer,
-    values: Tensor,
-    view: Tensor,
-    centers: Tensor,
-    highlights: Highlights | None,
-) -> Tensor:
-    """`colors_at` by the kernel, for renderers that `can_color` takes."""
-    table = torch.zeros(0, 0, 3)
-    if highlights is not None:
-        table = highlights.table[0].permute(1, 2, 0).contiguous()
-    looks = Looks(
+def _looks(model: NeuralRenderer, centers: Tensor, highlights: Highlights | None) -> Looks:
+    """What the kernels need to know beside values and network."""
+    return Looks(
         centers=centers.detach().float().contiguous().numpy(),
         axes=icosahedral_directions().numpy(),
-        table=table.detach().float().numpy(),
+        table=kernel_table(highlights).detach().float().numpy(),
         radius=np.float32(RADIUS),
         grazing=np.float32(GRAZING),
         scale=np.float32(HIGHLIGHT_SCALE),
         strengths=model.strengths.numpy(),
     )
-    return _Colors.apply(values, view.int(), looks, PackedNetwork(model.network))
 
 
 class _Colors(torch.autograd.Function):

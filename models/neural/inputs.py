@@ -138,8 +138,8 @@ class PixelInputs:
     base: Tensor
     is_skin: Tensor
 
-    def part(self, chosen: Tensor | slice) -> PixelInputs:
-        """The pixels chosen by number, mask or slice."""
+    def part(self, chosen: Tensor) -> PixelInputs:
+        """The pixels chosen (n,) by number or mask."""
         return PixelInputs(self.inputs[chosen], self.base[chosen], self.is_skin[chosen])
 
     @staticmethod

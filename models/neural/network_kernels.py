@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from utils.compiled import FAST, SMALL, U, njit
+from utils.render.cpu.interpolate import add_to
 from utils.render.cpu.simd import WIDTH, load, select, splat, store
 
 TILE = 64  # pixels
@@ -77,12 +78,6 @@ def affine(weights, at, biases, at_bias, x, x_row, count, y, y_row, units, bend)
             store(y, place + U(3) * ROW + LANES, d1)
 
 
-@njit(**SMALL)
-def add_lanes(target, place, value):
-    """target[place : place + 8] += value"""
-    store(target, place, load(target, place) + value)
-
-
 @njit(**FAST)
 def weight_gradient(x, x_row, count, g, g_row, units, by_weights, at, by_biases, at_bias):
     """Add what gradients g of a layer's units mean for its weights and biases.
@@ -94,8 +89,8 @@ def weight_gradient(x, x_row, count, g, g_row, units, by_weights, at, by_biases,
         a = b = splat(ZERO)
         for p in range(U(0), ROW, LANES):
             a, b = a + load(g, first + p), b + load(g, second + p)
-        add_lanes(by_biases, (U(at_bias) + j) * LANES, a)
-        add_lanes(by_biases, (U(at_bias) + j + U(1)) * LANES, b)
+        add_to(by_biases, (U(at_bias) + j) * LANES, a)
+        add_to(by_biases, (U(at_bias) + j + U(1)) * LANES, b)
         for k in range(U(0), U(count), U(BLOCK)):
             a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = splat(ZERO)
             for p in range(U(0), ROW, LANES):
@@ -110,15 +105,15 @@ def weight_gradient(x, x_row, count, g, g_row, units, by_weights, at, by_biases,
                 value = load(x, place + U(3) * ROW)
                 a3, b3 = a3 + ga * value, b3 + gb * value
             place = (U(at) + j * U(count) + k) * LANES
-            add_lanes(by_weights, place, a0)
-            add_lanes(by_weights, place + LANES, a1)
-            add_lanes(by_weights, place + U(2) * LANES, a2)
-            add_lanes(by_weights, place + U(3) * LANES, a3)
+            add_to(by_weights, place, a0)
+            add_to(by_weights, place + LANES, a1)
+            add_to(by_weights, place + U(2) * LANES, a2)
+            add_to(by_weights, place + U(3) * LANES, a3)
             place += U(count) * LANES
-            add_lanes(by_weights, place, b0)
-            add_lanes(by_weights, place + LANES, b1)
-            add_lanes(by_weights, place + U(2) * LANES, b2)
-            add_lanes(by_weights, place + U(3) * LANES, b3)
+            add_to(by_weights, place, b0)
+            add_to(by_weights, place + LANES, b1)
+            add_to(by_weights, place + U(2) * LANES, b2)
+            add_to(by_weights, place + U(3) * LANES, b3)
 
 
 @njit(**FAST)
