@@ -3,53 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import Any
 
-import cv2
-import numpy as np
-import torch
-from scipy.spatial.transform import Rotation
-from torch import Tensor
-
-from models.calibration.certainty import covariance_of, hand_sigmas
-from models.calibration.pose_of_view import hand_pose
-from models.calibration.problem import CalibrationProblem
+from models.calibration.attempt import LEAST_VIEWS, Attempt, HandCalibration
 from models.calibration.sightings import HandSightings
-from models.fitting.least_squares import minimise, one_thread
-from models.fitting.problem import PosePrior
-from models.fitting.start import rigid_start
+from models.fitting.least_squares import one_thread
 from models.hand import HandModel
-from models.hand.kinematics import LAYOUT, SIZE, HandKinematics
-from utils.cameras import Cameras
-from utils.cameras.correction import CorrectableCameras
 from utils.errors import UserError
-from utils.keypoints import KEYPOINTS, SIDES
 from utils.progress_bar import ProgressBar
 
 FOCAL_GUESSES = (0.8, 1.4, 2.4, 4.0)  # of the longer side, tried where nothing is known
-KNOWN_FOCAL_SIGMA, UNKNOWN_FOCAL_SIGMA = 0.03, 0.7  # of its logarithm
-ROUNDS, STEPS, LAST_STEPS = 3, 12, 40
-LEAST_VIEWS = 3
-AGREES = 0.25  # cost of a view's pose (`hand_pose`) up to which it serves as a start
-
-
-@dataclass(frozen=True)
-class HandCalibration:
-    """Cameras found by hands, in the first hand's frame: metres of a hand of likely size.
-
-    cameras: V; hands: 62 numbers each, (frame, side) of each in `which`; sigma_px (V,): standard
-    deviation of where each camera shows the hands, pixels; residual_px: median of the keypoints';
-    focal_sigma: of the focal length's logarithm.
-    """
-
-    cameras: Cameras
-    hands: list[Tensor]
-    which: list[tuple[int, int]]
-    swaps: np.ndarray  # (V, F) bool: left and right were exchanged
-    sigma_px: np.ndarray
-    residual_px: float
-    focal_sigma: float
-    facts: dict = field(default_factory=dict)
 
 
 def calibrate_by_hands(
@@ -57,12 +20,13 @@ def calibrate_by_hands(
     sightings: HandSightings,
     focal: float | None,
     shared: bool,
+    options: Mapping[str, Any],
 ) -> HandCalibration:
     """Cameras, focal lengths and hands from keypoints alone.
 
     models: float64, by side; focal: pixels where EXIF states it; shared: one focal length for all
-    views. Principal points are the photos' middles. Raises UserError where fewer than LEAST_VIEWS
-    views see a hand.
+    views; options: the config's section pose_optim, to triangulate further frames by. Principal
+    points are the photos' middles. Raises UserError where fewer than LEAST_VIEWS views see a hand.
     """
     seen = sightings.seen().any((1, 2))
     if seen.sum() < LEAST_VIEWS:
@@ -75,7 +39,7 @@ def calibrate_by_hands(
     best = None
     with one_thread(), ProgressBar(len(guesses) + 1, "calibrating by hands", "step") as bar:
         for guess in guesses:
-            attempt = _Attempt(models, sightings, guess, shared, focal is not None)
+            attempt = Attempt(models, sightings, guess, shared, focal is not None, options)
             if attempt.begin() and (best is None or attempt.cost < best.cost):
                 best = attempt
             bar.advance()
@@ -88,188 +52,3 @@ def calibrate_by_hands(
         )
     with one_thread():
         return best.result()
-
-
-class _Attempt:
-    """One start of the focal length, followed to its end."""
-
-    def __init__(
-        self,
-        models: Mapping[str, HandModel],
-        sightings: HandSightings,
-        focal: float,
-        shared: bool,
-        known: bool,
-    ):
-        self.models = models
-        self.kinematics = {side: HandKinematics(model) for side, model in models.items()}
-        self.sightings, self.focal, self.shared, self.known = sightings, focal, shared, known
-        count = len(sightings.sizes)
-        self.K = np.tile(np.diag([focal, focal, 1.0]), (count, 1, 1))
-        self.K[:, :2, 2] = (sightings.sizes[:, ::-1] - 1) / 2
-        self.swaps = np.zeros(sightings.xy.shape[:2], bool)
-        self.poses = np.full((count, 6), np.nan)
-        self.cost = np.inf
-
-    def begin(self) -> bool:
-        """Place all views and hands at this focal length; False where that leads nowhere."""
-        order = [pair for pair in self.sightings.hands() if SIDES[pair[1]] in self.models]
-        if not order:
-            return False
-        self.which = order[:1]
-        x = self._start_hand(order[0])
-        self.hands = {order[0]: x}
-        for _ in range(ROUNDS):
-            if self._place_views() < LEAST_VIEWS:
-                return False
-            self._adjust(STEPS, focal=False)
-        for pair in order[1:]:
-            self._add_hand(pair)
-        self._place_views()
-        self._adjust(STEPS, focal=False)
-        return True
-
-    def finish(self) -> None:
-        """Let the focal length go, too."""
-        for _ in range(2):
-            self._adjust(LAST_STEPS, focal=True)
-            self._place_views()
-        self._adjust(LAST_STEPS, focal=True)
-
-    def _start_hand(self, pair: tuple[int, int]) -> Tensor:
-        """The mean hand, its middle at the origin."""
-        x = torch.zeros(SIZE, dtype=torch.float64)
-        points = self.kinematics[SIDES[pair[1]]].keypoints(x)[0]
-        x[LAYOUT["trans"]] = -points.mean(0)
-        return x
-
-    def _points(self) -> np.ndarray:
-        """Keypoints (F, 2, 21, 3) of the hands so far, nan for others."""
-        points = np.full((*self.sightings.xy.shape[1:3], KEYPOINTS, 3), np.nan)
-        for (frame, side), x in self.hands.items():
-            points[frame, side] = self.kinematics[SIDES[side]].keypoints(x)[0].numpy()
-        return points
-
-    def _place_views(self) -> int:
-        """PnP of every view on the hands so far, under either naming; how many it places."""
-        points, placed = self._points(), 0
-        for view in range(len(self.K)):
-            pose, cost = self._placed(points, self.sightings.xy[view], self.K[view])
-            other = self.sightings.xy[view][:, ::-1]
-            turned, turned_cost = self._placed(points, other, self.K[view])
-            swap = turned_cost < 0.7 * cost
-            self.swaps[view] = swap
-            pose, cost = (turned, turned_cost) if swap else (pose, cost)
-            self.poses[view] = pose if np.isfinite(cost) else np.nan
-            placed += np.isfinite(cost)
-        return placed
-
-    def _placed(
-        self, points: np.ndarray, xy: np.ndarray, K: np.ndarray
-    ) -> tuple[np.ndarray, float]:
-        return hand_pose(points.reshape(-1, 3), xy.reshape(-1, 2), K)
-
-    def _views(self) -> np.ndarray:
-        return np.flatnonzero(np.isfinite(self.poses).all(1))
-
-    def _problem(self) -> CalibrationProblem:
-        views, pairs = self._views(), list(self.hands)
-        sides = sorted({side for _, side in pairs})
-        named = self.sightings.exchanged(self.swaps).chosen(views)
-        R = Rotation.from_rotvec(self.poses[views, :3]).as_matrix()
-        sizes = torch.from_numpy(self.sightings.sizes[views].astype(np.int64))
-        cameras = Cameras.of(self.K[views], R, self.poses[views, 3:].copy(), sizes)
-        anchor = torch.from_numpy(np.nanmean(self._points().reshape(-1, 3), 0))
-        group = torch.zeros(len(views), dtype=torch.int64)
-        group = group if self.shared else torch.arange(len(views))
-        frames, columns = [f for f, _ in pairs], [s for _, s in pairs]
-        guess = float(np.log(self.focal)) - np.log(self.K[views, 0, 0])
-        guess = guess[:1] if self.shared else guess
-        return CalibrationProblem(
-            hands=[self.kinematics[SIDES[s]] for s in columns],
-            side_of=[sides.index(s) for s in columns],
-            priors=[PosePrior(self.models[SIDES[s]]) for s in columns],
-            cameras=CorrectableCameras(cameras, anchor),
-            group_of=group,
-            pixels=torch.from_numpy(named.xy[:, frames, columns]),
-            confidence=torch.from_numpy(named.confidence[:, frames, columns]),
-            focal_sigma=KNOWN_FOCAL_SIGMA if self.known else UNKNOWN_FOCAL_SIGMA,
-            focal_guess=torch.from_numpy(guess),
-        )
-
-    def _unknowns(self, problem: CalibrationProblem) -> Tensor:
-        x = torch.zeros(problem.size, dtype=torch.float64)
-        for k, own in enumerate(self.hands.values()):
-            x[problem.columns(k)] = own[:-1]
-        return x
-
-    def _adjust(self, steps: int, focal: bool) -> None:
-        """Bundle adjustment of all that is placed."""
-        problem = self._problem()
-        x = minimise(problem, self._unknowns(problem), problem.free(focal), steps)
-        self._take(problem, x)
-
-    def _take(self, problem: CalibrationProblem, x: Tensor) -> None:
-        cameras = problem.zoomed(x).corrected(problem.corrections(x))
-        views = self._views()
-        self.K[views] = cameras.K.numpy()
-        if self.shared:
-            self.K[:, :2, :2] = cameras.K[0, :2, :2].numpy()
-        turns = Rotation.from_matrix(cameras.R.numpy()).as_rotvec()
-        self.poses[views] = np.concatenate([turns, cameras.t.numpy()], 1)
-        self.hands = {pair: problem.hand(k, x) for k, pair in enumerate(self.hands)}
-        per_view = sum(block.cost() for block in problem(x)) / max(len(views), 1)
-        self.cost = per_view * len(self.K) / len(views)
-
-    def _add_hand(self, pair: tuple[int, int]) -> None:
-        """Place another hand by the views so far."""
-        frame, side = pair
-        named = self.sightings.exchanged(self.swaps).xy[:, frame, side]
-        points = _triangulated(self.K, self.poses, named)
-        if np.isfinite(points).all(1).sum() < 6:
-            return
-        first = next((x for (_, s), x in self.hands.items() if s == side), None)
-        hand = self.kinematics[SIDES[side]]
-        x = rigid_start(hand, points)
-        if first is not None:
-            x[LAYOUT["shape"]] = first[LAYOUT["shape"]]
-        self.hands[pair] = x
-
-    def result(self) -> HandCalibration:
-        """Cameras of all views; those that could not be placed have nan."""
-        problem = self._problem()
-        x = self._unknowns(problem)
-        views = self._views()
-        covariance = covariance_of(problem, x)
-        sigma = np.full(len(self.K), np.nan)
-        sigma[views] = hand_sigmas(problem, x, covariance)
-        focal = covariance[problem.focal_at :, problem.focal_at :].diagonal().sqrt()
-        projected = problem.zoomed(x).cameras.project(problem.keypoints(x).flatten(0, 1))
-        miss = (projected.reshape(problem.pixels.shape) - problem.pixels).norm(dim=3)
-        R = np.full((len(self.K), 3, 3), np.nan)
-        R[views] = Rotation.from_rotvec(self.poses[views, :3]).as_matrix()
-        sizes = torch.from_numpy(self.sightings.sizes.astype(np.int64))
-        return HandCalibration(
-            cameras=Cameras.of(self.K.copy(), R, self.poses[:, 3:].copy(), sizes),
-            hands=list(self.hands.values()),
-            which=list(self.hands),
-            swaps=self.swaps,
-            sigma_px=sigma,
-            residual_px=float(miss.nanmedian()),
-            focal_sigma=float(focal.median()),
-            facts={"cost": self.cost, "focal": self.K[views, 0, 0].tolist()},
-        )
-
-
-def _triangulated(K: np.ndarray, poses: np.ndarray, xy: np.ndarray) -> np.ndarray:
-    """Points (21, 3) seen at xy (V, 21, 2): robust by medians over pairs of views; nan unseen."""
-    placed = np.flatnonzero(np.isfinite(poses).all(1))
-    P = {k: K[k] @ np.column_stack([cv2.Rodrigues(poses[k, :3])[0], poses[k, 3:]]) for k in placed}
-    found = []
-    for a in placed:
-        for b in placed[placed > a]:
-            homogeneous = cv2.triangulatePoints(P[a], P[b], xy[a].T.copy(), xy[b].T.copy())
-            found.append((homogeneous[:3] / homogeneous[3]).T)
-    if not found:
-        return np.full((xy.shape[1], 3), np.nan)
-    return np.nanmedian(np.stack(found), 0)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.calibration.by_hands import HandCalibration, calibrate_by_hands
+from models.calibration.attempt import HandCalibration
+from models.calibration.by_hands import calibrate_by_hands
 from models.calibration.found_keypoints import PhotoKeypoints
 from models.calibration.outcome import Calibration
 from models.calibration.outlines import refine_by_outlines
@@ -38,7 +39,7 @@ def cameras_by_hands(
     seen = sightings.seen().any((0, 1))
     sides = [side for side, there in zip(SIDES, seen) if there]
     models = load_hand_models(sides, config["hand_model"], torch.float64)
-    found = calibrate_by_hands(models, sightings, photos.focal, shared)
+    found = calibrate_by_hands(models, sightings, photos.focal, shared, config["pose_optim"])
     views = np.flatnonzero(np.isfinite(found.cameras.R.numpy()).all((1, 2)))
     placed = _only(found, views)
     fit = refine_by_outlines(

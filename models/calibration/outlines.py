@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.calibration.by_hands import HandCalibration
+from models.calibration.attempt import HandCalibration
 from models.calibration.sightings import HandSightings
 from models.fitting.fit import Fit, fit_hands
 from models.fitting.observations import Observations, Photo

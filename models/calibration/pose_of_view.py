@@ -9,15 +9,19 @@ from scipy.spatial.transform import Rotation
 
 LEAST_POINTS = 6
 SOFT = 0.02  # of the hand's extent in the image: how far off a keypoint loses its weight
+WRONG = 0.05  # likewise: misses beyond say no more about which hand it is
+CLEARLY = 0.7  # of the other naming's cost: below, a view's hands are named anew
 
 
 def hand_pose(points: np.ndarray, xy: np.ndarray, K: np.ndarray) -> tuple[np.ndarray, float]:
-    """cam_from_hand (rvec, t) (6,) of points (N, 3) seen at pixels xy (N, 2), and its cost.
+    """cam_from_hand (rvec, t) (6,) of points (..., 3) seen at pixels xy (..., 2), and its cost.
 
     Several ways of solving give candidates, a flat hand's reflection among them; each is refined
     robustly, the cheapest wins. The cost is the mean of soft residuals in units of SOFT. nan points
     are left out; (nan, inf) where too few are left.
     """
+    points, xy = points.reshape(-1, 3), xy.reshape(-1, 2)
+    points, xy = points.reshape(-1, 3), xy.reshape(-1, 2)
     seen = np.isfinite(points).all(1) & np.isfinite(xy).all(1)
     points, xy = points[seen], xy[seen]
     if len(points) < LEAST_POINTS:
@@ -32,6 +36,29 @@ def hand_pose(points: np.ndarray, xy: np.ndarray, K: np.ndarray) -> tuple[np.nda
         if cost < best[1] and _depths(solved.x, points).min() > 0:
             best = solved.x, cost
     return best
+
+
+def misnamed(points: np.ndarray, xy: np.ndarray, pose: np.ndarray, K: np.ndarray) -> np.ndarray:
+    """Frames (F,) bool whose two hands the view shows under each other's name.
+
+    points (F, 2, 21, 3) of left and right hands, nan unknown; xy (F, 2, 21, 2): pixels as named so
+    far, nan unseen; pose (6,) cam_from_hand: nan leaves the names as they are.
+    """
+    if not np.isfinite(pose).all():
+        return np.zeros(len(xy), bool)
+    px, _ = cv2.projectPoints(np.nan_to_num(points).reshape(-1, 3), pose[:3], pose[3:], K, None)
+    known = np.isfinite(points).all(-1)
+    soft = WRONG * max(np.ptp(xy[np.isfinite(xy).all(-1)], axis=0).max(), 1.0)
+
+    def cost(named: np.ndarray) -> np.ndarray:
+        seen = known & np.isfinite(named).all(-1)
+        miss = np.linalg.norm(px.reshape(named.shape) - named, axis=-1)[seen] / soft
+        total = np.zeros(seen.shape)
+        total[seen] = miss.clip(max=1)
+        count = seen.sum((1, 2))
+        return np.where(count, total.sum((1, 2)) / count.clip(min=1), np.inf)
+
+    return cost(xy[:, ::-1]) < CLEARLY * cost(xy)
 
 
 def _misses(

@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from models.calibration.by_hands import _Attempt, calibrate_by_hands
+from models.calibration.attempt import Attempt
+from models.calibration.by_hands import calibrate_by_hands
 from models.calibration.natural_size import natural_size
 from models.calibration.pose_of_view import hand_pose
 from models.calibration.sightings import HandSightings
@@ -16,8 +17,10 @@ from utils.calibration.agreement import compare_cameras
 from utils.cameras import Similarity
 from utils.cameras.calibrated import CalibratedCamera
 from utils.errors import UserError
+from utils.stage.config import load_config
 from utils.synthetic.phone.path import walk
 
+OPTIONS = load_config().pose_optim
 SAME = Similarity(1.0, torch.zeros(3, dtype=torch.float64))
 
 
@@ -49,6 +52,13 @@ def seen_by(hand, views, noise, seed=0):
     return cameras, HandSightings.of_views(xy, confidence, np.array([[480, 360]] * views))
 
 
+def miss_px(found, cameras, points):
+    """Root mean square of how far found cameras show points from where true ones do, pixels."""
+    K, R, t = (x.numpy() for x in (found.cameras.K, found.cameras.R, found.cameras.t))
+    mine = [CalibratedCamera(str(k), K[k], R[k], t[k]) for k in range(len(K))]
+    return np.sqrt((compare_cameras(mine, cameras, points)[0] ** 2).mean())
+
+
 def test_a_view_is_placed_by_its_hand_and_not_by_its_reflection(hand):
     cameras, sightings = seen_by(hand, 10, 1.0)
     points = hand.keypoints().numpy()
@@ -67,7 +77,7 @@ def test_too_few_keypoints_place_no_view(hand):
 
 def test_derivatives_are_those_of_finite_differences(model, hand):
     _, sightings = seen_by(hand, 3, 1.0)
-    attempt = _Attempt({"right": model}, sightings, 360.0, False, False)
+    attempt = Attempt({"right": model}, sightings, 360.0, False, False, OPTIONS)
     attempt.hands = {(0, 1): attempt._start_hand((0, 1))}
     attempt._place_views()
     problem = attempt._problem()
@@ -86,16 +96,9 @@ def test_derivatives_are_those_of_finite_differences(model, hand):
 @pytest.mark.slow
 def test_a_rig_is_found_by_one_hand(model, hand):
     cameras, sightings = seen_by(hand, 10, 1.0)
-    found = calibrate_by_hands({"right": model}, sightings, 360.0, True)
-    mine = [
-        CalibratedCamera(
-            str(k), *(x[k].numpy() for x in (found.cameras.K, found.cameras.R, found.cameras.t))
-        )
-        for k in range(10)
-    ]
-    px, _ = compare_cameras(mine, cameras, hand.keypoints().numpy())
+    found = calibrate_by_hands({"right": model}, sightings, 360.0, True, OPTIONS)
     # 21 keypoints with 1 px of noise place each view to some 0.5 px
-    assert np.sqrt((px**2).mean()) < 1.2
+    assert miss_px(found, cameras, hand.keypoints().numpy()) < 1.2
     assert found.residual_px < 1.6
     assert np.median(found.sigma_px) < 1.2
     assert not found.swaps.any()
@@ -114,18 +117,42 @@ def test_several_frames_are_calibrated_together(model, hand):
         second[view, 1] = camera.project(points) + rng.normal(0, 1.0, (21, 2))
     xy = np.stack([first.xy[:, 0], second], 1)
     both = HandSightings(xy, np.isfinite(xy).all(-1).astype(float), first.sizes)
-    found = calibrate_by_hands({"right": model}, both, 360.0, True)
+    found = calibrate_by_hands({"right": model}, both, 360.0, True, OPTIONS)
     assert sorted(found.which) == [(0, 1), (1, 1)]
-    K, R, t = (x.numpy() for x in (found.cameras.K, found.cameras.R, found.cameras.t))
-    mine = [CalibratedCamera(str(k), K[k], R[k], t[k]) for k in range(5)]
-    px, _ = compare_cameras(mine, cameras, hand.keypoints().numpy())
-    assert np.sqrt((px**2).mean()) < 1.5  # five views with 1 px of noise
+    assert miss_px(found, cameras, hand.keypoints().numpy()) < 1.5  # five views with 1 px of noise
+
+
+@pytest.mark.slow
+def test_detectors_exchange_hands_in_each_view_and_frame_for_themselves(model, hand):
+    """Two hands in two poses; in one view of each frame, another one, the names are wrong."""
+    left = load_hand_model("left", "open", dtype=torch.float64)
+    rng, frames, points = np.random.default_rng(3), [], None
+    for bent in (0.0, 0.25):
+        x = torch.zeros(SIZE, dtype=torch.float64)
+        x[0], x[1], x[6:51] = -0.1, 0.06 * bent, 0.3 * bent * left.hands_std @ left.hands_components
+        other = FittedHand(model, hand.pose + bent, hand.shape, hand.trans + 0.03, hand.scale)
+        hands = [FittedHand.of(left, x, SAME), other if bent else hand]
+        here = np.stack([each.keypoints().numpy() for each in hands])
+        points = here if points is None else points
+        cameras = walk(points.reshape(-1, 3), 7, (480, 360), (), np.random.default_rng(0)).cameras
+        xy = np.stack([camera.project(here.reshape(-1, 3)) for camera in cameras])
+        frames.append(xy.reshape(7, 2, 21, 2) + rng.normal(0, 0.7, (7, 2, 21, 2)))
+    xy = np.stack(frames, 1)
+    wrong = np.zeros((7, 2), bool)
+    wrong[2, 0] = wrong[5, 1] = True
+    xy[wrong] = xy[wrong][:, ::-1]
+    sizes = np.array([[480, 360]] * 7)
+    seen = HandSightings(xy, np.isfinite(xy).all(-1).astype(float), sizes)
+    found = calibrate_by_hands({"left": left, "right": model}, seen, 360.0, True, OPTIONS)
+    assert found.swaps.tolist() == wrong.tolist()
+    assert len(found.which) == 4
+    assert miss_px(found, cameras, points.reshape(-1, 3)) < 1.0
 
 
 def test_two_views_are_too_few(model, hand):
     _, sightings = seen_by(hand, 2, 1.0)
     with pytest.raises(UserError, match="at least 3 are needed"):
-        calibrate_by_hands({"right": model}, sightings, None, True)
+        calibrate_by_hands({"right": model}, sightings, None, True, OPTIONS)
 
 
 def test_the_natural_size_is_a_guess_with_its_spread(model, hand):
