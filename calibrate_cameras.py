@@ -26,6 +26,7 @@ python calibrate_cameras.py --board-pdf board.pdf                       # print 
 python calibrate_cameras.py --photos film.mp4 --board charuco:5x7:30:22 --data_path my_data
 python calibrate_cameras.py --photos shots/ --data_path my_data --scan_id 2
 python calibrate_cameras.py --photos rig/ --lens each --way hands --keypoints rig/pose --data_path r
+python calibrate_cameras.py --photos a/ --lens each --way hands --moments b/ c/ d/ --data_path r
 """
 
 
@@ -87,6 +88,15 @@ def _add_scale_options(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="pose files of the photos, by name; else hands are detected (make detect)",
     )
+    add(
+        "--moments",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="the same cameras at other moments, hands in other poses: folders of photos, or of "
+        "pose files, named as in --photos; the way by hands uses them all",
+    )
 
 
 def _print_board(path: Path, text: str | None) -> int:
@@ -113,6 +123,7 @@ def calibrate_cameras(job: Job) -> None:
     record = StageRecord(job, "calibrate_cameras", request.as_text())
     sources = [args.photos] if args.photos.is_file() else sorted(args.photos.glob("*"))
     sources += [args.marks] if args.marks else []
+    sources += [path for folder in args.moments for path in sorted(folder.glob("*"))]
     if record.is_current([path for path in sources if path.is_file()]):
         return
     refuse_written(job.scan_dir, job.overwrite)

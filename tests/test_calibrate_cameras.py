@@ -1,13 +1,17 @@
 """calibrate_cameras.py as users run it: what it refuses, and a phone's photos from end to end."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from make_demo import main as make_demo
 from utils.calibration.agreement import compare_cameras
+from utils.cameras.calibrated import CalibratedCamera
 from utils.captures import load_capture
 from utils.captures.calibrations.cameras_json import read
-from utils.io.files import load_json
+from utils.captures.pose_files import save_pose
+from utils.io.files import load_json, save_json
 from utils.io.images import save_image
 from utils.io.meshes import load_mesh
 
@@ -60,6 +64,61 @@ def test_plain_photos_without_hands_are_refused_and_nothing_is_written(tmp_path,
     assert done.returncode == 2
     assert "no file named like a photo, such as 0.json" in done.stderr
     assert not (tmp_path / "my_data" / "1" / "img").exists()
+
+
+@pytest.mark.parametrize(
+    ("moment", "words"),
+    [
+        ({}, "is no folder of pose files"),
+        ({"7.json": None}, "holds no file named like a photo, such as 00.json"),
+        ({"a.png": 64, "b.png": 64, "c.png": 64}, "holds no photo named like one of --photos"),
+        ({"00.png": 64, "01.png": 32, "02.png": 64}, "01.png has 32x32 pixels, in --photos 64x64"),
+    ],
+)
+def test_moments_are_of_the_same_cameras(tmp_path, run, moment, words):
+    names = [f"{k:02d}.png" for k in range(3)]
+    for name in names:
+        save_image(tmp_path / "in" / name, np.full((64, 64), 0.5))
+        save_json(tmp_path / "pose" / f"{name[:2]}.json", {"Left": [], "Right": []})
+    for name, size in moment.items():
+        if size is None:
+            save_json(tmp_path / "later" / name, {"Left": [], "Right": []})
+        else:
+            save_image(tmp_path / "later" / name, np.full((size, size), 0.5))
+    keypoints = "--keypoints", tmp_path / "pose", "--keep-shaken"
+    photos = "--photos", tmp_path / "in", "--way", "hands"
+    done = run(*photos, *keypoints, "--moments", tmp_path / "later")
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert not (tmp_path / "my_data" / "1" / "img").exists()
+
+
+@pytest.mark.slow
+def test_the_demo_by_its_hands_at_two_moments(tmp_path, run):
+    """The second moment is the first one again, its keypoints a pixel off."""
+    demo, rng = load_capture(Path("demo_data"), "1"), np.random.default_rng(0)
+    xy, confidence = demo.keypoints
+    photos = sorted(Path("demo_data/1/img").iterdir())
+    for view, (photo, size) in enumerate(zip(photos, demo.cameras.sizes.tolist())):
+        for folder, noise in (("now", 0.0), ("later", 1.0)):
+            moved = xy[view] + rng.normal(0, noise, xy[view].shape)
+            path = tmp_path / folder / f"{photo.stem}.json"
+            save_pose(path, moved, confidence[view], size)
+    photos = "--photos", "demo_data/1/img", "--lens", "each", "--keep-shaken"
+    moments = "--keypoints", tmp_path / "now", "--moments", tmp_path / "later"
+    done = run(*photos, "--way", "hands", *moments)
+    assert done.returncode == 0, done.stderr
+    assert "12 of 12 views placed by 2 moments" in done.stdout
+    assert load_json(tmp_path / "my_data" / "1" / "calibration" / "report.json")["moments"] == 2
+    mine = load_capture(tmp_path / "my_data", "1").cameras
+    verts = load_mesh(Path("demo_data/1/gt/mesh.ply"))[0][::50]
+    px, _ = compare_cameras(_each(mine), _each(demo.cameras), verts)
+    assert np.sqrt((px**2).mean()) < 1.5
+
+
+def _each(cameras):
+    K, R, t = (x.numpy() for x in (cameras.K, cameras.R, cameras.t))
+    return [CalibratedCamera(str(k), K[k], R[k], t[k]) for k in range(len(K))]
 
 
 @pytest.mark.slow

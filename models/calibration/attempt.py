@@ -50,6 +50,11 @@ class HandCalibration:
     focal_sigma: float
     facts: dict = field(default_factory=dict)
 
+    @property
+    def moments(self) -> int:
+        """Frames whose hands have a part in it."""
+        return len({frame for frame, _ in self.which})
+
 
 class Attempt:
     """One start of the focal length, followed to its end.

@@ -11,7 +11,7 @@ import numpy as np
 
 from models.calibration.request import Request
 from models.calibration.sightings import empty_sightings
-from utils.calibration.photos import PhotoSet, plain_name
+from utils.calibration.photos import PhotoSet, collect_photos, plain_name
 from utils.cameras.calibrated import CalibratedCamera
 from utils.cameras.lens import pixels_of
 from utils.captures.pose_files import load_pose
@@ -72,9 +72,45 @@ def keypoints_of(request: Request, photos: PhotoSet, config: Mapping[str, Any]) 
     return _detected(photos, options)
 
 
-def _from_files(folder: Path, photos: PhotoSet) -> PhotoKeypoints:
+def keypoints_at(
+    folder: Path, scratch: Path, photos: PhotoSet, config: Mapping[str, Any]
+) -> PhotoKeypoints:
+    """Keypoints of what the photos' cameras saw at another moment.
+
+    folder: pose files, or photos in which hands are detected (linked into `scratch`), named as
+    `photos` are. Raises UserError where no name is the same, or a photo has another size.
+    """
+    if next(folder.glob("*.json"), None) is not None or not folder.is_dir():
+        return _from_files(folder, photos, "--moments")
+    taken = collect_photos(folder, scratch, keep_shaken=True)
+    row = {Path(name).stem: k for k, name in enumerate(photos.names)}
+    known = [(k, row[Path(n).stem]) for k, n in enumerate(taken.names) if Path(n).stem in row]
+    if not known:
+        raise UserError(
+            f"--moments {folder} holds no photo named like one of --photos, such as "
+            f"{photos.names[0]}"
+        )
+    for k, view in known:
+        if taken.sizes[k] != photos.sizes[view]:
+            raise UserError(
+                f"{folder}: {taken.names[k]} has {_words(taken.sizes[k])} pixels, in --photos "
+                f"{_words(photos.sizes[view])}; --moments are photos of the same cameras"
+            )
+    found = _detected(taken, dict(config["detect_hands"]))
+    photos.notes.extend(f"{folder}: {note}" for note in taken.notes)
+    xy, confidence = empty_sightings(len(photos.names))
+    for k, view in known:
+        xy[view], confidence[view] = found.xy[k], found.confidence[k]
+    return PhotoKeypoints(photos.names, xy, confidence)
+
+
+def _words(size: tuple[int, int]) -> str:
+    return f"{size[1]}x{size[0]}"
+
+
+def _from_files(folder: Path, photos: PhotoSet, option: str = "--keypoints") -> PhotoKeypoints:
     if not folder.is_dir():
-        raise UserError(f"--keypoints {folder} is no folder of pose files")
+        raise UserError(f"{option} {folder} is no folder of pose files")
     xy, confidence = empty_sightings(len(photos.names))
     files, found = {plain_name(path.stem): path for path in folder.glob("*.json")}, 0
     for k, name in enumerate(photos.names):
@@ -84,7 +120,7 @@ def _from_files(folder: Path, photos: PhotoSet) -> PhotoKeypoints:
             found += 1
     if not found:
         raise UserError(
-            f"--keypoints {folder} holds no file named like a photo, such as "
+            f"{option} {folder} holds no file named like a photo, such as "
             f"{Path(photos.names[0]).stem}.json"
         )
     return PhotoKeypoints(photos.names, xy, confidence)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,19 +27,29 @@ from utils.keypoints import SIDES
 
 
 def cameras_by_hands(
-    photos: PhotoSet, keypoints: PhotoKeypoints, shared: bool, config: Mapping[str, Any]
+    photos: PhotoSet, moments: Sequence[PhotoKeypoints], shared: bool, config: Mapping[str, Any]
 ) -> Calibration:
-    """Calibrate by the hands in the photos alone. Raises UserError where they show too little."""
+    """Calibrate by the hands in the photos alone. Raises UserError where they show too little.
+
+    moments: keypoints of the photos, and of what the same cameras saw at other moments.
+    """
+    keypoints = moments[0]
     if not np.isfinite(keypoints.xy).any():
         raise UserError(
             "no hand was found in the photos, and the background tells no cameras; build the "
             "detector (make detect), or give keypoints: --keypoints FOLDER"
         )
-    sightings = HandSightings.of_views(keypoints.xy, keypoints.confidence, photos.sizes)
+    sightings = HandSightings(
+        np.stack([each.xy for each in moments], 1),
+        np.stack([each.confidence for each in moments], 1),
+        np.asarray(photos.sizes),
+    )
     seen = sightings.seen().any((0, 1))
     sides = [side for side, there in zip(SIDES, seen) if there]
     models = load_hand_models(sides, config["hand_model"], torch.float64)
     found = calibrate_by_hands(models, sightings, photos.focal, shared, config["pose_optim"])
+    if all(frame for frame, _ in found.which):
+        raise UserError("the photos' own hands fit no cameras; give another moment as --photos")
     views = np.flatnonzero(np.isfinite(found.cameras.R.numpy()).all((1, 2)))
     placed = _only(found, views)
     fit = refine_by_outlines(
@@ -101,9 +111,10 @@ def _tell(
     calibration: Calibration, placed: HandCalibration, stages: list[dict], names: list[str]
 ) -> None:
     total = len(calibration.photos.names)
+    by = f" by {placed.moments} moments" if placed.moments > 1 else ""
     sigma, worst = np.nanmedian(placed.sigma_px), int(np.nanargmax(placed.sigma_px))
     calibration.say(
-        f"way: hands; {len(names)} of {total} views placed, keypoints fit to "
+        f"way: hands; {len(names)} of {total} views placed{by}, keypoints fit to "
         f"{placed.residual_px:.1f} px (median), {stages[-1]['keypoint_px']:.1f} px after outlines; "
         f"by keypoints, cameras are known to {sigma:.1f} px at the hands (worst: {names[worst]}, "
         f"{placed.sigma_px[worst]:.1f} px), focal lengths to {100 * placed.focal_sigma:.0f} %"
@@ -117,6 +128,7 @@ def _tell(
     )
     calibration.report |= {
         "way": "hands",
+        "moments": placed.moments,
         "registered": len(names),
         "photos": total,
         "not_registered": missing,

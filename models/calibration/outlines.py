@@ -65,12 +65,13 @@ def refine_by_outlines(
         if frame == 0:
             hands.append(FittedHand.of(models[SIDES[side]], x, same))
             points[side] = hands[-1].keypoints().numpy()
+    known = found.moments**-0.5  # the outlines are those of one moment
     own = {
         **options,
         "stages": STAGES,
         "camera_support": ALWAYS,
-        "camera_shift_sigma": SHIFT_SIGMA,
-        "camera_turn_sigma": TURN_SIGMA,
+        "camera_shift_sigma": known * SHIFT_SIGMA,
+        "camera_turn_sigma": known * TURN_SIGMA,
     }
     observations = Observations(points, found.cameras, xy, confidence, masks, photo)
     return fit_hands(list(models.values()), observations, own, hands)

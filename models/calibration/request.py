@@ -24,6 +24,7 @@ class Request:
     distance: float | None = None  # millimetres
     marks: Path | None = None
     keypoints: Path | None = None
+    moments: tuple[Path, ...] = ()  # folders of the same cameras' photos or keypoints
 
     @staticmethod
     def of(args: argparse.Namespace) -> Request:
@@ -47,9 +48,12 @@ class Request:
             distance=args.distance,
             marks=args.marks,
             keypoints=args.keypoints,
+            moments=tuple(args.moments),
         )
 
     def as_text(self) -> list[str]:
         """What the result depends on, in words."""
-        fields = {**vars(self), "board": self.board.text if self.board else None}
+        moments = [str(folder) for folder in self.moments] or None
+        board = self.board.text if self.board else None
+        fields = {**vars(self), "board": board, "moments": moments}
         return [f"{key} = {value}" for key, value in fields.items()]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from models.calibration.found_keypoints import PhotoKeypoints, keypoints_of
+from models.calibration.found_keypoints import PhotoKeypoints, keypoints_at, keypoints_of
 from models.calibration.hands_way import cameras_by_hands
 from models.calibration.motion import find_motion
 from models.calibration.outcome import Calibration
@@ -50,12 +50,18 @@ def calibrate(
         structure = find_structure(photos, folder, shared, seed)
     if structure is not None and believable(structure, photos):
         calibration = _by_background(request, photos, structure, keypoints, config, seed)
+        if request.moments:
+            calibration.say("note: the background told the cameras; --moments were not looked at")
     elif request.way == "background":
         raise UserError(_what_failed(structure, photos))
     else:
         if request.way == "auto":
             print(f"note: {_what_failed(structure, photos)}")
-        calibration = cameras_by_hands(photos, keypoints, shared, config)
+        moments = [
+            keypoints_at(moment, folder / "moments" / str(number), photos, config)
+            for number, moment in enumerate(request.moments, 1)
+        ]
+        calibration = cameras_by_hands(photos, [keypoints, *moments], shared, config)
     for note in photos.notes:
         calibration.say(f"note: {note}")
     if photos.left_out:
