@@ -52,6 +52,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="how many frames of a video are used (default %(default)s)",
     )
     add("--keep-shaken", action="store_true", help="use blurred photos, too")
+    add("--as-taken", action="store_true", help="leave the photos so where fingers bent meanwhile")
     add(
         "--way",
         choices=["auto", "background", "hands"],
@@ -139,6 +140,7 @@ def calibrate_cameras(job: Job) -> None:
         calibration.unit,
         calibration.report,
         calibration.keypoints,
+        calibration.straightening and calibration.straightening.applied,
     )
     print(f"{job.scan_dir}: {len(calibration.cameras)} views; go on with check_data.py")
     print(verdict.line())

@@ -7,8 +7,9 @@ go on as if the hand had been still.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -75,61 +76,108 @@ def find_motion(
     world units a metre. Its support is measured on one half of the keypoints, with motions of the
     other half, both ways.
     """
-    flat, seen_points = xy.reshape(len(xy), -1, 2), points.reshape(-1, 3)
-    weight = np.where(np.isfinite(flat).all(2), confidence.reshape(len(xy), -1), 0.0)
-    usable = np.isfinite(seen_points).all(1) & ((weight > 0).sum(0) >= LEAST_SIGHTINGS)
-    rows = np.flatnonzero(usable)
+    seen = Sightings.of(cameras, xy, confidence, points)
+    halves, whole = problems(lambda rows: MotionProblem(seen, rows, scale), seen.rows)
     with one_thread():
-        halves = [_Problem(cameras, flat, weight, seen_points, rows[k::2], scale) for k in (0, 1)]
-        whole = _Problem(cameras, flat, weight, seen_points, rows, scale)
-        still, moving = [], []
-        for fitted, judged in (halves, halves[::-1]):
-            motions = fitted.motions(fitted.solve(True))
-            still.append(judged.misses(judged.solve(False)))
-            moving.append(judged.misses(judged.solve(False, motions)))
-        before, after = (float(np.median(np.concatenate(each))) for each in (still, moving))
-        motions = whole.motions(whole.solve(True)).numpy()
-    return HandMotion(
-        motions[:, :3], motions[:, 3:], whole.anchor.numpy(), 1 - after / max(before, 1e-9), scale
+        support = share_taken(halves, lambda half: slice(0), MotionProblem.moves)
+        return whole.motion(whole.solve(whole.moves()), support)
+
+
+@dataclass(frozen=True)
+class Sightings:
+    """Keypoints of both hands in a row, seen by V cameras in the order of time.
+
+    xy (V, 42, 2), weight (V, 42), points (42, 3); rows: those that are seen often enough.
+    """
+
+    cameras: Cameras
+    xy: np.ndarray
+    weight: np.ndarray
+    points: np.ndarray
+    rows: np.ndarray
+
+    @staticmethod
+    def of(
+        cameras: Cameras, xy: np.ndarray, confidence: np.ndarray, points: np.ndarray
+    ) -> Sightings:
+        """Arguments as `find_motion`'s."""
+        flat, points = xy.reshape(len(xy), -1, 2), points.reshape(-1, 3)
+        weight = np.where(np.isfinite(flat).all(2), confidence.reshape(len(xy), -1), 0.0)
+        usable = np.isfinite(points).all(1) & ((weight > 0).sum(0) >= LEAST_SIGHTINGS)
+        return Sightings(cameras, flat, weight, points, np.flatnonzero(usable))
+
+
+Made = TypeVar("Made", bound="MotionProblem")
+
+
+def problems(
+    make: Callable[[np.ndarray], Made], rows: np.ndarray
+) -> tuple[tuple[Made, Made], Made]:
+    """The problems of one and the other half of the rows, and of all."""
+    return (make(rows[::2]), make(rows[1::2])), make(rows)
+
+
+def share_taken(
+    halves: Sequence[Made], less: Callable[[Made], slice], more: Callable[[Made], slice]
+) -> float:
+    """The share of misses that letting `more` of the unknowns move than `less` takes away.
+
+    It is measured on one half of the keypoints, with movements of the other half, both ways.
+    """
+    before, after = (
+        np.concatenate([judge.judge(fit.solve(free(fit))) for fit, judge in both])
+        for both in [list(zip(halves, halves[::-1]))]
+        for free in (less, more)
     )
+    return 1 - float(np.median(after)) / max(float(np.median(before)), 1e-9)
 
 
-class _Problem:
-    """Unknowns: places of some keypoints (3 each), then turn and shift of each view (6)."""
+class MotionProblem:
+    """Unknowns: places of some keypoints (3 each), then turn and shift of each view (6).
 
-    def __init__(
-        self,
-        cameras: Cameras,
-        xy: np.ndarray,
-        weight: np.ndarray,
-        points: np.ndarray,
-        rows: np.ndarray,
-        scale: float,
-    ):
-        self.anchor = torch.from_numpy(points[rows].mean(0))
-        self.cameras = CorrectableCameras(cameras.to("cpu", torch.float64), self.anchor)
-        self.start = torch.from_numpy(points[rows].copy())
-        self.view, self.point = torch.from_numpy(weight[:, rows] > 0).nonzero(as_tuple=True)
-        self.xy = torch.from_numpy(xy[:, rows])[self.view, self.point]
-        self.weight = torch.from_numpy(weight[:, rows])[self.view, self.point]
-        self.views, self.scale = len(cameras), scale
+    A subclass may add unknowns of its own, which displace the keypoints before they are moved.
+    """
+
+    more = 0  # unknowns of a subclass
+
+    def __init__(self, seen: Sightings, rows: np.ndarray, scale: float):
+        weight = torch.from_numpy(seen.weight[:, rows])
+        self.rows = torch.from_numpy(rows)
+        self.anchor = torch.from_numpy(seen.points[seen.rows].mean(0))
+        self.cameras = CorrectableCameras(seen.cameras.to("cpu", torch.float64), self.anchor)
+        self.view, self.point = (weight > 0).nonzero(as_tuple=True)
+        self.xy = torch.from_numpy(seen.xy[:, rows])[self.view, self.point]
+        self.weight = weight[self.view, self.point]
+        self.views, self.scale = len(seen.cameras), scale
         self.at = 3 * len(rows)
-        start = torch.cat([self.start.flatten(), torch.zeros(6 * self.views).double()])
+        self.more_at = self.at + 6 * self.views
+        self.start = torch.zeros(self.more_at + self.more, dtype=torch.float64)
+        self.start[: self.at] = torch.from_numpy(seen.points[rows]).flatten()
         self.sigma = 1.0
-        self.sigma = max(float(np.median(self.misses(start))), 1e-6)
+        self.sigma = max(float(np.median(self.misses(self.start))), 1e-6)
 
     def motions(self, x: Tensor) -> Tensor:
         """Turns and shifts (V, 6) in x."""
-        return x[self.at :].reshape(-1, 6)
+        return x[self.at : self.more_at].reshape(-1, 6)
 
-    def solve(self, moving: bool, motions: Tensor | None = None) -> Tensor:
-        """The best x: motions free, or as given (none: the hand is still)."""
-        x = torch.cat([self.start.flatten(), torch.zeros(6 * self.views).double()])
-        if motions is not None:
-            x[self.at :] = motions.flatten()
-        free = torch.ones(len(x), dtype=torch.bool)
-        free[self.at :] = moving
-        return minimise(self, x, free, STEPS)
+    def motion(self, x: Tensor, support: float) -> HandMotion:
+        """The rigid motion in x."""
+        motions = self.motions(x).numpy()
+        return HandMotion(motions[:, :3], motions[:, 3:], self.anchor.numpy(), support, self.scale)
+
+    def moves(self) -> slice:
+        """Where the unknowns of a rigid motion stand in x."""
+        return slice(self.at, self.more_at)
+
+    def solve(self, free: slice) -> Tensor:
+        """The best x, of which places and the slice `free` may move and all else is zero."""
+        return self._solve(self.start, free)
+
+    def judge(self, x: Tensor) -> np.ndarray:
+        """Distances (N,) of all sightings, pixels, where movements are those of another's x."""
+        own = self.start.clone()
+        own[self.at :] = x[len(x) - len(own) + self.at :]
+        return self.misses(self._solve(own, slice(0)))
 
     def misses(self, x: Tensor) -> np.ndarray:
         """Distances (N,) of all sightings from where x puts them, pixels."""
@@ -137,32 +185,43 @@ class _Problem:
 
     def __call__(self, x: Tensor) -> list[Residuals]:
         """Residuals at x."""
-        pixel, by_point, by_motion = self._pixels(x)
-        jacobian = x.new_zeros(len(pixel), 2, len(x))
-        columns = 3 * self.point[:, None] + torch.arange(3)
-        jacobian.scatter_(2, columns[:, None].expand_as(by_point), by_point)
-        columns = self.at + 6 * self.view[:, None] + torch.arange(6)
-        jacobian.scatter_(2, columns[:, None].expand_as(by_motion), by_motion)
+        pixel, jacobian = self._pixels(x)
         value = (pixel - self.xy) / self.sigma
         seen = Residuals("keypoints", value, jacobian / self.sigma, self.weight, CAUCHY)
         return [seen, self._smooth(x)]
 
-    def _pixels(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Pixels (N, 2), and their derivatives by points (N, 2, 3) and motions (N, 2, 6)."""
-        motions = self.motions(x)
+    def _solve(self, x: Tensor, also_free: slice) -> Tensor:
+        free = torch.zeros(len(x), dtype=torch.bool)
+        free[: self.at] = free[also_free] = True
+        return minimise(self, x, free, STEPS)
+
+    def _arms(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Sighted keypoints (N, 3) from the anchor; their derivative (N, 3, more) by x's end."""
+        return x[: self.at].reshape(-1, 3)[self.point] - self.anchor, None
+
+    def _pixels(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixels (N, 2) and their derivative (N, 2, P)."""
+        motions, (arm, by_more) = self.motions(x), self._arms(x)
         turn, left = rotation_and_jacobian(motions[:, :3])
-        arm = x[: self.at].reshape(-1, 3)[self.point] - self.anchor
         arm = (turn[self.view] @ arm[..., None])[..., 0]
         moved = arm + self.anchor + motions[self.view, 3:]
-        none = x.new_zeros(self.views, 6)
-        pixel, by_moved, _ = self.cameras.project(self.view, moved, none)
-        by_turn = by_moved @ (-skew(arm) @ left[self.view])
-        return pixel, by_moved @ turn[self.view], torch.cat([by_turn, by_moved], 2)
+        pixel, by_moved, _ = self.cameras.project(self.view, moved, x.new_zeros(self.views, 6))
+        by_point = by_moved @ turn[self.view]
+        by_motion = torch.cat([by_moved @ (-skew(arm) @ left[self.view]), by_moved], 2)
+        jacobian = x.new_zeros(len(pixel), 2, len(x))
+        for first, rank, block in ((0, self.point, by_point), (self.at, self.view, by_motion)):
+            width = block.shape[2]
+            columns = first + width * rank[:, None] + torch.arange(width)
+            jacobian.scatter_(2, columns[:, None].expand_as(block), block)
+        if by_more is not None:
+            jacobian[..., self.more_at :] = by_point @ by_more
+        return pixel, jacobian
 
     def _smooth(self, x: Tensor) -> Residuals:
         """Motions change little from photo to photo, and their mean is zero."""
         sigma = x.new_tensor([STEP_TURN] * 3 + [STEP_SHIFT * self.scale] * 3)
-        all_motions = torch.eye(len(x), dtype=x.dtype)[self.at :].reshape(self.views, 6, -1)
+        columns = torch.eye(len(x), dtype=x.dtype)[self.at : self.more_at]
+        all_motions = columns.reshape(self.views, 6, -1)
         steps = (all_motions[1:] - all_motions[:-1]) / sigma[:, None]
         mean = ANCHOR * all_motions.sum(0, keepdim=True) / sigma[:, None]
         rows = torch.cat([steps, mean]).flatten(0, 1)

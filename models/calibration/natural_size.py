@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from models.fitting.least_squares import minimise, one_thread
 from models.fitting.problem import FitProblem, PosePrior
@@ -14,6 +15,7 @@ from models.fitting.stages import Weights
 from models.fitting.start import natural_scale, rigid_start
 from models.hand import HandModel
 from models.hand.kinematics import LAYOUT, HandKinematics
+from utils.cameras import Similarity
 from utils.errors import UserError
 from utils.keypoints import SIDES
 from utils.keypoints.views import hands_in
@@ -37,6 +39,35 @@ def natural_size(models: Mapping[str, HandModel], points: np.ndarray) -> Natural
     models: float64, by side. Shape and scale are fitted together under the model's prior of
     shapes, whose spread the error holds. Raises UserError where no hand is seen well enough.
     """
+    fit = fit_to_points(models, points)
+    with one_thread():
+        H = sum(block.normal_equations()[0] for block in fit.problem(fit.x))
+    scale = fit.world_from_near.scale * float(fit.hands()[:, LAYOUT["scale"]].mean().exp())
+    at = LAYOUT["scale"].start
+    spread = float(torch.linalg.pinv(H, hermitian=True)[at, at].clamp(min=0).sqrt())
+    return NaturalSize(1 / scale, float(np.hypot(spread, LEAST_SPREAD)))
+
+
+@dataclass(frozen=True)
+class PointFit:
+    """Hands of the model at keypoints in 3D; they are near the origin of a frame of their own."""
+
+    sides: list[str]
+    models: list[HandModel]
+    problem: FitProblem
+    x: Tensor
+    world_from_near: Similarity
+
+    def hands(self) -> Tensor:
+        """Each hand's vector (H, 62), as `models.hand.kinematics` lays it out."""
+        return self.x.reshape(len(self.sides), -1)
+
+
+def fit_to_points(models: Mapping[str, HandModel], points: np.ndarray) -> PointFit:
+    """Fit pose, shape, place and scale to `points` (2, 21, 3), world units, nan unseen.
+
+    models: float64, by side. Raises UserError where no hand is seen well enough.
+    """
     sides = [side for side in hands_in(points) if side in models]
     if not sides:
         raise UserError("no hand is seen well enough to guess the scale by its size")
@@ -57,9 +88,10 @@ def natural_size(models: Mapping[str, HandModel], points: np.ndarray) -> Natural
     with one_thread():
         x = torch.cat([rigid_start(hand, seen) for hand, seen in zip(hands, near)])
         x = minimise(problem, x, problem.free(list(LAYOUT)), STEPS)
-        H = sum(block.normal_equations()[0] for block in problem(x))
-    logs = x.reshape(len(hands), -1)[:, LAYOUT["scale"]]
-    scale = rough * float(logs.mean().exp())
-    at = LAYOUT["scale"].start
-    spread = float(torch.linalg.pinv(H, hermitian=True)[at, at].clamp(min=0).sqrt())
-    return NaturalSize(1 / scale, float(np.hypot(spread, LEAST_SPREAD)))
+    return PointFit(
+        sides,
+        [models[side] for side in sides],
+        problem,
+        x,
+        Similarity(float(rough), torch.from_numpy(centre)),
+    )

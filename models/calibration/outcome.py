@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from models.calibration.straightening import Straightening
 from utils.calibration.photos import PhotoSet
 from utils.cameras.calibrated import CalibratedCamera
 
@@ -16,7 +17,8 @@ from utils.cameras.calibrated import CalibratedCamera
 class Calibration:
     """Cameras of `photos` in metres or, where unit is None, in a guess of them.
 
-    keypoints: (xy (2, 21, 2), confidence (2, 21)) of photos as stored, by camera; lines: what to
+    keypoints: (xy (2, 21, 2), confidence (2, 21)) of photos as stored, by camera; straightening:
+    what makes photos of bending fingers photos of one pose, None: they are so; lines: what to
     say at the end of the run; report: the same for programs.
     """
 
@@ -24,6 +26,7 @@ class Calibration:
     cameras: list[CalibratedCamera]
     unit: str | None
     keypoints: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    straightening: Straightening | None = None
     report: dict[str, Any] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
 

@@ -24,6 +24,7 @@ class Request:
     distance: float | None = None  # millimetres
     marks: Path | None = None
     keypoints: Path | None = None
+    as_taken: bool = False  # photos of bending fingers are left as they are
     moments: tuple[Path, ...] = ()  # folders of the same cameras' photos or keypoints
 
     @staticmethod
@@ -48,6 +49,7 @@ class Request:
             distance=args.distance,
             marks=args.marks,
             keypoints=args.keypoints,
+            as_taken=args.as_taken,
             moments=tuple(args.moments),
         )
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from models.calibration.following import follow_hand
 from models.calibration.found_keypoints import PhotoKeypoints, keypoints_at, keypoints_of
 from models.calibration.hands_way import cameras_by_hands
-from models.calibration.motion import find_motion
 from models.calibration.outcome import Calibration
 from models.calibration.request import Request
-from models.calibration.scale import Scale, find_scale, hand_points
+from models.calibration.scale import find_scale, hand_points
 from utils.calibration.exposure import exposure_note, exposures
 from utils.calibration.frames import frames_of_video
 from utils.calibration.photos import PhotoSet, collect_photos
@@ -23,16 +23,13 @@ from utils.calibration.placing import (
     camera_sigmas,
     middle_of_view,
     moved_cameras,
-    similarity_scale,
 )
 from utils.calibration.structure import Structure, find_structure
 from utils.calibration.writing import PHOTOS
-from utils.cameras.calibrated import as_cameras
 from utils.errors import UserError
 
 LEAST_SHARE = 0.6  # of the photos that must be registered for the background to be believed
 LEAST_REGISTERED = 4
-LEAST_FOR_MOTION = 8  # photos
 
 
 def calibrate(
@@ -124,8 +121,9 @@ def _by_background(
     calibration.say(f"focal length {K[0, 0]:.1f} px, lens {_lens_words(lens.numbers)}")
     calibration.say(scale.line)
     _say_gaps(calibration, structure)
-    if points is not None and len(structure.cameras) >= LEAST_FOR_MOTION:
-        _follow_hand(calibration, structure, keypoints, points, scale)
+    if points is not None:
+        straighten = not request.as_taken
+        follow_hand(calibration, structure, keypoints, points, scale, config, straighten)
     gains = exposures(photos, structure)
     note = exposure_note(gains)
     if note:
@@ -154,31 +152,6 @@ def _say_gaps(calibration: Calibration, structure: Structure) -> None:
         )
     if structure.left_out:
         calibration.say(f"warning: not registered: {', '.join(structure.left_out)}")
-
-
-def _follow_hand(
-    calibration: Calibration,
-    structure: Structure,
-    keypoints: PhotoKeypoints,
-    points: np.ndarray,
-    scale: Scale,
-) -> None:
-    """Put the cameras into the hand's frame where keypoints say that it moved.
-
-    points: where they are if it is still (2, 21, 3), in the structure's world.
-    """
-    xy, confidence = keypoints.straight(structure.cameras)
-    unit, cameras = similarity_scale(scale.matrix), as_cameras(structure.cameras)
-    motion = find_motion(cameras, xy, confidence, points, 1 / unit)
-    calibration.report["hand_motion"] = {"support": motion.support, "mm": motion.reach_mm}
-    if not motion.asked_for:
-        return
-    calibration.cameras = moved_cameras(motion.cameras(structure.cameras), scale.matrix)
-    calibration.say(
-        f"note: the hand moved by up to {motion.reach_mm:.1f} mm while it was filmed: that takes "
-        f"{100 * motion.support:.0f} % of the keypoints' misses, so each photo's camera is put "
-        "where the hand saw it (report.json: hand_motion)"
-    )
 
 
 def _lens_words(numbers: tuple[float, ...]) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from utils.calibration.photos import PhotoSet
 from utils.cameras.calibrated import CalibratedCamera
-from utils.captures import load_capture
+from utils.captures import Capture, load_capture
 from utils.captures.calibrations.camera_entries import save_calibrated
 from utils.captures.convert.capture import convert_capture
 from utils.captures.pose_files import save_pose
@@ -42,10 +42,12 @@ def write_calibrated(
     unit: str | None,
     report: Mapping[str, Any],
     keypoints: Mapping[str, Any] | None = None,
+    adapt: Callable[[Capture], Capture] | None = None,
 ) -> list[Path]:
     """Write D/S in the demo layout from D/S/calibration/photos; returns the files.
 
-    keypoints: (xy (2, 21, 2), confidence (2, 21)) of photos as stored, by camera. cameras.json with
+    keypoints: (xy (2, 21, 2), confidence (2, 21)) of photos as stored, by camera; adapt: what is
+    done to the photos before they are written. cameras.json with
     the lenses and report.json stay in D/S/calibration; param.npz comes last.
     """
     folder = scan_dir / FOLDER
@@ -60,4 +62,5 @@ def write_calibrated(
             path.unlink()
     capture = load_capture(scan_dir, FOLDER, {"data_type": "cameras_json"})
     capture = replace(capture, scan_id=scan_dir.name)
+    capture = capture if adapt is None else adapt(capture)
     return convert_capture(capture, scan_dir.parent, "demo", overwrite=True)

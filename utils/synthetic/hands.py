@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from utils.errors import UserError
 from utils.geometry.crossings import crossing_faces
 from utils.keypoints.order import KEYPOINT_ROWS
+from utils.synthetic.bending import PosedBones
 from utils.synthetic.fields import MM, bump, noise
 from utils.synthetic.skeleton import (
     DORSAL,
@@ -48,6 +49,7 @@ class Hand:
     betas: np.ndarray  # (10,)
     pose: np.ndarray  # (16, 3) axis-angle from rest in the frame of its side; row 0 is 0
     wrist: np.ndarray  # (3,) the resting wrist in the model's frame
+    bones: PosedBones
     facts: dict = field(default_factory=dict)
     R: np.ndarray = field(default_factory=lambda: np.eye(3))
     t: np.ndarray = field(default_factory=lambda: np.zeros(3))
@@ -56,6 +58,12 @@ class Hand:
         """Apply x -> R x + t."""
         self.verts, self.keypoints = self.verts @ R.T + t, self.keypoints @ R.T + t
         self.R, self.t = R @ self.R, R @ self.t + t
+        self.bones = self.bones.moved(R, t)
+
+    def bent(self, angles: np.ndarray) -> Hand:
+        """The hand with its joints bent by angles (16,), radians; `pose` stays as it is."""
+        verts, keypoints = self.bones.bent(self.verts, angles)
+        return replace(self, verts=verts, keypoints=keypoints)
 
     def model_parameters(self, hands_mean: np.ndarray) -> dict[str, np.ndarray]:
         """pose (48,), shape (10,), trans (3,), scale () as the suite's hand models take them.
@@ -159,7 +167,8 @@ def build_hand(
         "relief_mm_p1_p99": np.percentile(painted.relief, (1, 99)) / MM,
         "crossing_faces": len(crossing_faces(posed, faces)),
     }
-    right = Hand("right", posed, faces, keypoints, painted, betas, pose, wrist, facts)
+    posed_bones = PosedBones.of(template, bones, pose, posed_joints, weights)
+    right = Hand("right", posed, faces, keypoints, painted, betas, pose, wrist, posed_bones, facts)
     return _upright(right if side == "right" else _mirrored(right))
 
 
@@ -174,6 +183,7 @@ def _mirrored(right: Hand) -> Hand:
         keypoints=right.keypoints * flip,
         pose=right.pose * _mirror_axes("left"),
         wrist=right.wrist * flip,
+        bones=right.bones.mirrored(),
     )
 
 

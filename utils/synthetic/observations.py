@@ -93,6 +93,8 @@ def detect(
 ) -> Detections:
     """Detect `keypoints`, (21, 3) in world units by true side, in every view of `cameras`.
 
+    Or (views, 21, 3), where each view sees them elsewhere.
+
     x and y are 2u/W - 1 and 2v/H - 1 of pixels u, v; z is a depth relative to the wrist of no
     particular scale, as MediaPipe's.
     """
@@ -106,7 +108,9 @@ def detect(
     for view in range(count):
         pose: dict[str, list[float]] = {key: [] for key in POSE_KEYS}
         for side, points in keypoints.items():
-            values, outliers = _one_hand(points, cameras[view], rng)
+            values, outliers = _one_hand(
+                points if points.ndim == 2 else points[view], cameras[view], rng
+            )
             if detections.missed.get(view) == side:
                 continue
             called = OTHER[side] if view in detections.swapped else side

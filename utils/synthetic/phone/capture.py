@@ -27,7 +27,7 @@ from utils.synthetic.capture_files import appearing_folder, refuse_existing, wri
 from utils.synthetic.hands import Hand, capped, make_hands
 from utils.synthetic.observations import Detections, detect
 from utils.synthetic.phone.options import SIZE, PhoneOptions
-from utils.synthetic.phone.path import PhonePath, drift, walk
+from utils.synthetic.phone.path import PhonePath, bends, drift, walk
 from utils.synthetic.phone.photos import (
     PhoneLens,
     develop,
@@ -45,11 +45,16 @@ VIDEO_RATE = 30  # photos a second of the video
 
 @dataclass(frozen=True)
 class PhoneSession:
-    """Everything but the photos; motions (4, 4) move the hands about `centre` in each photo."""
+    """Everything but the photos.
+
+    In each photo the fingers are bent by `bends` (photos, 16), radians, and `motions` (4, 4) move
+    the hands about `centre`.
+    """
 
     hands: list[Hand]
     path: PhonePath
     motions: list[np.ndarray]
+    bends: np.ndarray
     centre: np.ndarray
     lights: list[Light]
     panels: list[Panel]
@@ -66,7 +71,7 @@ class PhoneSession:
     def hands_in(self, photo: int) -> list[Hand]:
         """The hands as they are in a photo."""
         motion = self.motion(photo)
-        moved = [replace(hand) for hand in self.hands]
+        moved = [hand.bent(self.bends[photo]) for hand in self.hands]
         for hand in moved:
             hand.move(motion[:3, :3], motion[:3, 3])
         return moved
@@ -99,6 +104,7 @@ def make_phone_capture(
     with appearing_folder(target, overwrite) as folder:
         _write(folder, session, photos, masks)
         facts = {"seed": seed, "options": vars(options), "motions": session.motions}
+        facts["bends"] = session.bends
         facts |= {"stated_focal": session.path.stated_focal, "gains": session.gains}
         shaken = [k for k, turns in enumerate(session.turns) if len(turns) > 1]
         facts |= {"shaken": shaken, "outliers": session.detections.outliers}
@@ -129,8 +135,9 @@ def plan_phone(
     panels = room(points, options.background, Board() if options.board else None, rng)
     motions = drift(count, options.motion, rng)
     gains, turns = exposures(count, options.exposure, rng), shutter_turns(count, options.blur, rng)
+    bent = bends(count, options.bending, np.random.default_rng([seed, 2]))
     session = PhoneSession(
-        hands, path, motions, centre, lights, panels, gains, turns, Detections([])
+        hands, path, motions, bent, centre, lights, panels, gains, turns, Detections([])
     )
     return replace(session, detections=_detections(session, rng))
 
@@ -143,7 +150,10 @@ def _detections(session: PhoneSession, rng: np.random.Generator) -> Detections:
     R = np.stack([camera.R @ motion[:3, :3] for camera, motion in zip(cameras, motions)])
     t = np.stack([c.R @ motion[:3, 3] + c.t for c, motion in zip(cameras, motions)])
     sizes = torch.tensor([camera.size for camera in cameras])
-    keypoints = {hand.side: hand.keypoints for hand in session.hands}
+    keypoints = {
+        hand.side: np.stack([hand.bent(angles).keypoints for angles in session.bends])
+        for hand in session.hands
+    }
     found = detect(keypoints, Cameras.of(K, R, t, sizes), rng)
     found.poses = [
         {key: _bent(values, camera) for key, values in pose.items()}
@@ -199,8 +209,7 @@ def take_photos(
     exposed, masks = [], []
     for photo in progress(range(len(cameras)), "photos", "photo"):
         camera, hands = cameras[photo], session.hands_in(photo)
-        if session.motions[photo].any():
-            place(hands)
+        place(hands)
         picture = render(photo, lens.K, (camera.R, camera.t), lens.size)
         exposed.append(lens.expose(picture, session.turns[photo]).astype(np.float16))
         masks.append(_mask(hands, camera))

@@ -22,6 +22,7 @@ class PhoneOptions:
     blur: float = 0.0  # share of photos that the shaking hand spoils
     exposure: str = "fixed"  # one of EXPOSURES
     motion: float = 0.0  # millimetres that the hand drifts meanwhile
+    bending: float = 0.0  # degrees by which finger joints bend meanwhile
     video: bool = False  # also video.mp4 of the photos
     renderer: str = "trace"  # one of RENDERERS
 
@@ -52,6 +53,7 @@ def add_phone_options(parser: argparse.ArgumentParser) -> None:
     add("--blur", type=_share, default=0.0, metavar="SHARE", help="of photos that are shaken")
     add("--exposure", choices=EXPOSURES, default="fixed", help="drift: the phone keeps adjusting")
     add("--motion", type=float, default=0.0, metavar="MM", help="the hand drifts by so much")
+    add("--bending", type=float, default=0.0, metavar="DEG", help="its fingers bend by so much")
     add("--video", action="store_true", help="also write the photos as video.mp4")
     add(
         "--renderer",

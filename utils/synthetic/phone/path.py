@@ -76,6 +76,17 @@ def drift(count: int, millimetres: float, rng: np.random.Generator) -> list[np.n
     return list(motions)
 
 
+def bends(count: int, degrees: float, rng: np.random.Generator) -> np.ndarray:
+    """Angles (count, 16), radians: each finger bends and stretches, smoothly, up to `degrees`.
+
+    All joints of a finger bend alike, about a mean of zero.
+    """
+    ways = gaussian_filter1d(rng.normal(size=(count, 5)), DRIFT_SMOOTH * count, axis=0)
+    ways -= ways.mean(0)
+    ways *= np.radians(degrees) / np.maximum(np.abs(ways).max(0), 1e-12)
+    return np.pad(ways.repeat(3, axis=1), ((0, 0), (1, 0)))
+
+
 def _intrinsics(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     K, longer = np.eye(3), max(size)
     K[0, 0] = K[1, 1] = FOCAL * longer * rng.uniform(0.97, 1.03)

@@ -1,0 +1,89 @@
+"""What is done about a hand that did not keep still while it was filmed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from models.calibration.bending import HandBending, find_bending
+from models.calibration.found_keypoints import PhotoKeypoints
+from models.calibration.motion import HandMotion, find_motion
+from models.calibration.natural_size import fit_to_points
+from models.calibration.outcome import Calibration
+from models.calibration.scale import Scale
+from models.calibration.straightening import Straightening
+from models.hand import load_hand_models
+from utils.calibration.placing import moved_cameras, similarity_scale
+from utils.calibration.structure import Structure
+from utils.cameras.calibrated import as_cameras
+from utils.errors import UserError
+from utils.keypoints.views import hands_in
+
+LEAST_PHOTOS = 8  # in which a movement can be told from errors
+
+
+def follow_hand(
+    calibration: Calibration,
+    structure: Structure,
+    keypoints: PhotoKeypoints,
+    points: np.ndarray,
+    scale: Scale,
+    config: Mapping[str, Any],
+    straighten: bool,
+) -> None:
+    """Put cameras into the hand's frame where keypoints say that it moved, and say it.
+
+    points: where keypoints are if the hand is still (2, 21, 3), in the structure's world;
+    straighten: photos in which fingers bent are drawn as if they had not.
+    """
+    if len(structure.cameras) < LEAST_PHOTOS:
+        return
+    xy, confidence = keypoints.straight(structure.cameras)
+    cameras, unit = as_cameras(structure.cameras), similarity_scale(scale.matrix)
+    motion = find_motion(cameras, xy, confidence, points, 1 / unit)
+    moves, bending = motion.asked_for, None
+    try:
+        models = load_hand_models(hands_in(points), config["hand_model"], torch.float64)
+        bending = find_bending(cameras, xy, confidence, points, fit_to_points(models, points))
+    except UserError:  # no hand is seen well enough to tell
+        pass
+    calibration.report["hand_motion"] = {"support": motion.support, "mm": motion.reach_mm}
+    if bending is not None:
+        calibration.report["hand_bending"] = {
+            "support": bending.support,
+            "degrees": bending.degrees,
+            "straightened": bending.asked_for and straighten,
+        }
+        if bending.asked_for and straighten:
+            motion, moves = bending.motion, bending.moves
+            names = [camera.name for camera in structure.cameras]
+            calibration.straightening = Straightening.of(bending, names, scale.matrix)
+    if moves:
+        calibration.cameras = moved_cameras(motion.cameras(structure.cameras), scale.matrix)
+        calibration.say(_moved(motion))
+    if bending is not None and bending.asked_for:
+        calibration.say(_bent(bending, straighten))
+
+
+def _moved(motion: HandMotion) -> str:
+    return (
+        f"note: the hand moved by up to {motion.reach_mm:.1f} mm while it was filmed: that takes "
+        f"{100 * motion.support:.0f} % of the keypoints' misses, so each photo's camera is put "
+        "where the hand saw it (report.json: hand_motion)"
+    )
+
+
+def _bent(bending: HandBending, straighten: bool) -> str:
+    done = (
+        "so img/ shows the photos as if fingers had kept their mean pose; --as-taken leaves them "
+        "(report.json: hand_bending)"
+        if straighten
+        else "and --as-taken leaves the photos as they are"
+    )
+    return (
+        f"note: fingers bent by up to {bending.degrees:.1f} degrees while they were filmed: that "
+        f"takes {100 * bending.support:.0f} % of the keypoints' misses, {done}"
+    )
