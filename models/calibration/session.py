@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from models.calibration.found_keypoints import PhotoKeypoints, keypoints_of
+from models.calibration.gaps import believable, gap_warnings, what_failed
 from models.calibration.hands_way import cameras_by_hands
 from models.calibration.motion import find_motion
 from models.calibration.outcome import Calibration
@@ -30,8 +31,6 @@ from utils.calibration.writing import PHOTOS
 from utils.cameras.calibrated import as_cameras
 from utils.errors import UserError
 
-LEAST_SHARE = 0.6  # of the photos that must be registered for the background to be believed
-LEAST_REGISTERED = 4
 LEAST_FOR_MOTION = 8  # photos
 
 
@@ -49,12 +48,14 @@ def calibrate(
     if request.way != "hands":
         structure = find_structure(photos, folder, shared, seed)
     if structure is not None and believable(structure, photos):
+        for line in gap_warnings(structure, photos):  # at once: what follows may lack those photos
+            print(line)
         calibration = _by_background(request, photos, structure, keypoints, config, seed)
     elif request.way == "background":
-        raise UserError(_what_failed(structure, photos))
+        raise UserError(what_failed(structure, photos))
     else:
         if request.way == "auto":
-            print(f"note: {_what_failed(structure, photos)}")
+            print(f"note: {what_failed(structure, photos)}")
         calibration = cameras_by_hands(photos, keypoints, shared, config)
     for note in photos.notes:
         calibration.say(f"note: {note}")
@@ -75,23 +76,6 @@ def gather_photos(request: Request, folder: Path) -> PhotoSet:
     if not request.photos.exists():
         raise UserError(f"{request.photos} is missing; check --photos")
     return collect_photos(request.photos, folder, request.keep_shaken)
-
-
-def believable(structure: Structure, photos: PhotoSet) -> bool:
-    """Whether enough photos were registered for the background to be what it seems."""
-    count = len(structure.cameras)
-    return count >= min(LEAST_REGISTERED, len(photos.names)) and (
-        count >= LEAST_SHARE * len(photos.names) or bool(structure.pieces) or count >= 20
-    )
-
-
-def _what_failed(structure: Structure | None, photos: PhotoSet) -> str:
-    count = 0 if structure is None else len(structure.cameras)
-    return (
-        f"structure from motion registered {count} of {len(photos.names)} photos: too little to "
-        "see but the hand, or photos too far apart; film in front of something patterned, 8 "
-        "degrees or less from photo to photo, and nothing else moving"
-    )
 
 
 def _by_background(
@@ -117,7 +101,6 @@ def _by_background(
     K, lens = cameras[0].K, cameras[0].lens
     calibration.say(f"focal length {K[0, 0]:.1f} px, lens {_lens_words(lens.numbers)}")
     calibration.say(scale.line)
-    _say_gaps(calibration, structure)
     if points is not None and len(structure.cameras) >= LEAST_FOR_MOTION:
         _follow_hand(calibration, structure, keypoints, points, scale)
     gains = exposures(photos, structure)
@@ -136,18 +119,6 @@ def _by_background(
         "scale": scale.facts,
     }
     return calibration
-
-
-def _say_gaps(calibration: Calibration, structure: Structure) -> None:
-    """Say which photos have no camera."""
-    if structure.pieces:
-        others = "; ".join(", ".join(piece[:8]) for piece in structure.pieces)
-        calibration.say(
-            f"warning: the photos fall into {1 + len(structure.pieces)} pieces that do not "
-            f"connect; the largest is kept, without {others}. Take photos between them"
-        )
-    if structure.left_out:
-        calibration.say(f"warning: not registered: {', '.join(structure.left_out)}")
 
 
 def _follow_hand(
