@@ -16,7 +16,7 @@ from models.calibration.hands_way import cameras_by_hands
 from models.calibration.motion import find_motion
 from models.calibration.outcome import Calibration
 from models.calibration.request import Request
-from models.calibration.scale import Scale, find_scale, hand_points
+from models.calibration.scale import Scale, find_scale, hands_of
 from utils.calibration.exposure import exposure_note, exposures
 from utils.calibration.frames import frames_of_video
 from utils.calibration.photos import PhotoSet, collect_photos
@@ -26,6 +26,7 @@ from utils.calibration.placing import (
     moved_cameras,
     similarity_scale,
 )
+from utils.calibration.reflection import Reflection, find_reflection
 from utils.calibration.structure import Structure, find_structure
 from utils.calibration.writing import PHOTOS
 from utils.cameras.calibrated import as_cameras
@@ -86,7 +87,7 @@ def _by_background(
     config: Mapping[str, Any],
     seed: int,
 ) -> Calibration:
-    points = hand_points(structure, keypoints, config, seed)
+    keypoints, points, reflection = _real_hands(structure, keypoints, config, seed)
     scale = find_scale(request, photos, structure, points, config)
     cameras = moved_cameras(structure.cameras, scale.matrix)
     sigmas = camera_sigmas(structure, middle_of_view(structure.cameras))
@@ -101,6 +102,9 @@ def _by_background(
     K, lens = cameras[0].K, cameras[0].lens
     calibration.say(f"focal length {K[0, 0]:.1f} px, lens {_lens_words(lens.numbers)}")
     calibration.say(scale.line)
+    if reflection is not None:
+        calibration.say(reflection.line())
+        calibration.report["reflection"] = reflection.as_dict()
     if points is not None and len(structure.cameras) >= LEAST_FOR_MOTION:
         _follow_hand(calibration, structure, keypoints, points, scale)
     gains = exposures(photos, structure)
@@ -119,6 +123,22 @@ def _by_background(
         "scale": scale.facts,
     }
     return calibration
+
+
+def _real_hands(
+    structure: Structure, keypoints: PhotoKeypoints, config: Mapping[str, Any], seed: int
+) -> tuple[PhotoKeypoints, np.ndarray | None, Reflection | None]:
+    """Keypoints and their places (2, 21, 3) in the structure's world, without a mirror's image."""
+    hands = hands_of(structure, keypoints, config, seed)
+    if hands is None:
+        return keypoints, None, None
+    reflection = find_reflection(hands.points, structure.cameras)
+    if reflection is None:
+        return keypoints, hands.points, None
+    points = hands.points.copy()
+    points[reflection.image] = np.nan
+    image = hands.assigned[:, reflection.image]
+    return keypoints.without(structure.cameras, image), points, reflection
 
 
 def _follow_hand(
