@@ -49,6 +49,16 @@ class PhotoKeypoints:
             xy[view] = pixels_of(camera.K, camera.rays(xy[view]))
         return xy, self.confidence[rows]
 
+    def without(self, cameras: Sequence[CalibratedCamera], slots: np.ndarray) -> PhotoKeypoints:
+        """The same but for detection slots[v] (0 left, 1 right; -1: none) in camera v's photo."""
+        row = {Path(name).stem: k for k, name in enumerate(self.names)}
+        xy, confidence = self.xy.copy(), self.confidence.copy()
+        for camera, slot in zip(cameras, slots):
+            if slot >= 0:
+                xy[row[camera.name], slot] = np.nan
+                confidence[row[camera.name], slot] = 0
+        return PhotoKeypoints(self.names, xy, confidence)
+
 
 def keypoints_of(request: Request, photos: PhotoSet, config: Mapping[str, Any]) -> PhotoKeypoints:
     """Keypoints of the photos: of --keypoints, else detected where the detector is installed.

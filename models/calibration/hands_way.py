@@ -19,11 +19,12 @@ from models.calibration.sightings import HandSightings
 from models.hand import load_hand_models
 from utils.calibration.photos import PhotoSet
 from utils.calibration.placing import moved_cameras, upright
+from utils.calibration.reflection import Reflection, find_reflection
 from utils.cameras import Cameras
 from utils.cameras.calibrated import CalibratedCamera
 from utils.errors import UserError
 from utils.io.images import load_image
-from utils.keypoints import SIDES
+from utils.keypoints import KEYPOINTS, SIDES
 
 
 def cameras_by_hands(
@@ -69,7 +70,21 @@ def cameras_by_hands(
         _named(keypoints, placed, views),
     )
     _tell(calibration, placed, fit.metrics["stages"], [photos.names[v] for v in views])
+    points = np.full((len(SIDES), KEYPOINTS, 3), np.nan)
+    for hand in fit.hands:
+        points[SIDES.index(hand.side)] = hand.keypoints().numpy()
+    reflection = find_reflection(points, cameras)
+    if reflection is not None:  # it served as well as a hand, but is none
+        _leave_out(calibration, reflection)
     return calibration
+
+
+def _leave_out(calibration: Calibration, reflection: Reflection) -> None:
+    """Say that a hand is a mirror's image, and take it out of the keypoints."""
+    calibration.say(reflection.line())
+    calibration.report["reflection"] = reflection.as_dict()
+    for xy, confidence in calibration.keypoints.values():
+        xy[reflection.image], confidence[reflection.image] = np.nan, 0
 
 
 def _only(found: HandCalibration, views: np.ndarray) -> HandCalibration:

@@ -20,7 +20,7 @@ from utils.calibration.placing import similarity_scale, upright
 from utils.calibration.structure import Structure
 from utils.cameras.calibrated import as_cameras
 from utils.errors import UserError
-from utils.keypoints.triangulation import triangulate_hands
+from utils.keypoints.triangulation import HandKeypoints, triangulate_hands
 from utils.keypoints.views import hands_in
 
 UNLIKELY = 3.0  # standard deviations of hands' sizes beyond which a board is doubted
@@ -45,7 +45,7 @@ def find_scale(
 ) -> Scale:
     """The scale by the board, the marks, or the hands' size; none where nothing tells it.
 
-    points: the hands' keypoints (2, 21, 3) in the structure's world, as `hand_points` gives them.
+    points: the hands' keypoints (2, 21, 3) in the structure's world, as `hands_of` gives them.
     """
     if request.board is not None:
         scale = _by_board(request, photos, structure)
@@ -116,16 +116,15 @@ def _held_against(scale: Scale, size: NaturalSize) -> Scale:
     return replace(scale, line=warning, facts=facts)
 
 
-def hand_points(
+def hands_of(
     structure: Structure, keypoints: PhotoKeypoints, config: Mapping[str, Any], seed: int
-) -> np.ndarray | None:
-    """The hands' keypoints (2, 21, 3) in the structure's world; None where there are none."""
+) -> HandKeypoints | None:
+    """The hands in the structure's world, by its photos' keypoints; None where there are none."""
     cameras = structure.cameras
     xy, confidence = keypoints.straight(cameras)
     if not np.isfinite(xy).any():
         return None
     try:
-        hands = triangulate_hands(as_cameras(cameras), xy, confidence, config["pose_optim"], seed)
+        return triangulate_hands(as_cameras(cameras), xy, confidence, config["pose_optim"], seed)
     except UserError:
         return None
-    return hands.points

@@ -12,10 +12,11 @@ import numpy as np
 
 from models.calibration.following import follow_hand
 from models.calibration.found_keypoints import PhotoKeypoints, keypoints_at, keypoints_of
+from models.calibration.gaps import believable, gap_warnings, what_failed
 from models.calibration.hands_way import cameras_by_hands
 from models.calibration.outcome import Calibration
 from models.calibration.request import Request
-from models.calibration.scale import find_scale, hand_points
+from models.calibration.scale import find_scale, hands_of
 from utils.calibration.exposure import exposure_note, exposures
 from utils.calibration.frames import frames_of_video
 from utils.calibration.photos import PhotoSet, collect_photos
@@ -24,12 +25,10 @@ from utils.calibration.placing import (
     middle_of_view,
     moved_cameras,
 )
+from utils.calibration.reflection import Reflection, find_reflection
 from utils.calibration.structure import Structure, find_structure
 from utils.calibration.writing import PHOTOS
 from utils.errors import UserError
-
-LEAST_SHARE = 0.6  # of the photos that must be registered for the background to be believed
-LEAST_REGISTERED = 4
 
 
 def calibrate(
@@ -46,14 +45,16 @@ def calibrate(
     if request.way != "hands":
         structure = find_structure(photos, folder, shared, seed)
     if structure is not None and believable(structure, photos):
+        for line in gap_warnings(structure, photos):  # at once: what follows may lack those photos
+            print(line)
         calibration = _by_background(request, photos, structure, keypoints, config, seed)
         if request.moments:
             calibration.say("note: the background told the cameras; --moments were not looked at")
     elif request.way == "background":
-        raise UserError(_what_failed(structure, photos))
+        raise UserError(what_failed(structure, photos))
     else:
         if request.way == "auto":
-            print(f"note: {_what_failed(structure, photos)}")
+            print(f"note: {what_failed(structure, photos)}")
         moments = [
             keypoints_at(moment, folder / "moments" / str(number), photos, config)
             for number, moment in enumerate(request.moments, 1)
@@ -80,23 +81,6 @@ def gather_photos(request: Request, folder: Path) -> PhotoSet:
     return collect_photos(request.photos, folder, request.keep_shaken)
 
 
-def believable(structure: Structure, photos: PhotoSet) -> bool:
-    """Whether enough photos were registered for the background to be what it seems."""
-    count = len(structure.cameras)
-    return count >= min(LEAST_REGISTERED, len(photos.names)) and (
-        count >= LEAST_SHARE * len(photos.names) or bool(structure.pieces) or count >= 20
-    )
-
-
-def _what_failed(structure: Structure | None, photos: PhotoSet) -> str:
-    count = 0 if structure is None else len(structure.cameras)
-    return (
-        f"structure from motion registered {count} of {len(photos.names)} photos: too little to "
-        "see but the hand, or photos too far apart; film in front of something patterned, 8 "
-        "degrees or less from photo to photo, and nothing else moving"
-    )
-
-
 def _by_background(
     request: Request,
     photos: PhotoSet,
@@ -105,7 +89,7 @@ def _by_background(
     config: Mapping[str, Any],
     seed: int,
 ) -> Calibration:
-    points = hand_points(structure, keypoints, config, seed)
+    keypoints, points, reflection = _real_hands(structure, keypoints, config, seed)
     scale = find_scale(request, photos, structure, points, config)
     cameras = moved_cameras(structure.cameras, scale.matrix)
     sigmas = camera_sigmas(structure, middle_of_view(structure.cameras))
@@ -120,7 +104,9 @@ def _by_background(
     K, lens = cameras[0].K, cameras[0].lens
     calibration.say(f"focal length {K[0, 0]:.1f} px, lens {_lens_words(lens.numbers)}")
     calibration.say(scale.line)
-    _say_gaps(calibration, structure)
+    if reflection is not None:
+        calibration.say(reflection.line())
+        calibration.report["reflection"] = reflection.as_dict()
     if points is not None:
         straighten = not request.as_taken
         follow_hand(calibration, structure, keypoints, points, scale, config, straighten)
@@ -142,16 +128,20 @@ def _by_background(
     return calibration
 
 
-def _say_gaps(calibration: Calibration, structure: Structure) -> None:
-    """Say which photos have no camera."""
-    if structure.pieces:
-        others = "; ".join(", ".join(piece[:8]) for piece in structure.pieces)
-        calibration.say(
-            f"warning: the photos fall into {1 + len(structure.pieces)} pieces that do not "
-            f"connect; the largest is kept, without {others}. Take photos between them"
-        )
-    if structure.left_out:
-        calibration.say(f"warning: not registered: {', '.join(structure.left_out)}")
+def _real_hands(
+    structure: Structure, keypoints: PhotoKeypoints, config: Mapping[str, Any], seed: int
+) -> tuple[PhotoKeypoints, np.ndarray | None, Reflection | None]:
+    """Keypoints and their places (2, 21, 3) in the structure's world, without a mirror's image."""
+    hands = hands_of(structure, keypoints, config, seed)
+    if hands is None:
+        return keypoints, None, None
+    reflection = find_reflection(hands.points, structure.cameras)
+    if reflection is None:
+        return keypoints, hands.points, None
+    points = hands.points.copy()
+    points[reflection.image] = np.nan
+    image = hands.assigned[:, reflection.image]
+    return keypoints.without(structure.cameras, image), points, reflection
 
 
 def _lens_words(numbers: tuple[float, ...]) -> str:

@@ -62,8 +62,12 @@ def detector_before(views: int = 8, people: int = 1, seed: int = 0, **faults) ->
     return MadeUpDetector(cameras, np.concatenate(pairs), **faults)
 
 
-def stand_in(monkeypatch: pytest.MonkeyPatch, made_up: MadeUpDetector) -> MadeUpDetector:
-    """Let `made_up` stand for MediaPipe's process, and its environment be there."""
+def stand_in(
+    monkeypatch: pytest.MonkeyPatch,
+    made_up: MadeUpDetector,
+    module: str = "models.detection.detect",
+) -> MadeUpDetector:
+    """Let `made_up` stand for MediaPipe's process in a module, and its environment be there."""
 
     class Stand:
         def __init__(self, photos, options):
@@ -75,6 +79,6 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, made_up: MadeUpDetector) -> MadeUp
         def __exit__(self, *_):
             pass
 
-    monkeypatch.setattr("models.detection.detect.Detector", Stand)
+    monkeypatch.setattr(f"{module}.Detector", Stand)
     monkeypatch.setattr("utils.detection.detector.environment", lambda folder: folder)
     return made_up

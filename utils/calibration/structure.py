@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,8 @@ class Structure:
 
     cameras: names are those of the photos' files without endings; points (N, 3); observation m
     shows point_of[m] in camera view_of[m] at xy[m] (M, 2), pixels as stored; pieces: names of
-    photos of other models that do not connect with this one; left_out: names in no model.
+    photos of other models that do not connect with this one, LEAST_PIECE or more each; left_out:
+    names of all others.
     """
 
     cameras: list[CalibratedCamera]
@@ -168,6 +169,9 @@ def _map(
     options = colmap.IncrementalPipelineOptions()
     options.min_model_size, options.random_seed = LEAST_PIECE, seed
     options.extract_colors = False
+    # Places that have nothing in common look alike in some details (letters, a pattern that
+    # repeats); by pairs of photos alone these would join them.
+    options.structure_less_registration_fallback = False
     options.mapper.random_seed = options.triangulation.random_seed = seed
     with ProgressBar(len(photos.names), "structure from motion", "photo") as bar:
         models = colmap.incremental_mapping(
@@ -213,16 +217,34 @@ def _structure(photos: PhotoSet, models: list[Any]) -> Structure:
                 view_of.append(view)
                 point_of.append(row[point.point3D_id])
                 xy.append(point.xy)
-    seen = [{i.name for i in each.images.values() if i.has_pose} for each in models]
+    names = [{i.name for i in each.images.values() if i.has_pose} for each in models]
+    pieces, left_out = apart(names, photos.names)
     return Structure(
         cameras,
         np.array([model.points3D[k].xyz for k in ids]).reshape(-1, 3),
         np.array(view_of, int),
         np.array(point_of, int),
         np.array(xy, float).reshape(-1, 2) - HALF_PIXEL,
-        [sorted(names - seen[0], key=order.get) for names in seen[1:] if names - seen[0]],
-        [name for name in photos.names if not any(name in names for names in seen)],
+        pieces,
+        left_out,
     )
+
+
+def apart(
+    models: Sequence[Collection[str]], order: Sequence[str]
+) -> tuple[list[list[str]], list[str]]:
+    """Photos that the first of `models` (names of each, the largest first) does without.
+
+    Returns pieces of LEAST_PIECE photos or more, each photo in one, and what is left. COLMAP lets
+    models share photos; those that they share with a larger one count as that one's.
+    """
+    free, pieces = set(order) - set(models[0]), []
+    for names in models[1:]:
+        own = free & set(names)
+        if len(own) >= LEAST_PIECE:
+            pieces.append(sorted(own, key=order.index))
+            free -= own
+    return pieces, sorted(free, key=order.index)
 
 
 def _camera(model: Any, image: Any, size: tuple[int, int]) -> CalibratedCamera:

@@ -18,6 +18,12 @@ LIMITS = (
         below=True,
     ),
     Limit(
+        "pieces",
+        1,
+        None,
+        "the photos fall into {value:.0f} pieces, of which one is kept; film the gap",
+    ),
+    Limit(
         "sigma_px",
         1.5,
         15.0,
@@ -43,6 +49,7 @@ def judge_calibration(report: Mapping[str, Any]) -> Verdict:
     sigmas = np.array([s for s in report["sigma_px"].values() if s is not None], float)
     measures = {
         "registered": report["registered"] / max(report["photos"], 1),
+        "pieces": 1 + len(report.get("pieces", ())),
         "sigma_px": float(np.nanmedian(sigmas)) if len(sigmas) else float("nan"),
         "worst_sigma_px": float(np.nanmax(sigmas)) if len(sigmas) else float("nan"),
     }

@@ -47,8 +47,8 @@ def write_calibrated(
     """Write D/S in the demo layout from D/S/calibration/photos; returns the files.
 
     keypoints: (xy (2, 21, 2), confidence (2, 21)) of photos as stored, by camera; adapt: what is
-    done to the photos before they are written. cameras.json with
-    the lenses and report.json stay in D/S/calibration; param.npz comes last.
+    done to the photos before they are written. cameras.json with the lenses and report.json, which
+    names the photo of each view, stay in D/S/calibration; param.npz comes last.
     """
     folder = scan_dir / FOLDER
     save_calibrated(folder / "cameras.json", cameras, unit)
@@ -56,7 +56,7 @@ def write_calibrated(
         if keypoints and camera.name in keypoints:
             xy, confidence = keypoints[camera.name]
             save_pose(folder / "pose" / f"{camera.name}.json", xy, confidence, camera.size)
-    save_json(folder / REPORT, report)
+    save_json(folder / REPORT, {**report, "views": [camera.photo for camera in cameras]})
     for old in ("img", "pose", "camera"):
         for path in (scan_dir / old).glob("*"):
             path.unlink()
