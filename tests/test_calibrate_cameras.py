@@ -14,6 +14,8 @@ from utils.captures.pose_files import save_pose
 from utils.io.files import load_json, save_json
 from utils.io.images import save_image
 from utils.io.meshes import load_mesh
+from utils.keypoints.triangulation import triangulate_hands
+from utils.stage.config import load_config
 
 
 @pytest.fixture
@@ -144,3 +146,33 @@ def test_a_phone_around_a_hand(tmp_path, run):
     assert scale == pytest.approx(1, abs=0.006)
     again = run("--photos", phone / "photos", "--keypoints", phone / "pose", "--board")
     assert "up to date" in again.stdout
+
+
+@pytest.mark.slow
+def test_photos_of_bending_fingers_become_photos_of_one_pose(tmp_path, run):
+    pytest.importorskip("pycolmap", reason="pycolmap is not installed")
+    demo = "--rig phone --photos 16 --hands right --board --renderer raster --levels 0 --seed 1"
+    assert (
+        make_demo([*demo.split(), "--bending", "6", "--out", str(tmp_path), "--scan_id", "p"]) == 0
+    )
+    phone = tmp_path / "p"
+    shots = "--photos", phone / "photos", "--keypoints", phone / "pose", "--board"
+    done = run(*shots)
+    assert done.returncode == 0, done.stderr
+    assert "note: fingers bent by up to" in done.stdout
+    report = load_json(tmp_path / "my_data" / "1" / "calibration" / "report.json")
+    assert report["hand_bending"]["straightened"] is True
+    assert report["hand_bending"]["support"] > 0.1
+    misses = [_keypoint_misses(tmp_path / "my_data")]
+    again = run(*shots, "--as-taken", "--overwrite")
+    assert "--as-taken leaves the photos as they are" in again.stdout
+    misses.append(_keypoint_misses(tmp_path / "my_data"))
+    assert misses[0] < 0.85 * misses[1]
+
+
+def _keypoint_misses(data_path):
+    """Median distance of the keypoints from where the cameras see them triangulated, pixels."""
+    capture = load_capture(data_path, "1")
+    options = load_config().pose_optim
+    hands = triangulate_hands(capture.cameras, *capture.keypoints, options)
+    return float(np.nanmedian(hands.residuals))

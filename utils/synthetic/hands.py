@@ -62,6 +62,8 @@ class Hand:
 
     def bent(self, angles: np.ndarray) -> Hand:
         """The hand with its joints bent by angles (16,), radians; `pose` stays as it is."""
+        if not angles.any():
+            return replace(self)  # not a bit otherwise
         verts, keypoints = self.bones.bent(self.verts, angles)
         return replace(self, verts=verts, keypoints=keypoints)
 

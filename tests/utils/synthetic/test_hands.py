@@ -90,3 +90,24 @@ def test_one_hand_comes_alone(template, side):
     (hand,), melanin = make_hands(template, [side], 0, np.random.default_rng(0))
     assert hand.side == side
     assert 0 <= melanin <= 1
+
+
+def test_fingers_bend_towards_the_palm_about_their_joints(hands):
+    """Half a radian at the middle finger's first joint: towards the palm, nothing else moves."""
+    angles = np.zeros(16)
+    angles[4] = 0.5
+    for hand in hands:
+        moved = hand.bent(angles)
+        shift = moved.keypoints - hand.keypoints
+        others = [k for k in range(21) if k not in (10, 11, 12)]
+        assert np.abs(shift[others]).max() < 1e-7
+        arm = hand.keypoints[12] - hand.keypoints[9]
+        new_arm = moved.keypoints[12] - hand.keypoints[9]
+        cosine = arm @ new_arm / np.linalg.norm(arm) / np.linalg.norm(new_arm)
+        assert np.arccos(cosine) == pytest.approx(0.5, abs=0.05)
+        to_wrist = [
+            np.linalg.norm(each.keypoints[12] - each.keypoints[0])
+            for each in (moved, hand, hand.bent(-angles))
+        ]  # an open hand's finger is bent a little already
+        assert to_wrist[0] < min(to_wrist[1:])
+        assert np.array_equal(hand.bent(np.zeros(16)).verts, hand.verts)

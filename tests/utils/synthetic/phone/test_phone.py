@@ -101,7 +101,7 @@ def test_the_boards_corners_are_where_its_panel_lies(hands):
 
 def test_a_capture_and_its_truth(tmp_path):
     arguments = "--rig phone --photos 4 --hands right --renderer raster --levels 0 --res 72x96"
-    more = "--distortion 0.1 --motion 3 --blur 0.3 --exposure drift --video"
+    more = "--distortion 0.1 --motion 3 --bending 2 --blur 0.3 --exposure drift --video"
     status = main([*arguments.split(), *more.split(), "--out", str(tmp_path)])
     assert status == 0
     folder = tmp_path / "1"
@@ -112,6 +112,8 @@ def test_a_capture_and_its_truth(tmp_path):
     keypoints = load_keypoints(folder / "gt" / "keypoints3d.xyz")[1]
     facts = load_json(folder / "gt" / "params.json")
     assert facts["options"]["motion"] == 3
+    assert np.abs(facts["bends"]).max() == pytest.approx(np.radians(2))
+    assert np.allclose(np.mean(facts["bends"], 0), 0)
     for view, camera in enumerate(cameras):
         mask = load_mask(folder / "gt" / "mask" / f"{camera.name}.png")
         xy, _ = load_pose(folder / "pose" / f"{camera.name}.json", camera.size)
