@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from models.calibration.attempt import LEAST_VIEWS, Attempt, HandCalibration
+from models.calibration.pose_of_view import CLEARLY
 from models.calibration.sightings import HandSightings
 from models.fitting.least_squares import one_thread
 from models.hand import HandModel
@@ -24,9 +28,10 @@ def calibrate_by_hands(
 ) -> HandCalibration:
     """Cameras, focal lengths and hands from keypoints alone.
 
-    models: float64, by side; focal: pixels where EXIF states it; shared: one focal length for all
-    views; options: the config's section pose_optim, to triangulate further frames by. Principal
-    points are the photos' middles. Raises UserError where fewer than LEAST_VIEWS views see a hand.
+    models: float64, by side: of both where one side alone is seen, for it may be the other; focal:
+    pixels where EXIF states it; shared: one focal length for all views; options: the config's
+    section pose_optim, to triangulate further frames by. Principal points are the photos' middles.
+    Raises UserError where fewer than LEAST_VIEWS views see a hand.
     """
     seen = sightings.seen().any((1, 2))
     if seen.sum() < LEAST_VIEWS:
@@ -36,19 +41,40 @@ def calibrate_by_hands(
         )
     longest = float(sightings.sizes.max())
     guesses = [focal] if focal else [share * longest for share in FOCAL_GUESSES]
-    best = None
-    with one_thread(), ProgressBar(len(guesses) + 1, "calibrating by hands", "step") as bar:
-        for guess in guesses:
-            attempt = Attempt(models, sightings, guess, shared, focal is not None, options)
-            if attempt.begin() and (best is None or attempt.cost < best.cost):
-                best = attempt
+    attempts = [
+        Attempt(models, named, guess, shared, focal is not None, options)
+        for named in _namings(sightings)
+        for guess in guesses
+    ]
+    with one_thread():
+        best = _best(attempts)
+        if best is None:
+            raise UserError(
+                "no hand could be placed before the cameras; are the keypoints those of one "
+                "person's hands, taken at one moment?"
+            )
+        found = best.result()
+    return found if best.sightings is sightings else replace(found, swaps=~found.swaps)
+
+
+def _best(attempts: Sequence[Attempt]) -> Attempt | None:
+    """The cheapest one that leads anywhere, finished; with other names, it must be clearly so."""
+    best, least = None, np.inf
+    with ProgressBar(len(attempts) + 1, "calibrating by hands", "step") as bar:
+        for attempt in attempts:
+            if attempt.begin():
+                cost = attempt.cost
+                cost /= 1.0 if attempt.sightings is attempts[0].sightings else CLEARLY
+                if cost < least:
+                    best, least = attempt, cost
             bar.advance()
         if best is not None:
             best.finish()
-    if best is None:
-        raise UserError(
-            "no hand could be placed before the cameras; are the keypoints those of one person's "
-            "hands, taken at one moment?"
-        )
-    with one_thread():
-        return best.result()
+    return best
+
+
+def _namings(sightings: HandSightings) -> list[HandSightings]:
+    """The detector's names; and, where it only ever saw one side, the other one."""
+    if sightings.seen().any((0, 1)).all():
+        return [sightings]
+    return [sightings, sightings.exchanged(np.ones(sightings.xy.shape[:2], bool))]

@@ -45,17 +45,16 @@ def cameras_by_hands(
         np.stack([each.confidence for each in moments], 1),
         np.asarray(photos.sizes),
     )
-    seen = sightings.seen().any((0, 1))
-    sides = [side for side, there in zip(SIDES, seen) if there]
-    models = load_hand_models(sides, config["hand_model"], torch.float64)
+    models = load_hand_models(SIDES, config["hand_model"], torch.float64)
     found = calibrate_by_hands(models, sightings, photos.focal, shared, config["pose_optim"])
     if all(frame for frame, _ in found.which):
         raise UserError("the photos' own hands fit no cameras; give another moment as --photos")
+    sides = sorted(side for frame, side in found.which if frame == 0)
     views = np.flatnonzero(np.isfinite(found.cameras.R.numpy()).all((1, 2)))
     placed = _only(found, views)
     fit = refine_by_outlines(
         placed,
-        models,
+        {SIDES[side]: models[SIDES[side]] for side in sides},
         keypoints.xy[views],
         keypoints.confidence[views],
         [None] * len(views),

@@ -22,6 +22,7 @@ from utils.keypoints.views import hands_in
 
 STEPS = 40
 SCALE_IS_FREE = 10.0  # standard deviation of the scale's logarithm
+MIDDLE_TIP = 12  # keypoint
 LEAST_SPREAD = 0.03  # relative: adults' hands of one shape still differ so much in size
 
 
@@ -57,6 +58,15 @@ class PointFit:
     problem: FitProblem
     x: Tensor
     world_from_near: Similarity
+
+    def miss(self) -> float:
+        """Mean distance of keypoints from the model's, in lengths of the hand; the worst hand's."""
+        misses = []
+        for hand, x, seen in zip(self.problem.hands, self.hands(), self.problem.points):
+            points, _ = hand.keypoints(x)
+            length = (points[MIDDLE_TIP] - points[0]).norm()
+            misses.append(float(((points - seen).norm(dim=1) / length).nanmean()))
+        return max(misses)
 
     def hands(self) -> Tensor:
         """Each hand's vector (H, 62), as `models.hand.kinematics` lays it out."""

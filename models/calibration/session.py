@@ -16,7 +16,8 @@ from models.calibration.gaps import believable, gap_warnings, what_failed
 from models.calibration.hands_way import cameras_by_hands
 from models.calibration.outcome import Calibration
 from models.calibration.request import Request
-from models.calibration.scale import find_scale, hands_of
+from models.calibration.scale import find_scale
+from models.calibration.seen_hands import SeenHands
 from utils.calibration.exposure import exposure_note, exposures
 from utils.calibration.frames import frames_of_video
 from utils.calibration.photos import PhotoSet, collect_photos
@@ -25,7 +26,6 @@ from utils.calibration.placing import (
     middle_of_view,
     moved_cameras,
 )
-from utils.calibration.reflection import Reflection, find_reflection
 from utils.calibration.structure import Structure, find_structure
 from utils.calibration.writing import PHOTOS
 from utils.errors import UserError
@@ -89,11 +89,12 @@ def _by_background(
     config: Mapping[str, Any],
     seed: int,
 ) -> Calibration:
-    keypoints, points, reflection = _real_hands(structure, keypoints, config, seed)
-    scale = find_scale(request, photos, structure, points, config)
+    hands = SeenHands.of(structure, keypoints, config, seed)
+    scale = find_scale(request, photos, structure, hands and hands.points, config)
     cameras = moved_cameras(structure.cameras, scale.matrix)
     sigmas = camera_sigmas(structure, middle_of_view(structure.cameras))
-    calibration = Calibration(photos, cameras, scale.unit, keypoints.by_name())
+    named = (hands.keypoints if hands else keypoints).by_name()
+    calibration = Calibration(photos, cameras, scale.unit, named)
     residual = float(np.median(structure.residuals()))
     count, total = len(cameras), len(photos.names)
     calibration.say(
@@ -104,12 +105,12 @@ def _by_background(
     K, lens = cameras[0].K, cameras[0].lens
     calibration.say(f"focal length {K[0, 0]:.1f} px, lens {_lens_words(lens.numbers)}")
     calibration.say(scale.line)
-    if reflection is not None:
-        calibration.say(reflection.line())
-        calibration.report["reflection"] = reflection.as_dict()
-    if points is not None:
-        straighten = not request.as_taken
-        follow_hand(calibration, structure, keypoints, points, scale, config, straighten)
+    if hands is not None:
+        for line in hands.lines():
+            calibration.say(line)
+        if hands.reflection is not None:
+            calibration.report["reflection"] = hands.reflection.as_dict()
+        follow_hand(calibration, structure, hands, scale, config, not request.as_taken)
     gains = exposures(photos, structure)
     note = exposure_note(gains)
     if note:
@@ -126,22 +127,6 @@ def _by_background(
         "scale": scale.facts,
     }
     return calibration
-
-
-def _real_hands(
-    structure: Structure, keypoints: PhotoKeypoints, config: Mapping[str, Any], seed: int
-) -> tuple[PhotoKeypoints, np.ndarray | None, Reflection | None]:
-    """Keypoints and their places (2, 21, 3) in the structure's world, without a mirror's image."""
-    hands = hands_of(structure, keypoints, config, seed)
-    if hands is None:
-        return keypoints, None, None
-    reflection = find_reflection(hands.points, structure.cameras)
-    if reflection is None:
-        return keypoints, hands.points, None
-    points = hands.points.copy()
-    points[reflection.image] = np.nan
-    image = hands.assigned[:, reflection.image]
-    return keypoints.without(structure.cameras, image), points, reflection
 
 
 def _lens_words(numbers: tuple[float, ...]) -> str:

@@ -105,6 +105,17 @@ def test_a_rig_is_found_by_one_hand(model, hand):
 
 
 @pytest.mark.slow
+def test_a_right_hand_that_is_called_left_in_all_views(model, hand):
+    cameras, sightings = seen_by(hand, 6, 1.0)
+    called_left = sightings.exchanged(np.ones((6, 1), bool))
+    models = {"left": load_hand_model("left", "open", dtype=torch.float64), "right": model}
+    found = calibrate_by_hands(models, called_left, 360.0, True, OPTIONS)
+    assert found.which == [(0, 1)]
+    assert found.swaps.all()
+    assert miss_px(found, cameras, hand.keypoints().numpy()) < 1.2
+
+
+@pytest.mark.slow
 def test_several_frames_are_calibrated_together(model, hand):
     """A rig of five views that sees a hand in two poses; the second one bent and elsewhere."""
     cameras, first = seen_by(hand, 5, 1.0)
