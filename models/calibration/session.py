@@ -37,7 +37,7 @@ def calibrate(
     """Find the cameras; work is kept in `folder`. Raises UserError where they cannot be found."""
     start = time.perf_counter()
     photos = gather_photos(request, folder / PHOTOS)
-    shared = request.lens == "shared" or (request.lens == "auto" and photos.one_camera)
+    shared = _one_lens(request, photos)
     if request.focal:
         photos = replace(photos, focal=request.focal)
     keypoints = keypoints_of(request, photos, config)
@@ -70,6 +70,11 @@ def calibrate(
     calibration.report["left_out"] = photos.left_out
     calibration.report["seconds"] = round(time.perf_counter() - start, 1)
     return calibration
+
+
+def _one_lens(request: Request, photos: PhotoSet) -> bool:
+    """Whether one camera took all photos, one after the other."""
+    return request.lens == "shared" or (request.lens == "auto" and photos.one_camera)
 
 
 def gather_photos(request: Request, folder: Path) -> PhotoSet:
@@ -110,7 +115,8 @@ def _by_background(
             calibration.say(line)
         if hands.reflection is not None:
             calibration.report["reflection"] = hands.reflection.as_dict()
-        follow_hand(calibration, structure, hands, scale, config, not request.as_taken)
+        if _one_lens(request, photos):  # several take their photos at one moment
+            follow_hand(calibration, structure, hands, scale, config, not request.as_taken)
     gains = exposures(photos, structure)
     note = exposure_note(gains)
     if note:
