@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, heed_interrupts
 from tests.scenes.captures import two_hands, write_pose
 from tests.utils.stage.test_job import job_of
 from utils.captures import load_capture, open_capture
@@ -134,9 +134,6 @@ def test_stopped_runs_leave_no_half_file(run, capture_dir, tmp_path, stop, statu
     for scan in range(2, 51):
         (capture_dir / str(scan)).symlink_to(capture_dir / "1")
     overlays = tmp_path / "o" / "keypoints3d" / "overlay_1"
-
-    def heed_interrupts():  # a test run in the background of a shell ignores them
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     quiet = {"cwd": ROOT, "stdout": subprocess.DEVNULL, "preexec_fn": heed_interrupts}
     with subprocess.Popen(command, **quiet) as process:

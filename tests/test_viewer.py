@@ -7,15 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT, heed_interrupts
 from tests.scenes.chromium import chromium, find_chromium
 from tests.scenes.ham import hand_scene
 from tests.scenes.ports import free_port
 
-ROOT = Path(__file__).parents[1]
 LEVELS = "ham_levels=[{{verts=1000, image_scale=0.5, steps={steps}, lr=0.005, smoothness=20}}]"
 
 pytestmark = [
@@ -45,6 +44,7 @@ def started(folders, steps: int, *options: str) -> subprocess.Popen:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=heed_interrupts,
     )
 
 
