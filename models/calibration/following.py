@@ -50,7 +50,6 @@ def follow_hand(
             bending = find_bending(cameras, xy, confidence, points, fit)
     except UserError:  # no hand is seen well enough to tell
         pass
-    calibration.report["hand_motion"] = {"support": motion.support, "mm": motion.reach_mm}
     if bending is not None:
         calibration.report["hand_bending"] = {
             "support": bending.support,
@@ -61,6 +60,7 @@ def follow_hand(
             motion, moves = bending.motion, bending.moves
             names = [camera.name for camera in structure.cameras]
             calibration.straightening = Straightening.of(bending, names, scale.matrix)
+    calibration.report["hand_motion"] = {"support": motion.support, "mm": motion.reach_mm}
     if moves:
         calibration.cameras = moved_cameras(motion.cameras(structure.cameras), scale.matrix)
         calibration.say(_moved(motion))

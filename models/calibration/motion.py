@@ -124,12 +124,12 @@ def share_taken(
 
     It is measured on one half of the keypoints, with movements of the other half, both ways.
     """
-    before, after = (
-        np.concatenate([judge.judge(fit.solve(free(fit))) for fit, judge in both])
-        for both in [list(zip(halves, halves[::-1]))]
-        for free in (less, more)
-    )
-    return 1 - float(np.median(after)) / max(float(np.median(before)), 1e-9)
+
+    def miss(free: Callable[[Made], slice]) -> float:
+        misses = [judge.judge(fit.solve(free(fit))) for fit, judge in zip(halves, halves[::-1])]
+        return float(np.median(np.concatenate(misses)))
+
+    return 1 - miss(more) / max(miss(less), 1e-9)
 
 
 class MotionProblem:

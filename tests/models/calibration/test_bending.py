@@ -7,7 +7,6 @@ import torch
 from models.calibration.bending import find_bending
 from models.calibration.natural_size import fit_to_points
 from models.calibration.straightening import Straightening, straightened
-from models.hand import load_hand_model
 from models.hand.fitted import FittedHand
 from models.hand.kinematics import SIZE
 from utils.cameras import Cameras, Similarity
@@ -17,11 +16,6 @@ from utils.synthetic.phone.path import drift, walk
 
 VIEWS, NOISE = 18, 1.0  # pixels
 SAME = Similarity(1.0, torch.zeros(3, dtype=torch.float64))
-
-
-@pytest.fixture(scope="module")
-def model():
-    return load_hand_model("right", "open", dtype=torch.float64)
 
 
 @pytest.fixture(scope="module")

@@ -25,11 +25,6 @@ SAME = Similarity(1.0, torch.zeros(3, dtype=torch.float64))
 
 
 @pytest.fixture(scope="module")
-def model():
-    return load_hand_model("right", "open", dtype=torch.float64)
-
-
-@pytest.fixture(scope="module")
 def hand(model):
     x = torch.zeros(SIZE, dtype=torch.float64)
     generator = torch.Generator().manual_seed(2)
