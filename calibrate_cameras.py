@@ -3,10 +3,10 @@
 Reads a folder of photos (or a video, whose sharpest frames it chooses) and finds the cameras by
 structure from motion on background and hands (pip install -r requirements-calibrate.txt) or, where
 there is too little to see but hands, by the hands. Writes D/S in the demo layout: img
-(undistorted), camera/param.npz, pose (of --keypoints), and D/S/calibration: cameras.json with the
-lens, report.json with what was done and how sure it is. The scale comes from a printed board in
-view (--board; print it with --board-pdf), from two marked points (--distance), or from the size of
-a hand: a guess.
+(undistorted; where fingers bent meanwhile, drawn in their mean pose), camera/param.npz, pose (of
+--keypoints), and D/S/calibration: cameras.json with the lens, report.json with what was done and
+how sure it is. The scale comes from a printed board in view (--board; print it with --board-pdf),
+from two marked points (--distance), or from the size of a hand: a guess.
 How to film a hand: docs/capture.md.
 """
 
