@@ -15,7 +15,7 @@ from torch import Tensor
 from models.calibration.certainty import covariance_of, hand_sigmas
 from models.calibration.pose_of_view import CLEARLY, LEAST_POINTS, hand_pose, misnamed
 from models.calibration.problem import CalibrationProblem
-from models.calibration.sightings import HandSightings
+from models.calibration.sightings import HandSightings, exchanged
 from models.fitting.least_squares import minimise
 from models.fitting.problem import PosePrior
 from models.fitting.start import rigid_start
@@ -140,13 +140,13 @@ class Attempt:
         """
         K, xy = self.K[view], self.sightings.xy[view]
         tried = []
-        for exchanged in (False, True):
+        for other in (False, True):
             swaps = self.swaps[view].copy()
-            swaps[self.first] = exchanged
-            named = _exchanged(xy, swaps)
+            swaps[self.first] = other
+            named = exchanged(xy, swaps)
             pose, _ = hand_pose(points[self.first], named[self.first], K)
             swaps ^= misnamed(points, named, pose, K)
-            tried.append((swaps, *hand_pose(points, _exchanged(xy, swaps), K)))
+            tried.append((swaps, *hand_pose(points, exchanged(xy, swaps), K)))
         self.swaps[view], *placed = tried[int(tried[1][2] < CLEARLY * tried[0][2])]
         return tuple(placed)
 
@@ -259,11 +259,6 @@ class Attempt:
             focal_sigma=float(focal.median()),
             facts={"cost": self.cost, "focal": self.K[views, 0, 0].tolist()},
         )
-
-
-def _exchanged(xy: np.ndarray, swaps: np.ndarray) -> np.ndarray:
-    """A view's pixels (F, 2, 21, 2) with left and right exchanged in frames where swaps (F,)."""
-    return np.where(swaps[:, None, None, None], xy[:, ::-1], xy)
 
 
 def _triangulated(K: np.ndarray, poses: np.ndarray, xy: np.ndarray) -> np.ndarray:

@@ -84,18 +84,23 @@ class HandBending:
 
 
 def find_bending(
-    cameras: Cameras, xy: np.ndarray, confidence: np.ndarray, points: np.ndarray, fit: PointFit
+    cameras: Cameras,
+    xy: np.ndarray,
+    confidence: np.ndarray,
+    points: np.ndarray,
+    fit: PointFit,
+    moves: bool,
 ) -> HandBending:
     """How hands bent while they were photographed; arguments as `find_motion`'s.
 
-    fit: the model's hands at `points`. A rigid motion goes with it only where keypoints ask for it.
+    fit: the model's hands at `points`; moves: whether keypoints ask for a rigid motion where
+    fingers are still. One goes with bending only where they do, or ask for it besides bending.
     """
     seen = Sightings.of(cameras, xy, confidence, points)
     fingers = _Fingers(fit, len(cameras))
     halves, whole = problems(lambda rows: _BendingProblem(seen, rows, fingers), seen.rows)
     still, bends, both = (lambda _: slice(0)), _BendingProblem.bends, _BendingProblem.both
     with one_thread():
-        moves = share_taken(halves, still, _BendingProblem.moves) > MOTION_SUPPORT
         support = share_taken(halves, *((_BendingProblem.moves, both) if moves else (still, bends)))
         beyond = share_taken(halves, bends, both)
         moves = moves or beyond > MOTION_SUPPORT

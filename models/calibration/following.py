@@ -47,7 +47,7 @@ def follow_hand(
         models = load_hand_models(hands_in(points), config["hand_model"], torch.float64)
         fit = fit_to_points(models, points)
         if fit.miss() < FITS:
-            bending = find_bending(cameras, xy, confidence, points, fit)
+            bending = find_bending(cameras, xy, confidence, points, fit, moves)
     except UserError:  # no hand is seen well enough to tell
         pass
     if bending is not None:

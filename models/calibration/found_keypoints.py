@@ -42,7 +42,7 @@ class PhotoKeypoints:
     def straight(self, cameras: Sequence[CalibratedCamera]) -> tuple[np.ndarray, np.ndarray]:
         """Keypoints (V, 2, 21, 2) as the cameras would show them without their lenses, and
         confidences (V, 2, 21)."""
-        row = {Path(name).stem: k for k, name in enumerate(self.names)}
+        row = _rows(self.names)
         rows = [row[camera.name] for camera in cameras]
         xy = self.xy[rows].copy()
         for view, camera in enumerate(cameras):
@@ -51,7 +51,7 @@ class PhotoKeypoints:
 
     def without(self, cameras: Sequence[CalibratedCamera], slots: np.ndarray) -> PhotoKeypoints:
         """The same but for detection slots[v] (0 left, 1 right; -1: none) in camera v's photo."""
-        row = {Path(name).stem: k for k, name in enumerate(self.names)}
+        row = _rows(self.names)
         xy, confidence = self.xy.copy(), self.confidence.copy()
         for camera, slot in zip(cameras, slots):
             if slot >= 0:
@@ -93,7 +93,7 @@ def keypoints_at(
     if next(folder.glob("*.json"), None) is not None or not folder.is_dir():
         return _from_files(folder, photos, "--moments")
     taken = collect_photos(folder, scratch, keep_shaken=True)
-    row = {Path(name).stem: k for k, name in enumerate(photos.names)}
+    row = _rows(photos.names)
     known = [(k, row[Path(n).stem]) for k, n in enumerate(taken.names) if Path(n).stem in row]
     if not known:
         raise UserError(
@@ -112,6 +112,11 @@ def keypoints_at(
     for k, view in known:
         xy[view], confidence[view] = found.xy[k], found.confidence[k]
     return PhotoKeypoints(photos.names, xy, confidence)
+
+
+def _rows(names: Sequence[str]) -> dict[str, int]:
+    """Where each photo stands, by its name without its ending."""
+    return {Path(name).stem: k for k, name in enumerate(names)}
 
 
 def _words(size: tuple[int, int]) -> str:

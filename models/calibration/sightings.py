@@ -34,11 +34,8 @@ class HandSightings:
 
     def exchanged(self, swaps: np.ndarray) -> HandSightings:
         """The same with left and right exchanged where `swaps` (V, F) bool says so."""
-        swap = swaps[..., None, None]
-        confidence = np.where(swap, self.confidence[:, :, ::-1], self.confidence)
-        return HandSightings(
-            np.where(swap[..., None], self.xy[:, :, ::-1], self.xy), confidence, self.sizes
-        )
+        xy, confidence = exchanged(self.xy, swaps), exchanged(self.confidence, swaps)
+        return HandSightings(xy, confidence, self.sizes)
 
     def chosen(self, views: Sequence[int]) -> HandSightings:
         """Only these views."""
@@ -51,6 +48,12 @@ class HandSightings:
         pairs = [(f, s) for f in range(counts.shape[0]) for s in range(len(SIDES))]
         pairs = [pair for pair in pairs if counts[pair] >= 2]
         return sorted(pairs, key=lambda pair: -counts[pair])
+
+
+def exchanged(values: np.ndarray, swaps: np.ndarray) -> np.ndarray:
+    """Values (..., 2, 21) or (..., 2, 21, 2) with left and right exchanged where swaps (...)."""
+    wide = swaps.reshape(*swaps.shape, *[1] * (values.ndim - swaps.ndim))
+    return np.where(wide, np.flip(values, swaps.ndim), values)
 
 
 def empty_sightings(count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from utils.keypoints.order import JOINT_PARENTS, KEYPOINT_ROWS
-from utils.synthetic.skeleton import Bones, Template, move_by_bones
+from utils.keypoints.order import KEYPOINT_ROWS
+from utils.synthetic.skeleton import Bones, Template, chained, move_by_bones
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class PosedBones:
         template: Template, bones: Bones, pose: np.ndarray, joints: np.ndarray, weights: np.ndarray
     ) -> PosedBones:
         """Of a hand in `pose` (16, 3) with posed joints (16, 3), bones as they rest."""
-        turns = _chained(pose)
+        turns, _ = chained(Rotation.from_rotvec(pose).as_matrix(), joints)
         axes = np.cross(bones.direction, bones.palmar)
         return PosedBones(weights, joints, np.einsum("jab,jb->ja", turns, axes), template.tips)
 
@@ -40,17 +40,7 @@ class PosedBones:
 
     def bent(self, verts: np.ndarray, angles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Verts (N, 3) and keypoints (21, 3) with joints bent by `angles` (16,), radians."""
-        local = angles[:, None] * self.flexion
-        linear, moved = _chained(local), self.joints.copy()
-        for j, parent in enumerate(JOINT_PARENTS[1:], start=1):
-            moved[j] = moved[parent] + linear[parent] @ (self.joints[j] - self.joints[parent])
+        local = Rotation.from_rotvec(angles[:, None] * self.flexion).as_matrix()
+        linear, moved = chained(local, self.joints)
         verts = move_by_bones(verts, self.joints, moved, self.weights, linear)
         return verts, np.vstack([moved, verts[self.tips]])[list(KEYPOINT_ROWS)]
-
-
-def _chained(local: np.ndarray) -> np.ndarray:
-    """Each bone's turn (16, 3, 3) where each turns by rotation vectors (16, 3) on its parent."""
-    linear = Rotation.from_rotvec(local).as_matrix()
-    for j, parent in enumerate(JOINT_PARENTS[1:], start=1):
-        linear[j] = linear[parent] @ linear[j]
-    return linear

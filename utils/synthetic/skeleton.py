@@ -100,6 +100,18 @@ def move_by_bones(
     return np.einsum("vj,jab,vb->va", weights, linear, verts) + weights @ offsets
 
 
+def chained(local: np.ndarray, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each bone's turn (16, 3, 3) and joint (16, 3) where each turns by local (16, 3, 3).
+
+    Bones turn about their joints (16, 3), on top of their parents' turns.
+    """
+    linear, moved = local.copy(), joints.copy()
+    for j, parent in enumerate(JOINT_PARENTS[1:], start=1):
+        linear[j] = linear[parent] @ local[j]
+        moved[j] = moved[parent] + linear[parent] @ (joints[j] - joints[parent])
+    return linear, moved
+
+
 def skin(
     verts: np.ndarray, joints: np.ndarray, template: Template, pose: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -109,10 +121,7 @@ def skin(
     """
     local = Rotation.from_rotvec(pose).as_matrix()
     corrected = verts + template.posedirs @ (local[1:] - np.eye(3)).ravel()
-    linear, moved = local.copy(), joints.copy()
-    for j, parent in enumerate(JOINT_PARENTS[1:], start=1):
-        linear[j] = linear[parent] @ local[j]
-        moved[j] = moved[parent] + linear[parent] @ (joints[j] - joints[parent])
+    linear, moved = chained(local, joints)
     return move_by_bones(corrected, joints, moved, template.weights, linear), moved
 
 

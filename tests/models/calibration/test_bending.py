@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from models.calibration.bending import find_bending
+from models.calibration.motion import find_motion
 from models.calibration.natural_size import fit_to_points
 from models.calibration.straightening import Straightening, straightened
 from models.hand.fitted import FittedHand
@@ -48,7 +49,8 @@ def seen(hand, angles, motions=None):
 
 def found_in(model, cameras, xy, confidence, points):
     fit = fit_to_points({"right": model}, points)
-    return find_bending(as_cameras(cameras), xy, confidence, points, fit)
+    rigid = as_cameras(cameras), xy, confidence, points
+    return find_bending(*rigid, fit, find_motion(*rigid, 1.0).asked_for)
 
 
 def test_still_fingers_are_left_alone(model, hand):
