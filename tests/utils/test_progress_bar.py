@@ -1,15 +1,12 @@
 """What a loop says of itself: on a terminal, in a file, and where nobody asks."""
 
-import fcntl
 import io
 import os
-import pty
-import struct
 import sys
-import termios
 
 import pytest
 
+from tests.scenes.terminals import open_terminal, read_to_end
 from utils import progress_bar
 from utils.progress_bar import ProgressBar, progress, progress_to
 
@@ -119,14 +116,12 @@ def test_nobody_hears_what_goes_nowhere(capsys, clock):
 
 
 def test_a_real_terminal_gets_a_bar(monkeypatch):
-    leader, follower = pty.openpty()
-    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    with os.fdopen(follower, "w") as terminal:
+    reader, writer = open_terminal()
+    with os.fdopen(writer, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
         with ProgressBar(4, "level 1 of 2") as bar:
             bar.show({"sfs": 0.5})
             bar.advance(4)
-        print("done", file=terminal, flush=True)  # so that there is something to read at all
-        shown = os.read(leader, 10_000).decode()
-    os.close(leader)
+        print("done", file=terminal)
+    shown = read_to_end(reader)
     assert "\rlevel 1 of 2:   0%" in shown and shown.count("\n") == 1

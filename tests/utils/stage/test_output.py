@@ -1,19 +1,15 @@
 """--quiet and --log: who hears what a stage says."""
 
 import argparse
-import fcntl
 import os
-import pty
-import struct
 import subprocess
 import sys
-import termios
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
+from tests.scenes.terminals import open_terminal, read_to_end
 from tests.utils.stage.test_job import run
 from utils import event_files, progress_bar
 from utils.errors import UserError
@@ -228,18 +224,12 @@ def test_a_batch_s_log_has_few_lines_in_order(tmp_path):
 
 
 def test_at_a_terminal_there_is_a_bar(tmp_path):
-    leader, follower = pty.openpty()
-    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    options = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": follower}
+    reader, writer = open_terminal()
+    options = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": writer}
     with subprocess.Popen([*COMMAND, "--log", tmp_path / "scan.log"], **options) as process:
-        os.close(follower)
-        shown = b""
-        with suppress(OSError):  # Linux's word for the end
-            while more := os.read(leader, 10_000):
-                shown += more
+        os.close(writer)
+        text = read_to_end(reader)
         assert process.stdout.read().decode() == "begun\nverdict: good\n"
-    os.close(leader)
-    text = shown.decode()
     assert process.returncode == 0 and "\rviews:  " in text and "left" not in text
     assert text.endswith("\rwarning: view 3 is dark\r\n")  # the bar is gone
     log = (tmp_path / "scan.log").read_bytes().decode()
