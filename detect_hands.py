@@ -165,7 +165,9 @@ def triangulated(job: Job, capture: Capture) -> HandKeypoints:
     from utils.keypoints.triangulation import summary_lines, triangulate_hands
 
     xy, confidence = capture.keypoints
-    hands = triangulate_hands(capture.cameras, xy, confidence, job.config.pose_optim, job.seed)
+    hands = triangulate_hands(
+        capture.camera_arrays, xy, confidence, job.config.pose_optim, job.seed
+    )
     print("triangulated:", *summary_lines(hands), sep="\n  ")
     return hands
 

@@ -36,13 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         "python pose_optim.py --data_path demo_data --scan_id 1\n"
         "python pose_optim.py --data_path demo_data --scans '*'   # all that the folder holds\n"
         "python pose_optim.py --data_path moving_data --frames 1:25   # a movement: 1 to 24",
+        uses_torch=False,
     )
     return run_stage(parser, pose_optim, argv, each_frame(pose_optim))
 
 
 def pose_optim(job: Job) -> None:
     """Run the stage on one scan."""
-    from utils.captures import open_capture  # here, so that --help need not wait for torch
+    from utils.captures import open_capture  # here, so that --help need not wait for OpenCV
     from utils.captures.diagnosis import understand
     from utils.captures.units import unit_line
     from utils.keypoints.triangulation import summary_lines

@@ -51,7 +51,7 @@ def arguments(root: Path, *settings: str) -> list[str]:
 def without_views(capture, held: list[int]):
     kept = [view for view in range(len(capture)) if view not in held]
     views = [capture.views[view] for view in kept]
-    return replace(capture, views=views, cameras=capture.cameras[kept])
+    return replace(capture, views=views, camera_arrays=capture.camera_arrays[kept])
 
 
 def write_demo_form(folder: Path, capture) -> None:

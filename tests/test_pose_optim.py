@@ -36,6 +36,14 @@ def run(capture_dir, tmp_path, run_main):
     return run
 
 
+def test_it_does_without_torch(capture_dir, tmp_path):
+    """Whose import would be most of what the stage takes."""
+    code = "import sys; sys.modules['torch'] = None; import pose_optim; sys.exit(pose_optim.main())"
+    folders = ["--data_path", capture_dir, "--out_path", tmp_path / "o"]
+    subprocess.run([sys.executable, "-c", code, *folders], cwd=ROOT, check=True)
+    assert (tmp_path / "o" / "keypoints3d" / "keypoints_3d_1.xyz").is_file()
+
+
 def test_writes_what_the_contract_says(capture_dir, tmp_path, run_script):
     done = run_script("pose_optim.py", "--data_path", capture_dir, "--out_path", tmp_path / "o")
     assert done.returncode == 0, done.stderr

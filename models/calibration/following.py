@@ -17,7 +17,8 @@ from models.calibration.straightening import Straightening
 from models.hand import load_hand_models
 from utils.calibration.placing import moved_cameras, similarity_scale
 from utils.calibration.structure import Structure
-from utils.cameras.calibrated import as_cameras
+from utils.cameras import Cameras
+from utils.cameras.calibrated import without_lenses
 from utils.errors import UserError
 from utils.keypoints.views import hands_in
 
@@ -40,7 +41,10 @@ def follow_hand(
     if len(structure.cameras) < LEAST_PHOTOS:
         return
     xy, confidence, points = hands.xy, hands.confidence, hands.points
-    cameras, unit = as_cameras(structure.cameras), similarity_scale(scale.matrix)
+    cameras, unit = (
+        Cameras.of_arrays(without_lenses(structure.cameras)),
+        similarity_scale(scale.matrix),
+    )
     motion = find_motion(cameras, xy, confidence, points, 1 / unit)
     moves, bending = motion.asked_for, None
     try:

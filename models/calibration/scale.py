@@ -18,7 +18,7 @@ from utils.calibration.marks import marks_scale
 from utils.calibration.photos import PhotoSet
 from utils.calibration.placing import similarity_scale, upright
 from utils.calibration.structure import Structure
-from utils.cameras.calibrated import as_cameras
+from utils.cameras.calibrated import without_lenses
 from utils.errors import UserError
 from utils.keypoints.triangulation import HandKeypoints, triangulate_hands
 from utils.keypoints.views import hands_in
@@ -125,6 +125,8 @@ def hands_of(
     if not np.isfinite(xy).any():
         return None
     try:
-        return triangulate_hands(as_cameras(cameras), xy, confidence, config["pose_optim"], seed)
+        return triangulate_hands(
+            without_lenses(cameras), xy, confidence, config["pose_optim"], seed
+        )
     except UserError:
         return None

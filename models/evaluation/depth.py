@@ -11,6 +11,7 @@ import torch
 from models.appearance.shading import capped
 from models.ham.reconstruction import Reconstruction
 from utils.cameras import Cameras
+from utils.cameras.arrays import CameraArrays
 from utils.captures.truth import DepthMap
 from utils.errors import UserError
 from utils.render import Renderer
@@ -49,9 +50,9 @@ def _scores(error: np.ndarray) -> dict[str, float | int | None]:
     }
 
 
-def _errors(reconstruction: Reconstruction, depth: np.ndarray, camera: Cameras) -> np.ndarray:
+def _errors(reconstruction: Reconstruction, depth: np.ndarray, arrays: CameraArrays) -> np.ndarray:
     """|d| (N,) world units in the pixels that both have; depth (H, W), 0: none."""
-    verts, own = reconstruction.in_hand_units(camera)
+    verts, own = reconstruction.in_hand_units(Cameras.of_arrays(arrays))
     open_faces = torch.from_numpy(reconstruction.faces)
     verts, faces, _ = capped(verts, open_faces, None)
     fragments = Renderer(faces).rasterize(own, verts)

@@ -12,7 +12,8 @@ from models.gcn.hierarchy import Level
 from models.gcn.network import HandGCN
 from models.hand import HandModel
 from utils.errors import UserError
-from utils.io.checks import FileCheck, described
+from utils.io.checks import FileCheck
+from utils.io.described import described
 from utils.io.files import load_torch, save_torch
 from utils.paths import ROOT
 

@@ -19,7 +19,8 @@ from models.hand.kinematics import LAYOUT, SIZE
 from models.hand.model import HandModel, load_hand_model
 from utils.cameras import Similarity
 from utils.errors import UserError
-from utils.io.checks import FileCheck, described
+from utils.io.checks import FileCheck
+from utils.io.described import described
 from utils.io.files import load_torch
 from utils.io.meshes import load_mesh
 from utils.keypoints import SIDES

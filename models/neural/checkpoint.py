@@ -19,7 +19,8 @@ from models.neural.renderer import NET_TYPES, NeuralRenderer
 from models.neural.training import Trained
 from utils.errors import UserError
 from utils.geometry.mesh import mesh_name
-from utils.io.checks import FileCheck, Shape, described
+from utils.io.checks import FileCheck, Shape
+from utils.io.described import described
 from utils.io.files import load_torch, save_torch
 
 FORMAT = 1

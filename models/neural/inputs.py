@@ -18,7 +18,8 @@ from torch.nn.functional import normalize
 from models.appearance.light import Highlights, mirrored_at
 from models.appearance.visibility import NUMBERS, visible_along
 from utils.errors import UserError
-from utils.io.checks import FileCheck, described
+from utils.io.checks import FileCheck
+from utils.io.described import described
 
 BANDS = {"normal": 2, "albedo": 2, "position": 5, "ray": 1, "reflection": 1}  # of the encoding
 ON_VERTICES = ("normal", "albedo", "position")  # known before a camera is

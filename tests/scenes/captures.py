@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from utils.cameras import Cameras, Similarity
+from utils.cameras import Cameras
 from utils.captures.camera_files import save_cameras
 from utils.io.images import save_image
 
@@ -101,7 +101,7 @@ def write_capture(
         if masks:
             save_image(folder / "mask" / f"{view:02d}.png", mask)
         write_pose(folder / "pose" / f"{view:02d}.json", xy[view], (height, width))
-    save_cameras(folder / "camera" / "param.npz", cameras, Similarity(0.2, torch.zeros(3).double()))
+    save_cameras(folder / "camera" / "param.npz", cameras, np.diag([0.2, 0.2, 0.2, 1.0]))
     return folder
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tests.scenes.captures import project, ring_of_cameras, two_hands
-from utils.cameras import Cameras
+from utils.cameras.arrays import CameraArrays
 from utils.captures.diagnosis import diagnose
 from utils.captures.diagnosis.sightings import Sightings
 from utils.errors import UserError
@@ -22,7 +22,7 @@ VIEWS, WIDTH, HEIGHT = 8, 800, 600
 class Made:
     """What `diagnose` reads of a capture."""
 
-    cameras: Cameras
+    camera_arrays: CameraArrays
     keypoints: tuple
     masks: dict = field(default_factory=dict)
 
@@ -36,9 +36,8 @@ def scene(views=VIEWS, noise=1.0, seed=0):
     cameras = ring_of_cameras(views)
     xy = project(cameras, two_hands(rng))
     xy += noise * rng.normal(size=xy.shape)
-    K, R, t = (x.numpy() for x in (cameras.K, cameras.R, cameras.t))
-    confidence = np.ones(xy.shape[:3])
-    return Sightings(K, R, t, cameras.sizes.numpy(), xy, confidence)
+    arrays = cameras.arrays()
+    return Sightings(arrays.K, arrays.R, arrays.t, arrays.sizes, xy, np.ones(xy.shape[:3]))
 
 
 def diagnosed(seen, masks=None):

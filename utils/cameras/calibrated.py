@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 
+from utils.cameras.arrays import CameraArrays
 from utils.cameras.lens import Lens, pixels_of, rays_of
-from utils.cameras.pinhole import Cameras
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class CalibratedCamera:
         return self.lens.undistort(rays_of(self.K, pixels))
 
 
-def as_cameras(cameras: Sequence[CalibratedCamera]) -> Cameras:
+def without_lenses(cameras: Sequence[CalibratedCamera]) -> CameraArrays:
     """The cameras without their lenses; each has a size."""
     K, R, t = (np.stack([getattr(each, name) for each in cameras]) for name in ("K", "R", "t"))
-    return Cameras.of(K, R, t, torch.tensor([each.size for each in cameras]))
+    return CameraArrays(K, R, t, np.array([each.size for each in cameras]))

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from utils.cameras.arrays import CameraArrays
+
 
 @dataclass(frozen=True)
 class Similarity:
@@ -30,6 +32,12 @@ class Similarity:
     def inverse(self) -> Similarity:
         """The map back: x_from = (x_to - offset) / scale."""
         return Similarity(1.0 / self.scale, -self.offset / self.scale)
+
+    def matrix(self) -> np.ndarray:
+        """The map (4, 4), float64, of homogeneous points."""
+        matrix = np.diag([self.scale, self.scale, self.scale, 1.0])
+        matrix[:3, 3] = self.offset.cpu().numpy()
+        return matrix
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,15 @@ class Cameras:
     def of(K: np.ndarray, R: np.ndarray, t: np.ndarray, sizes: Tensor) -> Cameras:
         """Cameras of arrays K, R (B, 3, 3) and t (B, 3), on the CPU."""
         return Cameras(torch.from_numpy(K), torch.from_numpy(R), torch.from_numpy(t), sizes)
+
+    @staticmethod
+    def of_arrays(arrays: CameraArrays) -> Cameras:
+        """The same cameras as tensors, on the CPU."""
+        return Cameras.of(arrays.K, arrays.R, arrays.t, torch.from_numpy(arrays.sizes))
+
+    def arrays(self) -> CameraArrays:
+        """The same cameras as arrays."""
+        return CameraArrays(*(x.cpu().numpy() for x in (self.K, self.R, self.t, self.sizes)))
 
     def __len__(self) -> int:
         return len(self.K)

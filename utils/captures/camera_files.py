@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import torch
 
-from utils.cameras import Cameras, Similarity
 from utils.errors import UserError
 from utils.io.decoding import decoding
+
+if TYPE_CHECKING:
+    from utils.cameras import Cameras
+    from utils.cameras.arrays import CameraArrays
 
 CAMERA_KEY = re.compile(r"(world_mat|int|ext)_\d+|scale_mat_0")
 NPY = b"\x93NUMPY"
@@ -22,8 +25,8 @@ ROTATION_TOLERANCE = 1e-3  # |R R^T - I|; calibrations are written with 4 digits
 
 def load_cameras(
     path: str | Path, num: int | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, Similarity | None]:
-    """Read param.npz: K (N, 3, 3) pixels, R (N, 3, 3), t (N, 3), world_from_norm or None.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+    """Read param.npz: K (N, 3, 3) pixels, R (N, 3, 3), t (N, 3), world_from_norm (4, 4) or None.
 
     `world_mat_i` = K [R | t] (4, 4) is what counts, as in IDR and NeuS; int_i and ext_i are used
     where world_mat_i is absent. Any other arrays are left alone. Raises UserError on missing views,
@@ -132,7 +135,7 @@ def decompose(P: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return K / K[2, 2], R, t
 
 
-def _world_from_norm(data: dict, path: Path) -> Similarity | None:
+def _world_from_norm(data: dict, path: Path) -> np.ndarray | None:
     matrix = data.get("scale_mat_0")
     if matrix is None:
         return None
@@ -141,22 +144,23 @@ def _world_from_norm(data: dict, path: Path) -> Similarity | None:
             f"{path}: scale_mat_0 is no uniform scale and offset (4x4, finite, scale above 0); "
             "correct it or leave it out"
         )
-    return Similarity(float(matrix[0, 0]), torch.from_numpy(matrix[:3, 3].copy()))
+    frame = np.diag([matrix[0, 0]] * 3 + [1.0])
+    frame[:3, 3] = matrix[:3, 3]
+    return frame
 
 
-def save_cameras(path: str | Path, cameras: Cameras, world_from_norm: Similarity | None) -> None:
+def save_cameras(
+    path: str | Path, cameras: Cameras | CameraArrays, world_from_norm: np.ndarray | None
+) -> None:
     """Write param.npz as `load_cameras` reads it, in float64."""
     from utils.io.files import atomic_path
 
     data = {}
-    scale_mat = np.eye(4)
-    if world_from_norm is not None:
-        scale_mat[:3, :3] *= world_from_norm.scale
-        scale_mat[:3, 3] = world_from_norm.offset.numpy()
+    scale_mat = np.eye(4) if world_from_norm is None else world_from_norm
     for view in range(len(cameras)):
         ext = np.eye(4)
-        ext[:3, :3], ext[:3, 3] = cameras.R[view].numpy(), cameras.t[view].numpy()
-        intrinsics = _square(cameras.K[view].numpy())
+        ext[:3, :3], ext[:3, 3] = np.asarray(cameras.R[view]), np.asarray(cameras.t[view])
+        intrinsics = _square(np.asarray(cameras.K[view]))
         data |= {f"int_{view}": intrinsics, f"ext_{view}": ext}
         data |= {f"world_mat_{view}": intrinsics @ ext, f"scale_mat_{view}": scale_mat}
     with atomic_path(path) as beside, open(beside, "wb") as file:

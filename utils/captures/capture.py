@@ -10,10 +10,11 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from utils.cameras import Cameras, Similarity
+from utils.cameras.arrays import CameraArrays
 from utils.captures.annotation import Annotation
 from utils.captures.camera_files import load_cameras
 from utils.captures.notes import Notes
@@ -21,6 +22,9 @@ from utils.captures.pose_files import load_pose, save_pose, seen_only
 from utils.captures.resampling import Resampling
 from utils.errors import UserError
 from utils.io.images import load_image, load_mask, save_image
+
+if TYPE_CHECKING:
+    from utils.cameras import Cameras
 
 
 @dataclass(frozen=True)
@@ -106,21 +110,21 @@ def view_label(view: int, name: str) -> str:
 class Capture:
     """One scan of a multi-view capture.
 
-    name: what messages call it, such as demo_data/1; cameras: one a view, world units;
-    world_from_norm: a frame that the calibration suggests, if any; camera_files: what the cameras
-    were read from; cameras_corrected: whether a stage of this suite has corrected them; left_out:
-    views that contradict all others, with which nothing is compared; unit: the world's unit (m,
-    cm or mm) where the calibration says it; held: a capture of the views that are kept for
-    judging, if the layout knows such; annotation: what the data set says of the hands, if it does;
-    notes: what its reader had to interpret, in words; detected_masks: views whose masks
-    detect_hands.py made.
+    name: what messages call it, such as demo_data/1; camera_arrays: one a view, world units;
+    world_from_norm: (4, 4) a uniform scale and offset of a frame that the calibration suggests, if
+    any; camera_files: what the cameras were read from; cameras_corrected: whether a stage of this
+    suite has corrected them; left_out: views that contradict all others, with which nothing is
+    compared; unit: the world's unit (m, cm or mm) where the calibration says it; held: a capture of
+    the views that are kept for judging, if the layout knows such; annotation: what the data set
+    says of the hands, if it does; notes: what its reader had to interpret, in words;
+    detected_masks: views whose masks detect_hands.py made.
     """
 
     name: str
     scan_id: str
     views: Sequence[View]
-    cameras: Cameras
-    world_from_norm: Similarity | None
+    camera_arrays: CameraArrays
+    world_from_norm: np.ndarray | None
     camera_files: Sequence[Path]
     cameras_corrected: bool = False
     left_out: Sequence[int] = ()
@@ -149,7 +153,7 @@ class Capture:
 
     def pixels(self) -> int:
         """Of the largest photo."""
-        return int(self.cameras.sizes.prod(1).max())
+        return int(self.camera_arrays.sizes.prod(1).max())
 
     def image(self, view: int) -> np.ndarray:
         """`View.image` of one view: RGB (H, W, 3) float32 in [0, 1]."""
@@ -158,6 +162,13 @@ class Capture:
     def mask(self, view: int) -> np.ndarray | None:
         """`View.mask` of one view: (H, W) bool, or None where there is none."""
         return self.views[view].mask()
+
+    @cached_property
+    def cameras(self) -> Cameras:
+        """The cameras as tensors, on the CPU."""
+        from utils.cameras import Cameras  # here, for torch takes two seconds
+
+        return Cameras.of_arrays(self.camera_arrays)
 
     @cached_property
     def keypoints(self) -> tuple[np.ndarray, np.ndarray]:
@@ -182,10 +193,9 @@ class Capture:
     def with_corrected_cameras(self, path: Path) -> Capture:
         """The capture in the cameras of a param.npz that a stage wrote."""
         K, R, t, world_from_norm = load_cameras(path, len(self))
-        cameras = Cameras.of(K, R, t, self.cameras.sizes)
         return replace(
             self,
-            cameras=cameras,
+            camera_arrays=CameraArrays(K, R, t, self.camera_arrays.sizes),
             world_from_norm=world_from_norm,
             camera_files=(path,),
             cameras_corrected=True,

@@ -51,7 +51,7 @@ def triangulated(
 ) -> tuple[HandKeypoints | None, list[str]]:
     """The capture's hands and warnings about them; None where there are none to be had."""
     try:
-        hands = triangulate_hands(capture.cameras, *capture.keypoints, options, seed)
+        hands = triangulate_hands(capture.camera_arrays, *capture.keypoints, options, seed)
     except UserError as error:
         return None, [str(error)]
     return hands, _hand_warnings(hands)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.cameras import Cameras
+from utils.cameras.arrays import CameraArrays
 from utils.keypoints.views import HandViews, pixel_distance, triangulate
 
 FAR = 2.0  # coordinates beyond this are pixels: in [-1, 1], half a photo outside of it
@@ -63,7 +63,7 @@ def without_fillings(xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def range_of(
-    xy: np.ndarray, sizes: np.ndarray, cameras: Cameras | None = None
+    xy: np.ndarray, sizes: np.ndarray, cameras: CameraArrays | None = None
 ) -> tuple[Range, np.ndarray]:
     """The range of coordinates xy (N, 2, 21, 2), nan: not seen, and the views (N) bool in another.
 
@@ -89,7 +89,7 @@ def _share(true: np.ndarray) -> float:
     return float(true.mean()) if len(true) else 0.0
 
 
-def _is_unit(xy: np.ndarray, sizes: np.ndarray, cameras: Cameras | None) -> bool:
+def _is_unit(xy: np.ndarray, sizes: np.ndarray, cameras: CameraArrays | None) -> bool:
     """Whether coordinates that may be in [0, 1] are: by the cameras, else by their number."""
     if cameras is not None:
         unit, signed = (
@@ -101,7 +101,7 @@ def _is_unit(xy: np.ndarray, sizes: np.ndarray, cameras: Cameras | None) -> bool
     return len(xy) >= ENOUGH_VIEWS and bool(np.nanmin(xy) >= 0 and np.nanmax(xy) <= 1)
 
 
-def residual(xy: np.ndarray, cameras: Cameras) -> float:
+def residual(xy: np.ndarray, cameras: CameraArrays) -> float:
     """Median distance of pixels xy (N, 2, 21, 2), nan: not seen, from what all views make of them.
 
     In sizes of the hand (its box's diagonal), by linear triangulation; nan where no keypoint is

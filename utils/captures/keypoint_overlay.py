@@ -35,10 +35,8 @@ def pose_overlay(capture: Capture, hands: HandKeypoints, view: int) -> np.ndarra
 
 def reproject(capture: Capture, hands: HandKeypoints) -> np.ndarray:
     """Triangulated keypoints in the views' pixels: (N, 2, 21, 2), nan where not seen."""
-    import torch
-
-    px = capture.cameras.project(torch.from_numpy(hands.points).reshape(-1, 3))
-    return px.numpy().reshape(len(capture), 2, -1, 2)
+    px = capture.camera_arrays.project(hands.points.reshape(-1, 3))
+    return px.reshape(len(capture), 2, -1, 2)
 
 
 def _caption(hands: HandKeypoints, view: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.cameras import Cameras
+from utils.cameras.arrays import CameraArrays
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class DepthMap:
 
     name: str
     path: Path
-    read: Callable[[], tuple[np.ndarray, Cameras]]
+    read: Callable[[], tuple[np.ndarray, CameraArrays]]
 
 
 @dataclass(frozen=True)

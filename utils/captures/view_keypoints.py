@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.cameras import Cameras
+from utils.cameras.arrays import CameraArrays
 from utils.captures.keypoint_forms import Range, in_pixels, range_of, without_fillings
 from utils.captures.notes import Notes, views_text
 from utils.captures.pose_files import load_hands, seen_only
@@ -28,7 +28,7 @@ class ViewKeypoints:
 
     paths: Sequence[Path]
     names: Sequence[str]
-    cameras: Cameras
+    cameras: CameraArrays
     notes: Notes
     _stamp: object = field(default=None, init=False)
     _range: Range = field(default=Range.SIGNED, init=False)
@@ -69,9 +69,7 @@ class ViewKeypoints:
             except UserError:
                 continue
         coordinates, filled = without_fillings(coordinates)
-        self._range, self._left_out = range_of(
-            coordinates, self.cameras.sizes.numpy(), self.cameras
-        )
+        self._range, self._left_out = range_of(coordinates, self.cameras.sizes, self.cameras)
         self._say(filled)
 
     def _say(self, filled: np.ndarray) -> None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from utils.errors import UserError
+from utils.io.described import described
 
 KINDS = {
     "float": (torch.float64, torch.float32, torch.float16, torch.bfloat16),
@@ -23,7 +24,6 @@ KINDS = {
 }
 MOST_NUMBERS = 1 << 28  # of a tensor: more is not of this suite, and might not fit into memory
 LARGEST = 1e300  # beyond, numbers overflow when they are squared or read as floats
-SHOWN = 60  # characters of a value that messages show
 Shape = tuple[int | str, ...]
 
 
@@ -150,19 +150,3 @@ def _is_dense(value: Any) -> bool:
 
 def _expected(kind: str, shape: Shape) -> str:
     return f"{kind} numbers of shape ({', '.join(map(str, shape))})"
-
-
-def described(value: Any) -> str:
-    """A value in a few words for a message, whatever it is and however large."""
-    if isinstance(value, Tensor) and value.is_nested:
-        return "a tensor of tensors"
-    if isinstance(value, Tensor):
-        words = [str(value.dtype).removeprefix("torch.")]
-        words += ["sparse"] * (value.layout != torch.strided)
-        return f"{' '.join(words)} of shape ({', '.join(map(str, value.shape))})"
-    if isinstance(value, str | int | float | bool) or value is None:
-        text = repr(value)
-        return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
-    if isinstance(value, list | tuple | dict):
-        return f"a {type(value).__name__} of {len(value)}"
-    return f"a {type(value).__name__}"

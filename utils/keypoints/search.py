@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from utils.cameras import Cameras
+from utils.cameras.arrays import CameraArrays
 from utils.errors import UserError
 from utils.keypoints.order import right_handedness
 from utils.keypoints.views import MIN_ANGLE, HandViews, pixel_distance, triangulate
+
+if TYPE_CHECKING:
+    from utils.cameras import Cameras
 
 MAX_PAIRS = 400  # hypotheses of two views each; drawn at random where there are more
 LABEL_BONUS = 0.05  # of a full score, for a detection that bears the hand's name
@@ -162,7 +165,7 @@ def best_pairs(views: HandViews, assigned: np.ndarray, hand: int, seed: int) -> 
 
 def match_detections(
     points: np.ndarray,
-    cameras: Cameras,
+    cameras: Cameras | CameraArrays,
     xy: np.ndarray,
     confidence: np.ndarray,
     options: Mapping[str, Any],

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from utils.cameras import Cameras
+from utils.cameras.arrays import CameraArrays
 from utils.errors import UserError
 from utils.keypoints.order import PALM, SIDES
 from utils.keypoints.refine import refine_points
@@ -20,6 +20,9 @@ from utils.keypoints.search import (
     find_hands,
 )
 from utils.keypoints.views import HandViews, pixel_distance
+
+if TYPE_CHECKING:
+    from utils.cameras import Cameras
 
 WRIST, MIDDLE_ROOT = 0, 9
 SAME_PALM = 0.25  # of a palm's length: solid palms' centres, 3 cm thick, are not nearer
@@ -45,7 +48,7 @@ class HandKeypoints:
 
 
 def triangulate_hands(
-    cameras: Cameras,
+    cameras: Cameras | CameraArrays,
     xy: np.ndarray,
     confidence: np.ndarray,
     options: Mapping[str, Any],

@@ -7,11 +7,15 @@ Arrays: N views, each with 2 detections (named left and right by the detector, r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from utils.cameras import Cameras
+from utils.cameras.arrays import CameraArrays
 from utils.keypoints.order import SIDES
+
+if TYPE_CHECKING:
+    from utils.cameras import Cameras
 
 MIN_JOINTS = 6  # keypoints a detection needs to say where a hand is
 MIN_ANGLE = np.radians(2.0)  # between two rays that say how far away a point is
@@ -31,14 +35,14 @@ class HandViews:
 
     @staticmethod
     def of(
-        cameras: Cameras, xy: np.ndarray, confidence: np.ndarray, fit_radius: float
+        cameras: Cameras | CameraArrays, xy: np.ndarray, confidence: np.ndarray, fit_radius: float
     ) -> HandViews:
         """Views of detections xy (N, 2, 21, 2) with confidence (N, 2, 21).
 
         `fit_radius` is a share of a detection's own size (the diagonal of its bounding box), so
         that it means the same in large and small images.
         """
-        K, R, t = (x.double().cpu().numpy() for x in (cameras.K, cameras.R, cameras.t))
+        K, R, t = (np.asarray(x, float) for x in (cameras.K, cameras.R, cameras.t))
         seen = np.isfinite(xy).all(-1) & (confidence > 0)
         seen &= (seen.sum(-1) >= MIN_JOINTS)[..., None]
         xy, weights = np.where(seen[..., None], xy, 0.0), np.where(seen, confidence, 0.0)

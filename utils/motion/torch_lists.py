@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from utils.errors import UserError
-from utils.io.checks import FileCheck, described
+from utils.io.checks import FileCheck
+from utils.io.described import described
 from utils.io.files import load_torch
 from utils.keypoints import SIDES
 from utils.motion.track import POSE_SIZE, Hands

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 from utils.errors import UserError
 
 
@@ -9,13 +11,12 @@ def resolve_device(name: str) -> str:
     """'cuda' where it was asked for, or for 'auto' where CUDA and nvdiffrast are there."""
     if name == "cpu":
         return name
-    import importlib.util
-
-    import torch
-
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: PyTorch sees no CUDA device here; use --device cpu")
-    has_renderer = importlib.util.find_spec("nvdiffrast") is not None
-    if name == "auto" and not (torch.cuda.is_available() and has_renderer):
+    if name == "auto" and importlib.util.find_spec("nvdiffrast") is None:
         return "cpu"
-    return "cuda"
+    import torch  # here, for its import takes two seconds
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if name == "cuda":
+        raise UserError("--device cuda: PyTorch sees no CUDA device here; use --device cpu")
+    return "cpu"

@@ -69,12 +69,17 @@ class Job:
 
 
 def stage_parser(
-    description: str, examples: str, together: bool = False, optimises: bool = False
+    description: str,
+    examples: str,
+    together: bool = False,
+    optimises: bool = False,
+    uses_torch: bool = True,
 ) -> argparse.ArgumentParser:
     """The arguments that every stage has.
 
     `examples` are command lines, one or more. together: the stage runs once, for all scans that
     the command line names, instead of once a scan. optimises: its steps may become curves.
+    uses_torch: it is seeded, which imports it.
     """
     parser = argparse.ArgumentParser(
         description=description,
@@ -84,7 +89,7 @@ def stage_parser(
     data_help = "folder of the scans (default: the config's data_path)"
     parser.add_argument("--data_path", type=Path, metavar="D", help=data_help)
     add_scan_options(parser, several=together)
-    parser.set_defaults(together=together)
+    parser.set_defaults(together=together, uses_torch=uses_torch)
     _add_run_options(parser)
     parser.set_defaults(tensorboard=False, viewer=None, viewer_stay=False)
     if optimises:
@@ -218,7 +223,7 @@ def _run_each(
 def _run_job(job: Job, stage: Callable[[Job], None], view: LiveView | None) -> Exception | None:
     """What ended the run of one scan before its time, if anything did."""
     try:
-        seed_everything(job.seed)
+        seed_everything(job.seed, job.args.uses_torch)
         if view is not None:
             view.begin(f"scan {job.scan_id}")
         with event_file(_event_folder(job, stage.__name__)):
@@ -280,16 +285,18 @@ def own_out_path(data_path: Path, config: Config) -> Path:
 
 
 def _scans_in(data_path: Path, config: Config) -> Sequence[str]:
-    from utils.captures import list_scans  # here, for it imports torch
+    from utils.captures import list_scans
 
     return list_scans(data_path, config)
 
 
-def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy and torch."""
+def seed_everything(seed: int, uses_torch: bool = True) -> None:
+    """Seed Python and NumPy, and torch, if it is used."""
     import numpy as np
-    import torch
 
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 (libraries that still use the global state)
-    torch.manual_seed(seed)
+    if uses_torch:
+        import torch  # here, for its import takes two seconds
+
+        torch.manual_seed(seed)

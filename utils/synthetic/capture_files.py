@@ -75,8 +75,9 @@ def write_capture(
     """Fill `folder` with img, mask, pose, camera, held and gt as README.md describes them."""
     _write_views(folder, training)
     _write_views(folder / "held", held)
-    save_cameras(folder / "camera" / "param.npz", training.cameras, world_from_norm)
-    save_cameras(folder / "held" / "param.npz", held.cameras, world_from_norm)
+    frame = world_from_norm.matrix()
+    save_cameras(folder / "camera" / "param.npz", training.cameras, frame)
+    save_cameras(folder / "held" / "param.npz", held.cameras, frame)
     for view, pose in enumerate(poses):
         save_json(folder / "pose" / f"{view:02d}.json", pose)
     keypoints = np.full((2, KEYPOINTS, 3), np.nan)

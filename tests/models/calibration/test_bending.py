@@ -11,7 +11,7 @@ from models.calibration.straightening import Straightening, straightened
 from models.hand.fitted import FittedHand
 from models.hand.kinematics import SIZE
 from utils.cameras import Cameras, Similarity
-from utils.cameras.calibrated import as_cameras
+from utils.cameras.calibrated import without_lenses
 from utils.render import Renderer
 from utils.synthetic.phone.path import drift, walk
 
@@ -49,7 +49,7 @@ def seen(hand, angles, motions=None):
 
 def found_in(model, cameras, xy, confidence, points):
     fit = fit_to_points({"right": model}, points)
-    rigid = as_cameras(cameras), xy, confidence, points
+    rigid = Cameras.of_arrays(without_lenses(cameras)), xy, confidence, points
     return find_bending(*rigid, fit, find_motion(*rigid, 1.0).asked_for)
 
 
@@ -81,7 +81,8 @@ def test_bending_fingers_are_followed(model, hand):
 
 def test_a_straightened_photo_is_one_of_the_mean_pose(hand):
     """Of hands painted by place: photo of the bent one, straightened, against the still one's."""
-    camera = as_cameras(walk(hand.keypoints().numpy(), 5, (480, 360), (), _rng()).cameras)[2]
+    path = walk(hand.keypoints().numpy(), 5, (480, 360), (), _rng())
+    camera = Cameras.of_arrays(without_lenses(path.cameras))[2]
     still, turned = (each.verts() for each in (hand, bent(hand, 0.06)))
     faces = hand.model.faces.cpu().numpy()
     want, photo = (painted(camera, verts, still, faces) for verts in (still, turned))

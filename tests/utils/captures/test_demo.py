@@ -67,11 +67,12 @@ def test_keypoints_not_seen_and_confidence(capture_dir, scan):
 def test_cameras_survive_the_file(tmp_path):
     cameras = ring_of_cameras(3)
     frame = Similarity(0.25, torch.tensor([1.0, 2, 3]).double())
-    save_cameras(tmp_path / "p.npz", cameras, frame)
+    save_cameras(tmp_path / "p.npz", cameras, frame.matrix())
     K, R, t, world_from_norm = load_cameras(tmp_path / "p.npz", 3)
     for found, expected in ((K, cameras.K), (R, cameras.R), (t, cameras.t)):
         np.testing.assert_allclose(found, expected, atol=1e-10)
-    assert world_from_norm.scale == 0.25 and world_from_norm.offset.tolist() == [1, 2, 3]
+    frame = [[0.25, 0, 0, 1], [0, 0.25, 0, 2], [0, 0, 0.25, 3], [0, 0, 0, 1]]
+    assert world_from_norm.tolist() == frame
 
 
 def test_corrected_cameras_replace_the_capture_s_own(capture_dir, tmp_path):

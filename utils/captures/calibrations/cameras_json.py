@@ -19,7 +19,7 @@ from utils.cameras.lens import BROWN_COUNTS, Lens
 from utils.captures.calibrations.format import Calibration, CalibrationFormat, camera, pinhole
 from utils.captures.calibrations.values import number, numbers, rotation_of_quaternion
 from utils.errors import UserError
-from utils.io.checks import described
+from utils.io.described import described
 from utils.io.files import load_json
 
 PLACES = ("cameras.json", "camera/cameras.json", "cameras/cameras.json")

@@ -26,7 +26,7 @@ from utils.cameras.lens import Lens
 from utils.captures.calibrations.format import Calibration, CalibrationFormat, camera, pinhole
 from utils.captures.calibrations.values import number, numbers
 from utils.errors import UserError
-from utils.io.checks import described
+from utils.io.described import described
 from utils.io.files import load_json
 from utils.io.image_headers import read_header
 

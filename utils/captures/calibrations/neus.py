@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from utils.captures.calibrations.format import Calibration, CalibrationFormat, camera
 from utils.captures.camera_files import load_cameras
 
@@ -19,13 +17,8 @@ PLACES = ("cameras_sphere.npz", "cameras.npz", "camera/param.npz")
 
 def read(path: Path) -> Calibration:
     """The cameras of an .npz file, named 0, 1, ... as the views are in the order of the photos."""
-    K, R, t, similarity = load_cameras(path)
+    K, R, t, world_from_norm = load_cameras(path)
     cameras = [camera(path, str(view), K[view], R[view], t[view]) for view in range(len(K))]
-    world_from_norm = None
-    if similarity is not None:
-        world_from_norm = np.eye(4)
-        world_from_norm[:3, :3] *= similarity.scale
-        world_from_norm[:3, 3] = similarity.offset.numpy()
     return Calibration(cameras, [path], world_from_norm=world_from_norm)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from utils.errors import UserError
-from utils.io.checks import described
+from utils.io.described import described
 
 UNIT_TOLERANCE = 1e-2  # of a quaternion's length: more is no rotation but other numbers
 

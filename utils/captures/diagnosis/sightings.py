@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 
-from utils.cameras import Cameras
+from utils.cameras.arrays import CameraArrays
 from utils.captures.capture import Capture
 from utils.errors import UserError
 from utils.keypoints.triangulation import HandKeypoints, triangulate_hands
@@ -39,17 +38,16 @@ class Sightings:
     @staticmethod
     def of(capture: Capture) -> Sightings:
         """Those of a capture. Raises UserError where a keypoint file cannot be read."""
-        cameras = capture.cameras
-        K, R, t = (x.double().cpu().numpy() for x in (cameras.K, cameras.R, cameras.t))
-        return Sightings(K, R, t, cameras.sizes.numpy(), *capture.keypoints)
+        cameras = capture.camera_arrays
+        return Sightings(cameras.K, cameras.R, cameras.t, cameras.sizes, *capture.keypoints)
 
     def __len__(self) -> int:
         return len(self.K)
 
     @property
-    def cameras(self) -> Cameras:
+    def cameras(self) -> CameraArrays:
         """The cameras as the suite's other parts take them."""
-        return Cameras.of(self.K, self.R, self.t, torch.from_numpy(self.sizes))
+        return CameraArrays(self.K, self.R, self.t, self.sizes)
 
     @property
     def detected(self) -> np.ndarray:

@@ -57,7 +57,7 @@ def _triangulated(
         xy, confidence = capture.keypoints
         confidence = confidence.copy()
         confidence[list(left_out)] = 0.0
-        return triangulate_hands(capture.cameras, xy, confidence, options, seed), None
+        return triangulate_hands(capture.camera_arrays, xy, confidence, options, seed), None
     except UserError as error:
         return None, error
     except np.linalg.LinAlgError:

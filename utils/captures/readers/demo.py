@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from utils.cameras import Cameras
+from utils.cameras.arrays import CameraArrays
 from utils.captures.camera_files import check_camera_count, load_cameras
 from utils.captures.capture import Capture, View
 from utils.captures.mask_forms import ViewMasks
@@ -62,7 +61,7 @@ def read(
     for note in (pairing_note(photo_paths), mask_note, pose_note, *turn_notes):
         if note is not None:
             notes.add(note)
-    cameras = Cameras.of(K, R, t, torch.tensor(sizes))
+    cameras = CameraArrays(K, R, t, np.array(sizes))
     photos = Photos(photo_paths, headers, turns, notes)
     views = _views(photos, masks, poses, cameras, notes)
     return Capture(
@@ -71,7 +70,11 @@ def read(
 
 
 def _views(
-    photos: Photos, masks: Sequence[Path], poses: Sequence[Path], cameras: Cameras, notes: Notes
+    photos: Photos,
+    masks: Sequence[Path],
+    poses: Sequence[Path],
+    cameras: CameraArrays,
+    notes: Notes,
 ) -> tuple[View, ...]:
     """Views whose files are read alike."""
     names = [path.stem for path in photos.paths]

@@ -10,9 +10,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from utils.cameras import Cameras
+from utils.cameras.arrays import CameraArrays
 from utils.cameras.calibrated import CalibratedCamera
 from utils.captures.calibrations.format import Calibration
 from utils.captures.truth import CaptureTruth, DepthMap
@@ -107,7 +106,7 @@ def truth_of(
     )
 
 
-def _depth(path: Path, camera: CalibratedCamera) -> tuple[np.ndarray, Cameras]:
+def _depth(path: Path, camera: CalibratedCamera) -> tuple[np.ndarray, CameraArrays]:
     """A depth map (H, W), metres, and its camera. Raises UserError on a file that is none."""
     depth = load_array(path, "a depth map", COPY_AGAIN)
     if depth.ndim != 2 or depth.dtype.kind not in "fiu" or not depth.size:
@@ -124,8 +123,8 @@ def _depth(path: Path, camera: CalibratedCamera) -> tuple[np.ndarray, Cameras]:
             f"{COPY_AGAIN}"
         )
     K = scaled_K(camera.K, depth.shape)
-    sizes = torch.tensor([depth.shape])
-    return METRES * depth, Cameras.of(K[None], camera.R[None], camera.t[None], sizes)
+    sizes = np.array([depth.shape])
+    return METRES * depth, CameraArrays(K[None], camera.R[None], camera.t[None], sizes)
 
 
 def _numbered(folder: Path, name: str, number: int) -> Path:

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from utils.cameras import Cameras, Similarity
+from utils.cameras.arrays import CameraArrays
 from utils.cameras.calibrated import CalibratedCamera
 from utils.captures.calibrations.format import Calibration, CalibrationFormat
 from utils.captures.capture import Capture, View
@@ -115,18 +114,17 @@ def rig_capture(
         for view in rig_views
     ]
     R, t = (np.stack([getattr(v.camera, key) for v in rig_views]) for key in ("R", "t"))
-    stored_sizes = torch.tensor([view.stored.size for view in rig_views])
-    stored = Cameras.of(np.stack([view.stored.K for view in rig_views]), R, t, stored_sizes)
+    stored_sizes = np.array([view.stored.size for view in rig_views])
+    stored = CameraArrays(np.stack([view.stored.K for view in rig_views]), R, t, stored_sizes)
     K = np.stack([resampling.K for resampling in resamplings])
-    sizes = torch.tensor([resampling.size for resampling in resamplings])
+    sizes = np.array([resampling.size for resampling in resamplings])
     views = _views(rig_views, resamplings, stored, file_folders, notes)
-    frame = calibration.world_from_norm
     return Capture(
         name,
         scan_id,
         views,
-        Cameras.of(K, R, t, sizes),
-        None if frame is None else Similarity(frame[0, 0], torch.from_numpy(frame[:3, 3].copy())),
+        CameraArrays(K, R, t, sizes),
+        calibration.world_from_norm,
         tuple(calibration.files),
         unit=calibration.unit,
         notes=notes,
@@ -136,7 +134,7 @@ def rig_capture(
 def _views(
     rig_views: Sequence[RigView],
     resamplings: Sequence[Resampling],
-    stored: Cameras,
+    stored: CameraArrays,
     file_folders: tuple[Path, Path],
     notes: Notes,
 ) -> tuple[View, ...]:

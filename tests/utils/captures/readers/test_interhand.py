@@ -268,7 +268,7 @@ def test_a_hundred_views_open_before_a_photo_is_decoded(tmp_path, plain, monkeyp
     """Measured 0.1 s."""
     cameras = ring_of_cameras(100, size=(512, 334), focal=900.0)
     views = [replace(plain.views[0], size=(512, 334), read_image=noise)] * 100
-    rig = replace(plain, views=views, cameras=cameras)
+    rig = replace(plain, views=views, camera_arrays=cameras.arrays())
     for name in write_tree(tmp_path / "ih", rig, HANDS, [100]):
         first = image_path(tmp_path / "ih", name, 100)
         for frame in range(101, 200):

@@ -73,14 +73,13 @@ def test_the_official_tree_without_cameras_says_so():
 def test_one_real_frame_of_73_cameras(tmp_path, plain):
     images = json.loads((SHARED / "one_frame_73_cameras" / "test_data.json").read_text())
     names = [image["camera"] for image in images]
-    rig = ring_of_cameras(73, size=(512, 334), focal=900.0)
+    cameras = ring_of_cameras(73, size=(512, 334), focal=900.0)
+    rig = replace(plain, camera_arrays=cameras.arrays())
     for image in images:
         path = tmp_path / "images/train/Capture0/s" / f"cam{image['camera']}" / "image0563.jpg"
         save_image(path, np.random.default_rng(0).random((image["height"], image["width"], 3)))
 
-    write_annotation(
-        tmp_path, "camera", {"0": camera_entry(replace(plain, cameras=rig), names)}, "train"
-    )
+    write_annotation(tmp_path, "camera", {"0": camera_entry(rig, names)}, "train")
     write_annotation(tmp_path, "joint_3d", {"0": {"563": joint_entry(HANDS)}}, "train")
     capture = opened(tmp_path, "0", w=334, h=512, eval_cam="cam410018")
     assert len(capture) == 33 and all(name.startswith("cam400") for name in capture.names)
