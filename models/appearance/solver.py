@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -49,10 +50,7 @@ class Samples:
 
 
 def solve_appearance(
-    samples: Samples,
-    degree: int,
-    albedo: Tensor | None = None,
-    highlight_support: float = np.inf,
+    samples: Samples, degree: int, highlight_support: float = np.inf
 ) -> Appearance:
     """Albedo, light, gain and, where the photos ask for them, highlights.
 
@@ -61,33 +59,45 @@ def solve_appearance(
     nothing about its light. Each factor is linear given the others; robust weights (Huber) are
     renewed in every round. Highlights are kept where they take at least the share
     `highlight_support` of the mean residual; inf: never. Vertices that no view sees get the mean
-    albedo. `albedo` (V, 3) is a start, e.g. of a coarser level.
+    albedo.
     """
     samples = samples.unsaturated()
     step = max(len(samples.normals) // SAMPLED, 1)
-    few, start = samples.every(step), None if albedo is None else albedo[::step]
-    best = _Alternation(few, degree, start, shiny=False)
+    few = samples.every(step)
+    best = _Alternation(few, degree, shiny=False)
     best.run()
     if samples.towards is not None and np.isfinite(highlight_support):
-        shiny = _Alternation(few, degree, start, shiny=True)
+        shiny = _Alternation(few, degree, shiny=True)
         shiny.run()
         if shiny.residual() <= (1 - highlight_support) * best.residual():
             best = shiny
-    whole = _Alternation(samples, degree, albedo, shiny=best.shiny)
-    whole.adopt(best.state)
+    return _with_albedo(samples, best.state)
+
+
+def solve_albedo(samples: Samples, appearance: Appearance) -> Appearance:
+    """The albedo alone, as `solve_appearance`, under the light, highlights and gain of another.
+
+    appearance: of the same views and vertices; its albedo doesn't matter.
+    """
+    return _with_albedo(samples.unsaturated(), appearance)
+
+
+def _with_albedo(samples: Samples, lit: Appearance) -> Appearance:
+    whole = _Alternation(samples, math.isqrt(lit.sh_coeff.shape[1]), lit.lobes is not None)
+    whole.adopt(lit)
     return whole.state
 
 
 class _Alternation:
     """Factors solved in turn, with robust weights on the samples."""
 
-    def __init__(self, samples: Samples, degree: int, albedo: Tensor | None, shiny: bool):
+    def __init__(self, samples: Samples, degree: int, shiny: bool):
         self.samples, self.shiny = samples, shiny
         self.basis = sh_basis(samples.normals, degree)
         colors, weights = samples.colors, samples.weights
         mean = (colors * weights[..., None]).sum((0, 1)) / weights.sum().clamp(min=1e-8)
         self.state = Appearance(
-            mean.expand_as(samples.normals).clone() if albedo is None else albedo.detach().clone(),
+            mean.expand_as(samples.normals).clone(),
             colors.new_zeros(len(colors), self.basis.shape[1]),
             colors.new_ones(len(colors), 3),
         )

@@ -15,7 +15,7 @@ from torch import Tensor
 from models.appearance.light import light_spread, towards_cameras
 from models.appearance.model import Appearance, vertex_samples
 from models.appearance.shown import shown_surface
-from models.appearance.solver import Samples, solve_appearance
+from models.appearance.solver import Samples, solve_albedo, solve_appearance
 from models.ham.comparison import PhotoTerms
 from models.ham.losses import camera_loss
 from models.ham.preconditioning import PreconditionedVertices, UniformAdam
@@ -60,17 +60,19 @@ class Terms:
 
     @torch.no_grad()
     def start_appearance(self, state: HamState) -> Appearance:
-        """Albedo, light and gain to start from: solved, or `carried` where that fits better."""
+        """What to start from: all solved; on a finer level, the albedo under the light so far.
+
+        Or all as the level before left it, where that fits the photos better.
+        """
         verts, carried, config = state.verts, state.appearance, self.config
         cameras = self.cameras.corrected(state.correction)
         fragments = self.render(verts, cameras)
         samples = self.samples(verts, cameras, fragments)
-        normals, albedo = samples.normals, carried.albedo if carried else None
-        solved = solve_appearance(samples, config.degree, albedo, config.highlight_support)
         if carried is None:
-            return solved
+            return solve_appearance(samples, config.degree, config.highlight_support)
+        solved = solve_albedo(samples, carried)
         errors = [
-            self.pixels.photometric(fragments, candidate.colors_in(cameras, verts, normals))
+            self.pixels.photometric(fragments, candidate.colors_in(cameras, verts, samples.normals))
             for candidate in (solved, carried)
         ]
         return solved if errors[0] < errors[1] else carried.copy()

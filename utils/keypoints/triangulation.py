@@ -10,23 +10,14 @@ import numpy as np
 
 from utils.cameras.arrays import CameraArrays
 from utils.errors import UserError
-from utils.keypoints.order import PALM, SIDES
+from utils.keypoints.ghosts import without_ghost
+from utils.keypoints.order import SIDES
 from utils.keypoints.refine import refine_points
-from utils.keypoints.search import (
-    SAME_HAND,
-    assign_detections,
-    best_pairs,
-    distance_of_hands,
-    find_hands,
-)
+from utils.keypoints.search import assign_detections, best_pairs, find_hands
 from utils.keypoints.views import HandViews, pixel_distance
 
 if TYPE_CHECKING:
     from utils.cameras import Cameras
-
-WRIST, MIDDLE_ROOT = 0, 9
-SAME_PALM = 0.25  # of a palm's length: solid palms' centres, 3 cm thick, are not nearer
-SELDOM = 0.5  # of the other hand's keypoints
 
 
 @dataclass(frozen=True)
@@ -71,7 +62,7 @@ def triangulate_hands(
         hands, noise = refine_points(
             views.P, chosen, weights, hands, options["cauchy_scale"], options["bone_symmetry"]
         )
-        hands = _without_double(hands, weights)
+        hands = without_ghost(hands, views, assigned)
     return _judged(views, hands, assigned, noise, options["inlier_scale"])
 
 
@@ -89,31 +80,6 @@ def _check_enough(views: HandViews) -> None:
             f"pose: a hand is detected only in view {int(detected.argmax())} of {len(detected)}; "
             "triangulation needs it in at least 2"
         )
-
-
-def _without_double(hands: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Drop the less seen hand where it can only be the other one again.
-
-    Both lie on one another: a hand that was detected twice. Or, of a hand that is seldom seen, the
-    palm is where the other's palm is, which is solid: in some views the detector took one hand for
-    both, or for the other with its fingers in reverse.
-    """
-    votes = weights.sum((0, 2))
-    less = int(np.argmin(votes))
-    seldom = votes[less] < SELDOM * votes[1 - less]
-    inside = seldom and _palms_apart(hands[less], hands[1 - less]) < SAME_PALM
-    if not inside and distance_of_hands(hands[0], hands[1]) > SAME_HAND:
-        return hands
-    kept = hands.copy()
-    kept[less] = np.nan
-    return kept
-
-
-def _palms_apart(hand: np.ndarray, other: np.ndarray) -> float:
-    """Distance of the palms' centres (21, 3) in lengths of the other's palm; inf where not seen."""
-    apart = np.linalg.norm(hand[PALM].mean(0) - other[PALM].mean(0))
-    length = np.linalg.norm(other[MIDDLE_ROOT] - other[WRIST])
-    return float(apart / length) if np.isfinite(apart / length) else np.inf
 
 
 def _judged(

@@ -32,7 +32,7 @@ def written(tmp_path_factory):
     scene.write_fit(folder / "mano_out", "7")
     capture, hands = load_capture(folder / "data", "7"), load_hands(folder / "mano_out", "7")
     level = Config(verts=2000, image_scale=1.0, steps=4, lr=0.005, smoothness=20.0)
-    config = Config(load_config(), ham_levels=[level])
+    config = Config(load_config(), ham_levels=[level], albedo_lr=0.002, sh_lr=0.002)  # few steps
     result = mesh_sfs_optim.refine_mesh(capture, hands, config)
     outputs = save_results(folder / "out", "7", hands, result, config)
     torch.set_num_threads(threads)

@@ -111,6 +111,30 @@ def test_one_hand_only(hand):
     assert "not seen" in summary_lines(hands)[1 - hand]
 
 
+def test_what_a_few_neighbouring_views_show_of_the_other_hand_is_none():
+    """Two views five degrees apart that saw the right hand as a left one, too: far behind it."""
+    rng = np.random.default_rng(5)
+    cameras, truth = ring_of_cameras(72)[:12], two_hands(rng)
+    xy = project(cameras, truth)
+    xy[:, 0] = np.nan
+    for view, shift in ((7, 0.0), (8, 40.0)):
+        middle = xy[view, 1].mean(0)
+        xy[view, 0] = middle + [shift, 0] + 0.6 * (xy[view, 1] - middle) * [-1, 1]
+    hands = triangulate_xy(cameras, xy)
+    assert np.isnan(hands.points[0]).all() and (hands.assigned[:, 0] == -1).all()
+    assert errors(hands.points[1], truth[1]).max() < 1e-6
+
+
+@pytest.mark.parametrize("shown", [2, 4])
+def test_a_hand_of_its_own_that_few_views_show_is_kept_where_they_are_enough(shown):
+    """Two of 24 views are not: nothing made of them would be of use."""
+    cameras, truth = ring_of_cameras(24), two_hands(np.random.default_rng(4))
+    xy = project(cameras, truth)
+    xy[shown:, 0] = np.nan
+    hands = triangulate_xy(cameras, xy)
+    assert np.isfinite(hands.points[0]).all() == (shown == 4)
+
+
 def test_a_hand_inside_the_other_hand_is_none():
     """Where views of one hand were taken for the other, too, its fingers in reverse."""
     rng = np.random.default_rng(5)
