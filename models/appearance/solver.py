@@ -14,6 +14,7 @@ from models.appearance.light import Highlights, lobe_responses, radiance, sh_bas
 from models.appearance.model import Appearance
 
 ROUNDS = 12  # of the alternation; light on one side of a hand takes ten to settle
+ROUNDS_AGAIN = 3  # of one that starts nearly right
 HUBER_RGB = 0.03  # residuals beyond this weigh less: cast shadows, other things
 MIN_RADIANCE = 0.05
 MIN_GAIN = 0.05  # a black photo, or one without a channel, must not divide by zero
@@ -74,12 +75,17 @@ def solve_appearance(
     return _with_albedo(samples, best.state)
 
 
-def solve_albedo(samples: Samples, appearance: Appearance) -> Appearance:
-    """The albedo alone, as `solve_appearance`, under the light, highlights and gain of another.
+def solve_again(samples: Samples, start: Appearance) -> Appearance:
+    """The same from an appearance of these views that is nearly right, in a few rounds.
 
-    appearance: of the same views and vertices; its albedo doesn't matter.
+    Whether there are highlights is taken from it.
     """
-    return _with_albedo(samples.unsaturated(), appearance)
+    samples = samples.unsaturated()
+    few = samples.every(max(len(samples.normals) // SAMPLED, 1))
+    again = _Alternation(few, math.isqrt(start.sh_coeff.shape[1]), start.lobes is not None)
+    again.adopt(start)
+    again.run(ROUNDS_AGAIN)
+    return _with_albedo(samples, again.state)
 
 
 def _with_albedo(samples: Samples, lit: Appearance) -> Appearance:
@@ -104,10 +110,10 @@ class _Alternation:
         self.seen = weights.sum(0) > 1e-3
         self.robust, self.shine = weights, torch.zeros_like(colors)
 
-    def run(self) -> None:
+    def run(self, rounds: int = ROUNDS) -> None:
         """Solve for everything."""
         responses = self._responses() if self.shiny else None
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             shared, amounts = self._solve_shared(responses)
             if responses is not None:
                 self.state.lobes = amounts[:, None].repeat(1, 3)

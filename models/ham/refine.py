@@ -15,7 +15,7 @@ from torch import Tensor
 from models.appearance.light import light_spread, towards_cameras
 from models.appearance.model import Appearance, vertex_samples
 from models.appearance.shown import shown_surface
-from models.appearance.solver import Samples, solve_albedo, solve_appearance
+from models.appearance.solver import Samples, solve_again, solve_appearance
 from models.ham.comparison import PhotoTerms
 from models.ham.losses import camera_loss
 from models.ham.preconditioning import PreconditionedVertices, UniformAdam
@@ -60,17 +60,14 @@ class Terms:
 
     @torch.no_grad()
     def start_appearance(self, state: HamState) -> Appearance:
-        """What to start from: all solved; on a finer level, the albedo under the light so far.
-
-        Or all as the level before left it, where that fits the photos better.
-        """
+        """Albedo, light and gain to start from: solved, or `carried` where that fits better."""
         verts, carried, config = state.verts, state.appearance, self.config
         cameras = self.cameras.corrected(state.correction)
         fragments = self.render(verts, cameras)
         samples = self.samples(verts, cameras, fragments)
         if carried is None:
             return solve_appearance(samples, config.degree, config.highlight_support)
-        solved = solve_albedo(samples, carried)
+        solved = solve_again(samples, carried)
         errors = [
             self.pixels.photometric(fragments, candidate.colors_in(cameras, verts, samples.normals))
             for candidate in (solved, carried)

@@ -24,7 +24,7 @@ def search_lines(hands: FoundHands) -> list[str]:
     for hand, side in enumerate(SIDES):
         seen = [pair[hand] for pair in hands.by_view if pair[hand] is not None]
         if not seen:
-            lines.append(f"{side} hand: not found by two views that agree")
+            lines.append(f"{side} hand: not found by enough views that agree")
             continue
         kinds = Counter("whole photos" if one.whole else "closer looks" for one in seen)
         counts = ", ".join(f"{count} in {kind}" for kind, count in kinds.items())

@@ -153,7 +153,7 @@ def summary_lines(hands: HandKeypoints) -> list[str]:
     for k, side in enumerate(SIDES):
         facts = _side_summary(hands, k)
         if not facts["joints"]:
-            lines.append(f"{side} hand: not seen by two views that agree")
+            lines.append(f"{side} hand: not seen by enough views that agree")
             continue
         lines.append(
             f"{side} hand: {facts['joints']} of {hands.points.shape[1]} keypoints from "
