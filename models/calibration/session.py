@@ -30,6 +30,8 @@ from utils.calibration.structure import Structure, find_structure
 from utils.calibration.writing import PHOTOS
 from utils.errors import UserError
 
+FOCAL_DIFFERS = 0.15  # of the logarithm: EXIF rounds to a twentieth, zooms and crops do as much
+
 
 def calibrate(
     request: Request, folder: Path, config: Mapping[str, Any], seed: int = 0
@@ -86,6 +88,17 @@ def gather_photos(request: Request, folder: Path) -> PhotoSet:
     return collect_photos(request.photos, folder, request.keep_shaken)
 
 
+def focal_note(found: float, stated: float | None) -> str | None:
+    """What to say where a focal length is not the one that EXIF or the user states (pixels)."""
+    if stated is None or abs(np.log(found / stated)) < FOCAL_DIFFERS:
+        return None
+    return (
+        f"EXIF or --focal says a focal length of {stated:.0f} px, the photos say {found:.0f}: few "
+        "of them, or such that are far apart, tell it badly, and depths with it; more photos, a "
+        "step apart, show which is right"
+    )
+
+
 def _by_background(
     request: Request,
     photos: PhotoSet,
@@ -109,6 +122,9 @@ def _by_background(
     )
     K, lens = cameras[0].K, cameras[0].lens
     calibration.say(f"focal length {K[0, 0]:.1f} px, lens {_lens_words(lens.numbers)}")
+    stated = focal_note(float(K[0, 0]), photos.focal)
+    if stated:
+        calibration.say(f"note: {stated}")
     calibration.say(scale.line)
     if hands is not None:
         for line in hands.lines():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from models.hand.fitted import joined_mesh
 from utils import draw
 from utils.cameras import Cameras
 from utils.captures import Capture
@@ -36,12 +36,13 @@ class FitOverlays:
 
     def __init__(self, capture: Capture, fit: Fit) -> None:
         self.capture, self.fit = capture, fit
+        self._start, self._end = joined_mesh(fit.first_hands), joined_mesh(fit.hands)
 
     def of_view(self, view: int) -> np.ndarray:
         """One view's overlay."""
         capture, fit = self.capture, self.fit
-        start = _silhouette(fit.first_hands, capture.cameras[view])
-        end = _silhouette(fit.hands, fit.cameras[view])
+        start = _silhouette(self._start, capture.cameras[view])
+        end = _silhouette(self._end, fit.cameras[view])
         image = to_bytes(capture.image(view))
         unit = max(round(image.shape[1] / 800), 1)
         mask = capture.mask(view)
@@ -59,11 +60,9 @@ class FitOverlays:
         return draw.caption(image, text + f", camera moved {shift:.1f} px" * fit.corrected)
 
 
-def _silhouette(hands: Sequence, camera: Cameras) -> np.ndarray:
-    """Covered pixels (H, W) bool of one view at full size."""
-    from models.hand.fitted import joined_mesh
-
-    verts, faces = map(torch.from_numpy, joined_mesh(hands))
+def _silhouette(mesh: tuple[np.ndarray, np.ndarray], camera: Cameras) -> np.ndarray:
+    """Pixels (H, W) bool of one view at full size that vertices and faces cover."""
+    verts, faces = map(torch.from_numpy, mesh)
     box = crop_boxes(camera.project_visible(verts).numpy(), camera.sizes.numpy(), OVERLAY_MARGIN)
     crop = camera.crop(torch.from_numpy(box))
     fragments = Renderer(faces, backend="cpu").rasterize(crop, verts)
