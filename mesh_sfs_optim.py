@@ -45,11 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def mesh_sfs_optim(job: Job) -> None:
     """Run the stage on one scan."""
-    from models.ham.results import save_results
     from models.ham.state import check_hands
     from models.ham.verdict import judge_refinement
     from models.hand.fitted import load_hands
-    from models.report.update import update_report
     from utils.captures import open_capture
     from utils.geometry.mesh import mesh_name
     from utils.io.files import load_json
@@ -73,6 +71,9 @@ def mesh_sfs_optim(job: Job) -> None:
     result = refine_mesh(capture, hands, config, job.device, progress)
     faces = len(result.state.faces)
     judge_refinement(result.reports, faces).enforce(job.force)
+    from models.ham.results import save_results  # what is needed last is imported last
+    from models.report.update import update_report
+
     release_memory()  # for pictures as large as the photos
     outputs = save_results(folder, job.scan_id, hands, result, config)
     fitted = load_json(folder / "metrics.json")["fitted_views"]

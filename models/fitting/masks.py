@@ -8,7 +8,6 @@ from itertools import combinations_with_replacement
 
 import cv2
 import numpy as np
-from scipy.spatial import cKDTree
 
 from models.fitting.observations import Photo
 from models.fitting.silhouettes import Drawn, HandOutlines
@@ -183,6 +182,8 @@ def _some(samples: np.ndarray) -> np.ndarray:
 
 def _distance(samples: np.ndarray, asked: np.ndarray) -> np.ndarray:
     """Mean distance of features asked (N, n) to the nearest of the samples (S, n)."""
+    from scipy.spatial import cKDTree  # here, for fits that make no masks need not wait for it
+
     count = min(NEIGHBORS, len(samples))
     found, _ = cKDTree(samples, balanced_tree=False).query(asked, k=count, eps=ROUGHLY)
     return found.reshape(len(asked), count).mean(1)
