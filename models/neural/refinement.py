@@ -59,7 +59,7 @@ class GeometryTerms:
         self.renderer = Renderer(self.faces)
         self.surface = surface_terms(start.reference, start.faces)
         self.masked, self.highlights = photos.masked(), mesh.highlights()
-        self.mask_weight = config.mask_weight * photos.mask_share()
+        self.mask_weight = config.neural_render.mask_weight * photos.mask_share()
 
     def renew(self, verts: Tensor) -> None:
         """Solve the renderer's static colours again on the mesh, whose vertices have moved."""
