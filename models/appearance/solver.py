@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,8 +36,14 @@ class Samples:
     normals: Tensor
     towards: Tensor | None = None
 
-    def every(self, step: int) -> Samples:
-        """One vertex of `step`."""
+    @property
+    def step(self) -> int:
+        """Of so many vertices, `few` has one."""
+        return max(len(self.normals) // SAMPLED, 1)
+
+    def few(self) -> Samples:
+        """About SAMPLED of the vertices, evenly spread over their order."""
+        step = self.step
         towards = None if self.towards is None else self.towards[:, ::step]
         return Samples(
             self.colors[:, ::step], self.weights[:, ::step], self.normals[::step], towards
@@ -63,8 +68,7 @@ def solve_appearance(
     albedo.
     """
     samples = samples.unsaturated()
-    step = max(len(samples.normals) // SAMPLED, 1)
-    few = samples.every(step)
+    few = samples.few()
     best = _Alternation(few, degree, shiny=False)
     best.run()
     if samples.towards is not None and np.isfinite(highlight_support):
@@ -72,7 +76,7 @@ def solve_appearance(
         shiny.run()
         if shiny.residual() <= (1 - highlight_support) * best.residual():
             best = shiny
-    return _with_albedo(samples, best.state)
+    return _adopting(samples, best.state).state
 
 
 def solve_again(samples: Samples, start: Appearance) -> Appearance:
@@ -81,17 +85,16 @@ def solve_again(samples: Samples, start: Appearance) -> Appearance:
     Whether there are highlights is taken from it.
     """
     samples = samples.unsaturated()
-    few = samples.every(max(len(samples.normals) // SAMPLED, 1))
-    again = _Alternation(few, math.isqrt(start.sh_coeff.shape[1]), start.lobes is not None)
-    again.adopt(start)
+    again = _adopting(samples.few(), start)
     again.run(ROUNDS_AGAIN)
-    return _with_albedo(samples, again.state)
+    return _adopting(samples, again.state).state
 
 
-def _with_albedo(samples: Samples, lit: Appearance) -> Appearance:
-    whole = _Alternation(samples, math.isqrt(lit.sh_coeff.shape[1]), lit.lobes is not None)
+def _adopting(samples: Samples, lit: Appearance) -> _Alternation:
+    """With the light, gain and highlights of an appearance, and the albedo that goes with them."""
+    whole = _Alternation(samples, lit.degree, lit.lobes is not None)
     whole.adopt(lit)
-    return whole.state
+    return whole
 
 
 class _Alternation:

@@ -41,10 +41,8 @@ def follow_hand(
     if len(structure.cameras) < LEAST_PHOTOS:
         return
     xy, confidence, points = hands.xy, hands.confidence, hands.points
-    cameras, unit = (
-        Cameras.of_arrays(without_lenses(structure.cameras)),
-        similarity_scale(scale.matrix),
-    )
+    cameras = Cameras.of_arrays(without_lenses(structure.cameras))
+    unit = similarity_scale(scale.matrix)
     motion = find_motion(cameras, xy, confidence, points, 1 / unit)
     moves, bending = motion.asked_for, None
     try:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from models.appearance.light import sh_basis
 from models.appearance.model import Appearance
-from models.appearance.solver import SAMPLED, Samples, huber_weights, lights_of_views
+from models.appearance.solver import Samples, huber_weights, lights_of_views
 from models.ham.refine import Terms
 from models.ham.state import HamState
 
@@ -27,10 +27,10 @@ def relit(terms: Terms, state: HamState) -> Appearance:
     verts, held = state.verts, state.appearance
     cameras = terms.cameras.corrected(state.correction)
     samples = terms.samples(verts, cameras, terms.render(verts, cameras))
-    step = max(len(verts) // SAMPLED, 1)
+    step = samples.step
     few = replace(held, albedo=held.albedo[::step])
     shine = held.highlights_in(cameras, verts[::step], samples.normals[::step])
-    return replace(held, sh_coeff=_light(samples.every(step).unsaturated(), few, shine))
+    return replace(held, sh_coeff=_light(samples.few().unsaturated(), few, shine))
 
 
 def _light(samples: Samples, held: Appearance, shine: Tensor | None) -> Tensor:
