@@ -32,11 +32,19 @@ class Rendering:
     ) -> Rendering:
         """Colours (N, 3) of one camera's fragments on an even background."""
         height, width = camera.sizes[0].tolist()
-        image = np.full((height, width, 3), background, np.float32)
-        covered = np.zeros((height, width), bool)
+        image = np.zeros((height, width, 3), np.float32)
+        if background:
+            image[:] = background
         y, x = fragments.y.cpu().numpy(), fragments.x.cpu().numpy()
-        image[y, x], covered[y, x] = colors.cpu().numpy(), True
-        return Rendering(image, covered)
+        image[y, x] = colors.cpu().numpy()
+        return Rendering(image, covered_by(fragments, camera))
+
+
+def covered_by(fragments: Fragments, camera: Cameras) -> np.ndarray:
+    """The pixels (H, W) bool of one camera that its fragments cover."""
+    covered = np.zeros(camera.sizes[0].tolist(), bool)
+    covered[fragments.y.cpu().numpy(), fragments.x.cpu().numpy()] = True
+    return covered
 
 
 def render_mesh(
@@ -60,6 +68,15 @@ def each_rendering(
         colors = appearance.colors_in(cameras, verts, vertex_normals(verts, faces_t))
     for view in range(len(cameras)):
         yield _rendering(renderer, verts, colors[view], cameras[view])
+
+
+@torch.no_grad()
+def each_cover(verts: Tensor, faces: np.ndarray, cameras: Cameras) -> Iterator[np.ndarray]:
+    """Of the same renderings `covered` (H, W) alone, one camera after another."""
+    verts, faces_t, _ = capped(verts, torch.from_numpy(faces).to(verts.device), None)
+    renderer = Renderer(faces_t)
+    for view in range(len(cameras)):
+        yield covered_by(renderer.rasterize(cameras[view], verts), cameras[view])
 
 
 @torch.no_grad()

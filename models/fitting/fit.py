@@ -32,6 +32,7 @@ NOISE_FLOOR = 0.0015  # metres of the model: no detector is better, nor is any h
 TRIAL_STEPS = 15  # of the fit that tells whether cameras should move
 MATCHES = 100  # outline points a view and direction
 RENEWAL = 2  # matchings after which masks of our own are made again
+MATCHED_SIZE = 320  # pixels of the longer side at which masks to be matched are made
 JUDGED_SIZE = 512  # pixels of the longer side at which masks are judged in the end
 
 
@@ -189,10 +190,13 @@ class HandFitter:
         if not self.first_hands and "pose" in names:
             self.first_hands = self.hands()
 
-    def make_masks(self, doubted: bool = True) -> None:
-        """Make masks from the photos where none were given; doubted: see `MaskMaker.make`."""
+    def make_masks(self, doubted: bool = True, size: int = MATCHED_SIZE) -> None:
+        """Make masks from the photos where none were given; doubted: see `MaskMaker.make`.
+
+        size: pixels of their longer side.
+        """
         if self.maker.photo is not None:
-            drawing = self.outlines(MADE_SIZE)
+            drawing = self.outlines(size)
             self.maker.make(drawing, drawing.draw(self.cameras(), self.verts())[0], doubted)
 
     def _fit_outlines(self, stage: Mapping[str, Any], names: Sequence[str]) -> None:
@@ -270,8 +274,13 @@ class HandFitter:
         return self.errors()["keypoint_px"] / max(float(noise.nanmedian()), floor)
 
     def result(self) -> Fit:
-        """Hands and cameras in world coordinates, the masks' final verdicts, all metrics."""
+        """Hands and cameras in world coordinates, the masks' final verdicts, all metrics.
+
+        Masks of our own are made once more, finer than those that were matched.
+        """
         problem = self.problem
+        if self.maker.has_made():
+            self.make_masks(doubted=False, size=MADE_SIZE)
         drawing = self.outlines(JUDGED_SIZE)
         drawn, _ = drawing.draw(self.cameras(), self.verts())
         verdicts = self.maker.explained(drawing.judge(drawn))

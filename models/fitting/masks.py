@@ -52,6 +52,10 @@ class MaskMaker:
         """Whether some mask is missing, or was made here and may be made again."""
         return bool(self.coarse)
 
+    def has_made(self) -> bool:
+        """Whether some mask was made here."""
+        return bool(self.coarse & self.own)
+
     def make(self, outlines: HandOutlines, drawn: Sequence[Drawn], doubted: bool) -> None:
         """Make masks from the photos where none were given, again if need be.
 

@@ -40,20 +40,20 @@ def outline_targets(
     if not hand.any() or not mask.any() or hand.all() or mask.all():
         return OutlineTargets(np.zeros(0, int), np.zeros((0, 2)), np.zeros(0))
     of_hand, of_mask = signed_distance(hand), signed_distance(mask)
-    hand_normals, mask_normals = _gradient(of_hand), _gradient(of_mask)
+    smooth_hand, smooth_mask = _smoothed(of_hand), _smoothed(of_mask)
     rim, mask_rim = _boundary(hand), _boundary(mask)
 
     from_hand = np.flatnonzero(rim & trusted)
     shift = of_hand.ravel()[from_hand] - of_mask.ravel()[from_hand]
-    normal = mask_normals.reshape(-1, 2)[from_hand]
-    aligned = (normal * hand_normals.reshape(-1, 2)[from_hand]).sum(1)
+    normal = _normals(smooth_mask, from_hand)
+    aligned = (normal * _normals(smooth_hand, from_hand)).sum(1)
     first = _chosen((aligned > LEAST_COSINE) & (np.abs(shift) < reach), count)
 
     at = np.flatnonzero(mask_rim & trusted)
     on_hand = nearest(rim).ravel()[at]
     back_shift = of_hand.ravel()[at] - of_mask.ravel()[at]
-    back_normal = hand_normals.reshape(-1, 2)[at]
-    aligned = (back_normal * mask_normals.reshape(-1, 2)[at]).sum(1)
+    back_normal = _normals(smooth_hand, at)
+    aligned = (back_normal * _normals(smooth_mask, at)).sum(1)
     near_trusted = trusted.ravel()[on_hand]
     good = (aligned > LEAST_COSINE) & (np.abs(back_shift) < reach) & near_trusted
     second = _chosen(good, count)
@@ -71,10 +71,21 @@ def signed_distance(region: np.ndarray) -> np.ndarray:
     return np.where(region, 0.5 - cv2.distanceTransform(inside, cv2.DIST_L2, 5), out - 0.5)
 
 
-def _gradient(distance: np.ndarray) -> np.ndarray:
-    """Unit gradients (H, W, 2), x and y, of a smoothed distance map."""
-    smooth = cv2.GaussianBlur(distance.astype(np.float32), (0, 0), SMOOTHING)
-    dy, dx = np.gradient(smooth)
+def _smoothed(distance: np.ndarray) -> np.ndarray:
+    return cv2.GaussianBlur(distance.astype(np.float32), (0, 0), SMOOTHING)
+
+
+def _normals(smooth: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Unit gradients (N, 2), x and y, of a map (H, W) at flat indices (N,).
+
+    Central differences, one-sided ones at the border.
+    """
+    y, x = np.divmod(at, smooth.shape[1])
+    last_y, last_x = np.subtract(smooth.shape, 1)
+    left, right = np.maximum(x - 1, 0), np.minimum(x + 1, last_x)
+    above, below = np.maximum(y - 1, 0), np.minimum(y + 1, last_y)
+    dx = (smooth[y, right] - smooth[y, left]) / np.maximum(right - left, 1)
+    dy = (smooth[below, x] - smooth[above, x]) / np.maximum(below - above, 1)
     gradient = np.stack([dx, dy], -1)
     return gradient / np.maximum(np.linalg.norm(gradient, axis=-1, keepdims=True), 1e-9)
 

@@ -10,6 +10,7 @@ import scipy.sparse.linalg as spl
 
 from utils.geometry.crossings import crossing_faces, flipped_faces
 from utils.geometry.mesh import uniform_laplacian
+from utils.parallel import mapped
 
 MAX_ROUNDS = 12
 
@@ -35,9 +36,11 @@ def mend(verts: np.ndarray, start: np.ndarray, faces: np.ndarray) -> tuple[np.nd
     replaces the displacement there by the harmonic one between its surroundings; where that does
     not help, it fades towards the start. Returns the mended vertices and what was found.
     """
-    at_start = bad_faces(start, faces)
-    bad = np.setdiff1d(bad_faces(verts, faces), at_start)
+    at_start, bad = mapped(lambda points: bad_faces(points, faces), (start, verts), 2)
+    bad = np.setdiff1d(bad, at_start)
     found = len(bad)
+    if found == 0:
+        return verts, Soundness(len(at_start), 0, 0)
     laplacian = uniform_laplacian(faces, len(verts)).tocsr()
     region = np.zeros(len(verts), bool)
     for round_ in range(MAX_ROUNDS):

@@ -27,6 +27,7 @@ from utils.cameras.correction import SIZE, CorrectableCameras
 from utils.errors import UserError
 from utils.geometry.mesh import vertex_normals
 from utils.optimise import optimise
+from utils.parallel import together
 from utils.photos.crops import Photos
 from utils.render import Fragments, Renderer
 from utils.stage.config import Config
@@ -113,8 +114,11 @@ def refine_level(
     Stops and keeps the last good vertices and appearance when the loss turns nan.
     """
     terms = Terms(state, photos, config)
-    appearance, correction = terms.start_appearance(state), state.correction.clone()
-    surface = PreconditionedVertices(state.verts, state.faces, level.smoothness)
+    appearance, surface = together(
+        lambda: terms.start_appearance(state),
+        lambda: PreconditionedVertices(state.verts, state.faces, level.smoothness),
+    )
+    correction = state.correction.clone()
     optimizers = [UniformAdam([surface.u], lr=level.lr), appearance_optimizer(appearance, config)]
     if state.corrects_cameras:
         free = correction.requires_grad_(True)

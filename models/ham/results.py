@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.appearance.shading import Rendering, each_rendering
+from models.appearance.shading import Rendering, each_cover, each_rendering
 from models.ham.state import HamState, LevelReport
 from models.hand.fitted import FittedHand, HandsMesh
 from utils.cameras import Cameras, Similarity
@@ -24,7 +24,7 @@ from utils.io.meshes import save_mesh
 from utils.memory import release_memory
 from utils.metrics.image import psnr
 from utils.metrics.masks import iou
-from utils.parallel import mapped, threads_for
+from utils.parallel import mapped, threads_for, together
 from utils.photos.crops import ViewCrop
 from utils.photos.masks import MaskVerdict
 from utils.pictures import save_picture
@@ -44,15 +44,19 @@ def save_results(
 
     rests: the hands at rest, where they are known; curve: whether losses.png is drawn.
     """
-    outputs = _save_meshes(folder, scan_id, result)
-    rests = _rest_surfaces(hands, result) if rests is None else rests
-    outputs += _save_rest_poses(folder, scan_id, rests, result)
-    outputs.append(_save_parameters(folder / f"{scan_id}.pt", hands, result))
-    numbers = _save_pictures(folder, result)
-    if curve:
-        starts = np.cumsum([0] + [report.steps for report in result.reports])[:-1].tolist()
-        path = folder / "losses.png"
-        save_picture(path, lambda: save_loss_curve(path, result.state.history, starts))
+
+    def save_shapes() -> list[Path]:
+        own = _rest_surfaces(hands, result) if rests is None else rests
+        outputs = _save_meshes(folder, scan_id, result)
+        outputs += _save_rest_poses(folder, scan_id, own, result)
+        outputs.append(_save_parameters(folder / f"{scan_id}.pt", hands, result))
+        if curve:
+            starts = np.cumsum([0] + [report.steps for report in result.reports])[:-1].tolist()
+            path = folder / "losses.png"
+            save_picture(path, lambda: save_loss_curve(path, result.state.history, starts))
+        return outputs
+
+    numbers, outputs = together(lambda: _save_pictures(folder, result), save_shapes)
     facts = {"photo_scale": result.photo_scale, "levels": [asdict(r) for r in result.reports]}
     save_json(folder / "metrics.json", {**facts, **numbers})
     save_json(folder / "config.json", config.plain())
@@ -130,12 +134,12 @@ def _save_parameters(path: Path, hands: HandsMesh, result: HamResult) -> Path:
 def _save_pictures(folder: Path, result: HamResult) -> dict[str, Any]:
     """Re-renderings at the photos' size, comparisons, and the numbers of every view."""
     state, cameras = result.state, result.cameras.to(dtype=torch.float32)
-    starts = each_rendering(state.reference, state.faces, None, cameras)
+    starts = each_cover(state.reference, state.faces, cameras)
     ends = each_rendering(state.verts, state.faces, state.appearance, cameras)
 
-    def save(drawn: tuple[int, Rendering, Rendering]) -> dict[str, Any]:
-        view, start, end = drawn
-        return _save_view(folder, result, view, end, start.covered)
+    def save(drawn: tuple[int, np.ndarray, Rendering]) -> dict[str, Any]:
+        view, at_start, end = drawn
+        return _save_view(folder, result, view, end, at_start)
 
     drawn = zip(range(len(cameras)), starts, ends)
     scores = list(mapped(save, drawn, threads_for(float(cameras.sizes.prod(1).max()))))
@@ -252,9 +256,9 @@ def save_loss_curve(
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # pyplot takes longer to import
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 5), constrained_layout=True)
+    figure = Figure(figsize=(9, 5))
     FigureCanvasAgg(figure)
-    axes = figure.subplots()
+    axes = figure.add_axes((0.08, 0.11, 0.9, 0.86))  # to lay it out anew takes longer than to draw
     for name in history[0] if history else ():
         if name != "seconds":
             values = np.array([step[name] for step in history])

@@ -156,7 +156,7 @@ def _layers(
         image = _picture(facts.folder / "rerender" / f"{name}_{view:02d}.png")
         if image is not None:
             image = box.cut(image)
-            layers[name] = _before(photo, image, image.any(2))
+            layers[name] = _before(photo, image, _not_black(image))
     return {name: layers[name] for name in LAYERS if name in layers}
 
 
@@ -191,8 +191,14 @@ def _before(photo: np.ndarray | None, image: np.ndarray, covered: np.ndarray) ->
     if image.shape[:2] != (height, width):
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         covered = cv2.resize(covered.astype(np.uint8), (width, height)) > 0
-    dimmed = (DIMMED * photo.mean(2, keepdims=True)).astype(np.uint8)
-    return np.where(covered[..., None], image, dimmed)
+    dimmed = cv2.transform(photo, np.full((1, 3), DIMMED / 3, np.float32))
+    return np.where(covered[..., None], image, dimmed[..., None])
+
+
+def _not_black(image: np.ndarray) -> np.ndarray:
+    """Where an RGB picture (H, W, 3) uint8 shows something, bool."""
+    red, green, blue = np.moveaxis(image, -1, 0)
+    return (red | green | blue) > 0
 
 
 def _masks(facts: ScanFacts, view: int, box: ViewBox, photo: np.ndarray) -> np.ndarray:

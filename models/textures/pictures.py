@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models.appearance.shading import Rendering, each_rendering
+from models.appearance.shading import Rendering, each_cover
 from models.ham.reconstruction import Reconstruction
 from models.ham.results import save_view_pictures, view_pictures
 from models.textures.layout import AlbedoTexture
@@ -36,11 +36,11 @@ def save_textured_pictures(
     start = reconstruction.frame.inverse().apply(torch.from_numpy(reference)).float()
     faces = torch.from_numpy(reconstruction.faces)
     painter = TexturePainter(verts, faces, reconstruction.appearance, texture)
-    starts = each_rendering(start, reconstruction.faces, None, cameras)
+    starts = each_cover(start, reconstruction.faces, cameras)
 
-    def save(drawn: tuple[int, Rendering, Rendering]) -> tuple[Path, Path]:
-        view, start, end = drawn
-        save_view_pictures(folder, view, names[view], crops[view], end, start.covered)
+    def save(drawn: tuple[int, np.ndarray, Rendering]) -> tuple[Path, Path]:
+        view, at_start, end = drawn
+        save_view_pictures(folder, view, names[view], crops[view], end, at_start)
         return view_pictures(folder, view)
 
     views = progress(range(len(cameras)), "overlays")

@@ -6,6 +6,7 @@ import numpy as np
 
 from utils import draw
 from utils.captures.capture import Capture
+from utils.io.images import to_bytes
 from utils.keypoints import SIDES
 from utils.keypoints.triangulation import HandKeypoints
 
@@ -16,7 +17,7 @@ def pose_overlay(capture: Capture, hands: HandKeypoints, view: int) -> np.ndarra
     Left hands are orange, right ones blue; detections that fit no hand are grey, outliers are
     circled in red, residuals of outliers drawn as lines.
     """
-    image = np.round(capture.image(view) * 255).astype(np.uint8)
+    image = to_bytes(capture.image(view))
     unit = max(round(image.shape[1] / 800), 1)
     detected = capture.keypoints[0][view]
     for slot in {0, 1} - set(hands.assigned[view].tolist()):

@@ -11,6 +11,7 @@ from utils import draw
 from utils.captures.capture import Capture
 from utils.captures.check import ViewFacts
 from utils.captures.keypoint_overlay import pose_overlay
+from utils.io.images import to_bytes
 from utils.keypoints.order import BONES
 from utils.keypoints.triangulation import HandKeypoints
 
@@ -49,7 +50,7 @@ def verdict_strips(verdict: Sequence[str], width: int) -> list[np.ndarray]:
 
 
 def _view_cell(capture: Capture, facts: ViewFacts, hands: HandKeypoints | None) -> np.ndarray:
-    image = np.round(255 * capture.image(facts.view)).astype(np.uint8)
+    image = to_bytes(capture.image(facts.view))
     if hands is not None:
         image = pose_overlay(capture, hands, facts.view)
     mask = capture.mask(facts.view)

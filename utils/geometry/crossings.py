@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
-from utils.compiled import njit
+from utils.compiled import FAST, SMALL, U, njit
 
 MOST_CELLS = 32  # of the grid along the largest face, so that a vertex far off costs no memory
+PARALLEL = 1e-12  # of the product of three lengths: a segment that is so nearly in a plane
 
 
 def crossing_faces(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -21,7 +22,10 @@ def crossing_faces(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
     if len(faces) == 0:
         return np.zeros(0, np.int64)
     corners = verts[faces]
-    low, high = corners.min(1), corners.max(1)
+    low, high = (
+        extreme(extreme(corners[:, 0], corners[:, 1]), corners[:, 2])
+        for extreme in (np.minimum, np.maximum)
+    )
     sizes = (high - low).max(1)
     cell = max(1.5 * float(np.median(sizes)), float(sizes.max()) / MOST_CELLS) + 1e-30
     origin = low.min(0)
@@ -32,10 +36,12 @@ def crossing_faces(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
     order = np.argsort(keys, kind="stable")
     keys, members = keys[order], members[order]
     starts = np.r_[np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]]), len(keys)]
-    return np.flatnonzero(_mark_crossings(corners, faces, low, high, members, starts))
+    crossed = np.zeros(len(faces), np.uint8)
+    _mark_crossings(corners, faces, low, high, members, starts, crossed)
+    return np.flatnonzero(crossed)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _cells(first, last, dims):
     """Every (cell, face) incidence of the faces' bounding boxes."""
     total = 0
@@ -56,64 +62,81 @@ def _cells(first, last, dims):
     return keys, members
 
 
-@njit(cache=True, nogil=True)
-def _mark_crossings(corners, faces, low, high, members, starts):
-    crossed = np.zeros(len(faces), np.bool_)
-    for c in range(len(starts) - 1):
-        for i in range(starts[c], starts[c + 1]):
-            a = members[i]
-            for j in range(i + 1, starts[c + 1]):
-                b = members[j]
-                if crossed[a] and crossed[b]:
+@njit(**FAST)
+def _mark_crossings(corners, faces, low, high, members, starts, crossed):
+    """Set crossed (F,) uint8 at every face that crosses another one of its cells.
+
+    A cell's faces are members[starts[c] : starts[c + 1]].
+    """
+    for c in range(U(starts.shape[0] - 1)):
+        for i in range(U(starts[c]), U(starts[c + U(1)])):
+            a = U(members[i])
+            for j in range(i + U(1), U(starts[c + U(1)])):
+                b = U(members[j])
+                if not _boxes_meet(low, high, a, b) or _share_vertex(faces, a, b):
                     continue
-                if _share_vertex(faces, a, b) or not _boxes_meet(low, high, a, b):
-                    continue
-                if _faces_cross(corners[a], corners[b]):
-                    crossed[a] = True
-                    crossed[b] = True
-    return crossed
+                if not (crossed[a] and crossed[b]) and _faces_cross(corners, a, b):
+                    crossed[a] = crossed[b] = 1
 
 
-@njit(cache=True, inline="always")
+@njit(**SMALL)
 def _share_vertex(faces, a, b):
-    for i in range(3):
-        for j in range(3):
-            if faces[a, i] == faces[b, j]:
-                return True
-    return False
+    shared = False
+    for i in range(U(3)):
+        for j in range(U(3)):
+            shared |= faces[a, i] == faces[b, j]
+    return shared
 
 
-@njit(cache=True, inline="always")
+@njit(**SMALL)
 def _boxes_meet(low, high, a, b):
-    for k in range(3):
-        if low[a, k] > high[b, k] or low[b, k] > high[a, k]:
-            return False
-    return True
+    meet = True
+    for k in range(U(3)):
+        meet &= (low[a, k] <= high[b, k]) & (low[b, k] <= high[a, k])
+    return meet
 
 
-@njit(cache=True)
-def _faces_cross(p, q):
-    for k in range(3):
-        if _segment_hits(p[k], p[(k + 1) % 3], q) or _segment_hits(q[k], q[(k + 1) % 3], p):
+@njit(**FAST)
+def _faces_cross(corners, a, b):
+    """Whether an edge of one of the faces a, b of corners (F, 3, 3) passes through the other."""
+    for k in range(U(3)):
+        after = U(k + U(1)) if k < 2 else U(0)
+        if _segment_hits(corners, a, k, after, b) or _segment_hits(corners, b, k, after, a):
             return True
     return False
 
 
-@njit(cache=True)
-def _segment_hits(start, end, triangle):
-    """Whether the open segment passes through the inside of the triangle (Moeller-Trumbore)."""
-    d = end - start
-    e1, e2 = triangle[1] - triangle[0], triangle[2] - triangle[0]
-    p = np.cross(d, e2)
-    det = np.dot(e1, p)
-    scale = math.sqrt(np.dot(e1, e1) * np.dot(e2, e2) * np.dot(d, d))
-    if abs(det) <= 1e-12 * scale:
+@njit(**SMALL)
+def _difference(corners, face, end, other, start):
+    """Corner `end` of a face minus corner `start` of the other one."""
+    return (
+        corners[face, end, U(0)] - corners[other, start, U(0)],
+        corners[face, end, U(1)] - corners[other, start, U(1)],
+        corners[face, end, U(2)] - corners[other, start, U(2)],
+    )
+
+
+@njit(**SMALL)
+def _cross(ax, ay, az, bx, by, bz):
+    return ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+
+
+@njit(**FAST)
+def _segment_hits(corners, face, start, end, other):
+    """Whether the open edge passes through the inside of the other face (Moeller-Trumbore)."""
+    dx, dy, dz = _difference(corners, face, end, face, start)
+    e1x, e1y, e1z = _difference(corners, other, U(1), other, U(0))
+    e2x, e2y, e2z = _difference(corners, other, U(2), other, U(0))
+    px, py, pz = _cross(dx, dy, dz, e2x, e2y, e2z)
+    det = e1x * px + e1y * py + e1z * pz
+    squared = (e1x * e1x + e1y * e1y + e1z * e1z) * (e2x * e2x + e2y * e2y + e2z * e2z)
+    if abs(det) <= PARALLEL * math.sqrt(squared * (dx * dx + dy * dy + dz * dz)):
         return False
-    s = start - triangle[0]
-    u = np.dot(s, p) / det
-    q = np.cross(s, e1)
-    v = np.dot(d, q) / det
-    t = np.dot(e2, q) / det
+    sx, sy, sz = _difference(corners, face, start, other, U(0))
+    u = (sx * px + sy * py + sz * pz) / det
+    qx, qy, qz = _cross(sx, sy, sz, e1x, e1y, e1z)
+    v = (dx * qx + dy * qy + dz * qz) / det
+    t = (e2x * qx + e2y * qy + e2z * qz) / det
     return u > 0 and v > 0 and u + v < 1 and 0 < t < 1
 
 
@@ -125,11 +148,23 @@ def flipped_faces(verts: np.ndarray, faces: np.ndarray, smooth_rounds: int = 3) 
     """
     a, b, c = (verts[faces[:, k]] for k in range(3))
     normals = np.cross(b - a, c - a)
-    around = normals
+    around = normals.copy()
     for _ in range(smooth_rounds):
-        at_verts = np.zeros_like(verts)
-        for k in range(3):
-            for axis in range(3):
-                at_verts[:, axis] += np.bincount(faces[:, k], around[:, axis], len(verts))
-        around = at_verts[faces].sum(1)
+        _average(np.ascontiguousarray(faces, np.int64), np.zeros(verts.shape), around)
     return np.flatnonzero((normals * around).sum(1) <= 0)
+
+
+@njit(**FAST)
+def _average(faces, at_verts, around):
+    """Replace the faces' vectors around (F, 3) by the sums of their corners', and those by theirs.
+
+    at_verts (V, 3) are zeros.
+    """
+    for f in range(U(faces.shape[0])):
+        for k in range(U(3)):
+            for axis in range(U(3)):
+                at_verts[U(faces[f, k]), axis] += around[f, axis]
+    for f in range(U(faces.shape[0])):
+        a, b, c = U(faces[f, U(0)]), U(faces[f, U(1)]), U(faces[f, U(2)])
+        for axis in range(U(3)):
+            around[f, axis] = at_verts[a, axis] + at_verts[b, axis] + at_verts[c, axis]

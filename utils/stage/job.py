@@ -21,7 +21,7 @@ from utils.stage.frames import choose_frames
 from utils.stage.lock import release_all
 from utils.stage.outcomes import Outcomes
 from utils.stage.output import Speech, add_output_options, spoken
-from utils.stage.process import INTERRUPTED
+from utils.stage.process import INTERRUPTED, without_garbage_collection
 from utils.stage.scans import add_scan_options, chosen_scans
 from utils.viewer.options import viewer_of
 
@@ -297,6 +297,7 @@ def seed_everything(seed: int, uses_torch: bool = True) -> None:
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 (libraries that still use the global state)
     if uses_torch:
-        import torch  # here, for its import takes two seconds
+        with without_garbage_collection():
+            import torch  # here, for its import takes more than a second
 
         torch.manual_seed(seed)

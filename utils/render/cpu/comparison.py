@@ -155,6 +155,17 @@ def move_silhouettes(
             grad_verts[v, corner, U(2)] += weight * force_z
 
 
+@njit(**FAST)
+def weigh(first, last, by_vert, rims, by_color, share, by_rims, grad_verts, grad_colors):
+    """Write numbers first..last-1 of share by_vert + by_rims rims and of share by_color.
+
+    All arrays (n,).
+    """
+    for i in range(U(first), U(last)):
+        grad_verts[i] = share * by_vert[i] + by_rims * rims[i]
+        grad_colors[i] = share * by_color[i]
+
+
 def seen_vertices(fragments: Fragments) -> Tensor:
     """Whether each view shows a face of each vertex (B, V) bool."""
     faces, face = fragments.faces.numpy(), fragments.face.numpy()
@@ -215,9 +226,13 @@ class _Comparison(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, by_error: Tensor, by_rims: Tensor) -> tuple[Tensor | None, ...]:
-        share = by_error / ctx.weights
-        by_vert = torch.mul(ctx.by_vert, share).addcmul_(ctx.rims, by_rims)
-        return by_vert, ctx.by_color * share, None, None, None, None
+        arrays = [x.numpy().reshape(-1) for x in (ctx.by_vert, ctx.rims, ctx.by_color)]
+        factors = [np.float32(float(x)) for x in (by_error / ctx.weights, by_rims)]
+        results = torch.empty_like(ctx.by_vert), torch.empty_like(ctx.by_color)
+        written = [x.numpy().reshape(-1) for x in results]
+        cuts = split(0, len(arrays[0]), thread_count())
+        run(lambda first, last: weigh(first, last, *arrays, *factors, *written), cuts)
+        return *results, None, None, None, None
 
 
 def silhouette_forces(
