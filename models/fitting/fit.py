@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.fitting.accuracy import error_over_noise, keypoint_errors
 from models.fitting.camera_support import support
-from models.fitting.least_squares import minimise, one_thread
+from models.fitting.least_squares import minimise
 from models.fitting.masks import MADE_SIZE, MaskMaker
 from models.fitting.observations import Observations
 from models.fitting.problem import FitProblem, OutlineMatches, PosePrior
@@ -28,7 +29,6 @@ from utils.keypoints import KEYPOINTS, SIDES
 from utils.keypoints.views import MIN_JOINTS, hands_in
 from utils.photos.masks import MaskVerdict
 
-NOISE_FLOOR = 0.0015  # metres of the model: no detector is better, nor is any hand model
 TRIAL_STEPS = 15  # of the fit that tells whether cameras should move
 MATCHES = 100  # outline points a view and direction
 RENEWAL = 2  # matchings after which masks of our own are made again
@@ -75,15 +75,14 @@ def fit_hands(
             "pose_optim.py's overlays and detect again"
         )
     stages = options["stages"]
-    with one_thread():
-        fitter = HandFitter(models, observations, options)
-        if start is not None:
-            fitter.begin_at(start)
-            fitter.expect(start)
-            stages = [stage for stage in stages if "pose" in stage["free"]] or stages
-        for stage in stages:
-            fitter.run(stage)
-        return fitter.result()
+    fitter = HandFitter(models, observations, options)
+    if start is not None:
+        fitter.begin_at(start)
+        fitter.expect(start)
+        stages = [stage for stage in stages if "pose" in stage["free"]] or stages
+    for stage in stages:
+        fitter.run(stage)
+    return fitter.result()
 
 
 def judge_hands(
@@ -94,12 +93,11 @@ def judge_hands(
     Errors, verdicts on the masks, where they can be compared, and masks made anew. hands: left
     first, one for each that the observed points hold; the rest as for `fit_hands`.
     """
-    with one_thread():
-        fitter = HandFitter([hand.model for hand in hands], observations, options)
-        fitter.begin_at(hands)
-        fitter.make_masks()
-        fitter.stages.append({"name": "given", **fitter.errors()})
-        return fitter.result()
+    fitter = HandFitter([hand.model for hand in hands], observations, options)
+    fitter.begin_at(hands)
+    fitter.make_masks()
+    fitter.stages.append({"name": "given", **fitter.errors()})
+    return fitter.result()
 
 
 class HandFitter:
@@ -253,25 +251,12 @@ class HandFitter:
 
     def errors(self) -> dict[str, Any]:
         """Median distances of the fitted keypoints in 3D (mm of the model) and in pixels."""
-        fitted, problem = self._keypoints(self.x), self.problem
-        apart = (fitted - problem.points).norm(dim=2)
-        projected = self.cameras().project(fitted.flatten(0, 1)).unflatten(1, fitted.shape[:2])
-        pixels = (projected - problem.pixels).norm(dim=3)
-        return {
-            "keypoint_mm": round(float(apart.nanmedian()) * 1000, 3),
-            "keypoint_px": round(float(pixels.nanmedian()), 3),
-        }
+        mm, px = keypoint_errors(self.problem, self._keypoints(self.x), self.cameras())
+        return {"keypoint_mm": round(mm, 3), "keypoint_px": round(px, 3)}
 
     def fit_over_noise(self) -> float:
-        """How far the hands miss the detections, over how far the views' 3D keypoints miss them.
-
-        Medians in pixels; views that agree to less than NOISE_FLOOR count as if they did so.
-        """
-        problem = self.problem
-        given = problem.cameras.cameras.project(problem.points.flatten(0, 1))
-        noise = (given.unflatten(1, problem.points.shape[:2]) - problem.pixels).norm(dim=3)
-        floor = NOISE_FLOOR * float(problem.cameras.px_per_unit().median())
-        return self.errors()["keypoint_px"] / max(float(noise.nanmedian()), floor)
+        """How far the hands miss the detections, over how far the views' 3D keypoints miss them."""
+        return error_over_noise(self.problem, self.errors()["keypoint_px"])
 
     def result(self) -> Fit:
         """Hands and cameras in world coordinates, the masks' final verdicts, all metrics.

@@ -59,6 +59,7 @@ def one_thread() -> Iterator[None]:
 Problem = Callable[[Tensor], list[Residuals]]
 
 
+@one_thread()
 def minimise(
     problem: Problem, x: Tensor, free: Tensor, steps: int, tolerance: float = 1e-5, title: str = ""
 ) -> Tensor:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +19,7 @@ from models.appearance.model import Appearance, vertex_samples
 from models.appearance.shown import shown_surface
 from models.appearance.solver import Samples, solve_again, solve_appearance
 from models.ham.comparison import PhotoTerms
-from models.ham.losses import camera_loss
+from models.ham.losses import SurfaceTerms, camera_loss
 from models.ham.preconditioning import PreconditionedVertices, UniformAdam
 from models.ham.state import HamState
 from models.ham.surface import surface_terms
@@ -26,6 +28,7 @@ from utils.cameras import Cameras
 from utils.cameras.correction import SIZE, CorrectableCameras
 from utils.errors import UserError
 from utils.geometry.mesh import vertex_normals
+from utils.geometry.order import spatial_order
 from utils.optimise import optimise
 from utils.parallel import together
 from utils.photos.crops import Photos
@@ -45,10 +48,15 @@ class Terms:
         self.photos, self.config = photos, config
         self.faces = torch.from_numpy(state.faces).to(state.verts.device)
         self.renderer = Renderer(self.faces)
-        self.surface = surface_terms(state.reference, state.faces)
+        self._start = state.reference, state.faces
         self.pixels = PhotoTerms(self.renderer, photos, config.outlier_residual)
         middle = torch.zeros(3).to(state.verts)  # hands lie about 0
         self.cameras = CorrectableCameras(photos.cameras, middle)
+
+    @cached_property
+    def surface(self) -> SurfaceTerms:
+        """The terms of the shape alone, which take a moment to prepare."""
+        return surface_terms(*self._start)
 
     def render(self, verts: Tensor, cameras: Cameras) -> Fragments:
         """Fragments of all views."""
@@ -111,14 +119,19 @@ def refine_level(
 ) -> HamState:
     """Optimise one level: `level.steps` steps over all views at once.
 
-    Stops and keeps the last good vertices and appearance when the loss turns nan.
+    Stops and keeps the last good vertices and appearance when the loss turns nan. On the way, the
+    mesh is in `spatial_order`, which takes a twentieth less time.
     """
-    terms = Terms(state, photos, config)
-    appearance, surface = together(
-        lambda: terms.start_appearance(state),
-        lambda: PreconditionedVertices(state.verts, state.faces, level.smoothness),
-    )
-    correction = state.correction.clone()
+    order = spatial_order(state.reference.cpu().numpy())
+    near = state.in_order(order)
+    terms = Terms(near, photos, config)
+
+    def start_shape() -> PreconditionedVertices:
+        _ = terms.surface  # is prepared here, too
+        return PreconditionedVertices(near.verts, near.faces, level.smoothness)
+
+    appearance, surface = together(lambda: terms.start_appearance(near), start_shape)
+    correction = near.correction.clone()
     optimizers = [UniformAdam([surface.u], lr=level.lr), appearance_optimizer(appearance, config)]
     if state.corrects_cameras:
         free = correction.requires_grad_(True)
@@ -129,7 +142,7 @@ def refine_level(
         """The world must not follow the cameras."""
         correction.sub_(correction.mean(0))
 
-    with watched(lambda _: Shown(shown_surface(surface.verts(), state.faces, appearance))):
+    with watched(lambda _: Shown(shown_surface(surface.verts(), near.faces, appearance))):
         done = optimise(
             lambda _: terms(surface.verts(), appearance, correction),
             optimizers,
@@ -142,13 +155,14 @@ def refine_level(
         )
     fitted = appearance.copy()
     fitted.normalise_()
-    return replace(
-        state,
+    refined = replace(
+        near,
         verts=surface.verts().detach(),
         appearance=fitted,
         correction=correction.detach(),
         history=[*state.history, *done.history],
     )
+    return replace(refined.in_order(np.argsort(order)), faces=state.faces)
 
 
 def appearance_optimizer(appearance: Appearance, config: Config) -> Adam:

@@ -68,6 +68,20 @@ class HamState:
             appearance=appearance,
         )
 
+    def in_order(self, order: np.ndarray) -> HamState:
+        """The same mesh with its vertices in another order (V,), and its faces by their first."""
+        faces = np.argsort(order)[self.faces]
+        rows, appearance = torch.from_numpy(order).to(self.verts.device), self.appearance
+        if appearance is not None:
+            appearance = replace(appearance, albedo=appearance.albedo[rows])
+        return replace(
+            self,
+            verts=self.verts[rows],
+            reference=self.reference[rows],
+            faces=faces[np.argsort(faces.min(1), kind="stable")],
+            appearance=appearance,
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Tensors, on the CPU, and plain values, for a file."""
         tensors = {name: getattr(self, name).cpu() for name in TENSORS}

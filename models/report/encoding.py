@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from utils.io.images import to_bytes
+from utils.parallel import cores, mapped
 
 QUALITY = 84  # of JPEG
 THUMBNAIL = 132  # pixels of the longer side
@@ -72,8 +73,10 @@ def fitted_jpegs(pictures: Sequence[Picture], budget: int) -> tuple[dict[str, st
     """
     scale = 1.0
     while True:
-        longest = {p.name: round(scale * max(p.pixels.shape[:2])) for p in pictures}
-        encoded = {p.name: jpeg(p.pixels, longest[p.name]) for p in pictures}
+        longest = [round(scale * max(p.pixels.shape[:2])) for p in pictures]
+        jobs = zip([p.pixels for p in pictures], longest)
+        jpegs = mapped(lambda job: jpeg(*job), jobs, cores())
+        encoded = {p.name: text for p, text in zip(pictures, jpegs)}
         if sum(map(len, encoded.values())) <= budget or scale * SHRINK < _least_scale(pictures):
             return encoded, scale
         scale *= SHRINK

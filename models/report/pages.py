@@ -30,6 +30,7 @@ from utils.io.files import save_text
 from utils.io.images import load_image, to_bytes
 from utils.keypoints.order import load_keypoints
 from utils.motion.track import Hands
+from utils.parallel import together
 from utils.stage import Job
 
 FOLDER = Path(__file__).parent
@@ -49,8 +50,10 @@ def write_report(job: Job, poses: list[Hands] | None = None) -> Path:
     facts = gather_scan(job)
     shapes = load_shapes(facts)
     points = _keypoints(facts)
-    scene = _section(facts, "the 3D view", lambda: _scene(facts, shapes, points, poses))
-    pictures = _section(facts, "the pictures", lambda: _pictures(facts, shapes, points)) or []
+    pictures, scene = together(
+        lambda: _section(facts, "the pictures", lambda: _pictures(facts, shapes, points)) or [],
+        lambda: _section(facts, "the 3D view", lambda: _scene(facts, shapes, points, poses)),
+    )
     library = (FOLDER / "vendor" / "three.min.js").read_text(encoding="utf-8")
     scene_text = json.dumps(scene or {})
     budget = MOST_BYTES - FRAME_BYTES - len(library.encode()) - len(scene_text)

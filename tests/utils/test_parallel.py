@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from utils.parallel import LARGE, cores, mapped, threads_for
+from utils.parallel import LARGE, cores, mapped, threads_for, together
 
 
 def test_large_photos_are_worked_on_one_at_a_time():
@@ -54,3 +54,18 @@ def test_an_error_is_raised_in_its_place_and_ends_the_work():
     with pytest.raises(ValueError, match="broken"):
         list(results)
     assert len(begun) < 6
+
+
+def test_two_calls_are_made_at_once():
+    both = threading.Barrier(2)  # that passes neither alone
+
+    def call(result: str) -> str:
+        both.wait(60)
+        return result
+
+    assert together(lambda: call("here"), lambda: call("beside")) == ("here", "beside")
+
+
+def test_an_error_beside_is_raised():
+    with pytest.raises(ZeroDivisionError):
+        together(lambda: 1, lambda: 1 / 0)

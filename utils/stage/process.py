@@ -50,9 +50,9 @@ def prepare() -> None:
 
 @contextmanager
 def without_garbage_collection() -> Iterator[None]:
-    """For imports of large libraries, whose objects stay: a sixth of the time is looking for others.
+    """For imports of large libraries: a sixth of the time is looking for what could be freed.
 
-    Later collections do not look at what there is at the end, either.
+    Nothing could. Later collections do not look at what there is at the end, either.
     """
     gc.disable()
     try:

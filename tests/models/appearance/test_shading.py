@@ -4,7 +4,7 @@ import torch
 import trimesh
 
 from models.appearance.model import Appearance
-from models.appearance.shading import render_mesh
+from models.appearance.shading import each_cover, render_mesh
 from tests.scenes.captures import ring_of_cameras
 
 SPHERE = trimesh.creation.icosphere(4)
@@ -28,6 +28,12 @@ def test_a_sphere_covers_its_disc(cameras):
         y, x = np.nonzero(rendering.covered)
         centre = cameras.K[view, :2, 2]
         assert abs(x.mean() - centre[0]) < 0.5 and abs(y.mean() - centre[1]) < 0.5
+
+
+def test_covers_are_those_of_the_renderings(cameras):
+    covers = list(each_cover(VERTS, FACES, cameras))
+    for rendering, covered in zip(render_mesh(VERTS, FACES, None, cameras), covers, strict=True):
+        np.testing.assert_array_equal(covered, rendering.covered)
 
 
 def test_without_appearance_it_is_white_on_black(cameras):

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.fitting.fit import fit_hands
+from models.fitting.fit import MATCHED_SIZE, HandFitter, fit_hands
+from models.fitting.masks import MADE_SIZE
 from tests.scenes.hands import hand_scene, moved, project, surface_error
 from utils.errors import UserError
 from utils.keypoints.search import match_detections
@@ -197,6 +198,23 @@ def test_masks_of_our_own_follow_the_hands():
         overlap(masks, scene.masks) for masks in (dict(enumerate(coarse)), again.made_masks)
     )
     assert before.max() < 0.96 and np.median(after) > 0.99
+
+
+@pytest.mark.parametrize("lacking", [0, 1])
+def test_only_masks_that_were_made_are_made_fine_in_the_end(monkeypatch, lacking):
+    sizes, make = [], HandFitter.make_masks
+
+    def noted(self: HandFitter, doubted: bool = True, size: int = MATCHED_SIZE) -> None:
+        sizes.append(size)
+        make(self, doubted, size)
+
+    monkeypatch.setattr(HandFitter, "make_masks", noted)
+    scene = hand_scene(["right"], seed=2)
+    colors = np.array([[0.1, 0.2, 0.15], [0.8, 0.6, 0.5]], np.float32)
+    masks = [None] * lacking + list(scene.masks[lacking:])
+    fit(scene, options(), masks=masks, photo=lambda view: colors[scene.masks[view].astype(int)])
+    assert sizes.count(MADE_SIZE) == lacking and sizes.index(MATCHED_SIZE) == 0
+    assert not lacking or sizes[-1] == MADE_SIZE
 
 
 def test_a_photo_that_shows_no_hand_makes_no_mask():

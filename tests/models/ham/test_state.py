@@ -129,3 +129,18 @@ def test_state_and_report_come_back_whole_from_a_file(tmp_path):
 def test_a_state_without_appearance_is_plain_data_too():
     state = HamState.from_dict(HamState(VERTS, VERTS, FACES, STILL).as_dict(), "cpu")
     assert state.appearance is None and torch.equal(state.verts, VERTS)
+
+
+def test_another_order_is_the_same_mesh():
+    state, order = refined(), np.random.default_rng(0).permutation(len(VERTS))
+    other = state.in_order(order)
+    for name in ("verts", "reference"):
+        assert torch.equal(getattr(other, name), getattr(state, name)[order])
+    assert torch.equal(other.appearance.albedo, state.appearance.albedo[order])
+
+    def triangles(one: HamState) -> list:
+        return sorted(one.verts[torch.from_numpy(one.faces)].tolist())
+
+    assert triangles(other) == triangles(state)
+    back = other.in_order(np.argsort(order))
+    assert torch.equal(back.verts, state.verts)

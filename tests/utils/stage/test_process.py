@@ -1,5 +1,6 @@
 """How a script's process ends: by its work, Ctrl-C, SIGTERM, or a reader that goes away."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ import textwrap
 import pytest
 
 from tests.conftest import ROOT
-from utils.stage.process import INTERRUPTED
+from utils.stage.process import INTERRUPTED, without_garbage_collection
 
 PIPES = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 
@@ -95,3 +96,10 @@ def test_a_notebook_s_backend_is_not_ours():
     body = "from matplotlib import pyplot\npyplot.figure()\nreturn 0"
     done = run(body, MPLBACKEND="module://matplotlib_inline.backend_inline")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_garbage_is_collected_again_whatever_happens():
+    with pytest.raises(ImportError), without_garbage_collection():
+        assert not gc.isenabled()
+        raise ImportError
+    assert gc.isenabled()

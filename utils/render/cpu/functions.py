@@ -11,7 +11,7 @@ from torch import Tensor
 from utils.render.cpu import interpolate as interpolate_kernels
 from utils.render.cpu import raster
 from utils.render.cpu.simd import WIDTH
-from utils.render.cpu.threads import Shares, run, share_fragments, split, thread_count
+from utils.render.cpu.threads import PIECES, Shares, run, share_fragments, split, thread_count
 from utils.render.fragments import Fragments
 
 FEW = 20_000  # points: fewer are not worth a thread
@@ -32,9 +32,9 @@ def summed(copies: np.ndarray) -> Tensor:
     return torch.from_numpy(copies[0]) if len(copies) == 1 else torch.from_numpy(copies).sum(0)
 
 
-def shares_of(fragments: Fragments) -> Shares:
-    """The fragments, dealt out to threads."""
-    return share_fragments(fragments.offsets.diff().numpy())
+def shares_of(fragments: Fragments, pieces: int = PIECES) -> Shares:
+    """The fragments, dealt out; see `share_fragments`."""
+    return share_fragments(fragments.offsets.diff().numpy(), pieces)
 
 
 class Transform(torch.autograd.Function):
@@ -124,7 +124,10 @@ class Interpolate(torch.autograd.Function):
     ) -> Tensor:
         bary = fragments.bary.detach()
         ctx.save_for_backward(attributes, verts_px, bary)
-        ctx.rest = fragments.faces, fragments.face, shares_of(fragments)
+        shares = shares_of(fragments)
+        # Where views add to the same attributes, each share needs a copy of them.
+        adding = shares if attributes.ndim == 3 else shares_of(fragments, pieces=1)
+        ctx.rest = fragments.faces, fragments.face, adding
         source = as_array(attributes).reshape(-1, *attributes.shape[-2:])
         N = len(fragments.face)
         rows = N if background is None else len(fragments.pixel_x)
@@ -136,7 +139,7 @@ class Interpolate(torch.autograd.Function):
             spare = np.empty(WIDTH, np.float32)
             interpolate_kernels.interpolate(items, source, faces, face, weights, values, spare)
 
-        run(interpolate_some, [(items,) for items in ctx.rest[-1].items])
+        run(interpolate_some, [(items,) for items in shares.items])
         return torch.from_numpy(values)
 
     @staticmethod

@@ -20,6 +20,7 @@ from utils.parallel import cores
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 LARGEST = 256 << 20  # bytes of an array that malloc keeps
+PIECES = 6  # shares a thread: it takes another while others are still busy
 
 
 def thread_count() -> int:
@@ -34,18 +35,21 @@ def _pool(process: int, threads: int) -> ThreadPoolExecutor:
 
 
 def run(function: Callable[..., object], jobs: Iterable[tuple]) -> None:
-    """Call function(*job) for every job, in parallel; the first in this thread.
+    """Call function(*job) for every job, in parallel, in this thread, too.
 
-    To wake a thread costs tens of microseconds, so hand out few and large jobs.
+    Each thread takes the next job as it ends one, so hand out the longest first. To wake a thread
+    costs tens of microseconds, a job a few, so hand out few and large ones.
     """
     jobs = list(jobs)
-    threads = thread_count()
-    if threads == 1 or len(jobs) < 2:
-        for job in jobs:
+    threads, waiting = thread_count(), iter(jobs)
+
+    def take() -> None:
+        for job in waiting:
             function(*job)
-        return
-    others = [_pool(os.getpid(), threads - 1).submit(function, *job) for job in jobs[1:]]
-    function(*jobs[0])
+
+    helpers = min(threads, len(jobs)) - 1
+    others = [_pool(os.getpid(), threads - 1).submit(take) for _ in range(helpers)]
+    take()
     for other in others:
         other.result()
 
@@ -56,39 +60,46 @@ def split(first: int, last: int, parts: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(cuts))
 
 
-def deal(costs: list[float]) -> list[list[int]]:
-    """Deal out jobs of these costs: for each thread with something to do, their indices.
+def deal(costs: list[float], shares: int) -> list[list[int]]:
+    """Deal out jobs of these costs into so many shares: their indices, the dearest share first.
 
-    The dearest first, each to the thread with the least to do.
+    The dearest job first, each to the share with the least in it; empty shares are left out.
     """
-    hands: list[list[int]] = [[] for _ in range(thread_count())]
-    loads = [0.0] * len(hands)
+    hands: list[list[int]] = [[] for _ in range(shares)]
+    loads = [0.0] * shares
     for i in sorted(range(len(costs)), key=lambda i: -costs[i]):
         least = loads.index(min(loads))
         hands[least].append(i)
         loads[least] += costs[i]
-    return [sorted(hand) for hand in hands if hand]
+    dearest = sorted(range(shares), key=lambda k: -loads[k])
+    return [sorted(hands[k]) for k in dearest if hands[k]]
 
 
 @dataclass
 class Shares:
-    """What each thread does."""
+    """What is done at a time, the dearest first."""
 
     views: list[np.ndarray]  # the views to which work can only be dealt out whole
     items: list[np.ndarray]  # ranges (n, 3) of fragments: view, first, last + 1
     copies: int  # of what belongs to a view and is added to: 1, or one a thread if they share views
 
 
-def share_views(costs: np.ndarray) -> list[np.ndarray]:
-    """The views for each thread, given their costs (B,); those that cost nothing are left out."""
+def share_views(costs: np.ndarray, pieces: int = PIECES) -> list[np.ndarray]:
+    """Shares of the views, given their costs (B,), up to `pieces` of them a thread.
+
+    Views that cost nothing are left out.
+    """
     views = np.flatnonzero(costs)
-    return [views[share] for share in deal(costs[views].tolist())]
+    return [views[share] for share in deal(costs[views].tolist(), pieces * thread_count())]
 
 
-def share_fragments(covered: np.ndarray) -> Shares:
-    """Deal out views of as many fragments (B,): whole if there are enough, else in parts."""
+def share_fragments(covered: np.ndarray, pieces: int = PIECES) -> Shares:
+    """Deal out views of as many fragments (B,): whole if there are enough, else in parts.
+
+    pieces: at most so many shares a thread.
+    """
     ends, threads = np.concatenate([[0], covered.cumsum()]).tolist(), thread_count()
-    views = share_views(covered)
+    views = share_views(covered, pieces)
     if len(covered) >= threads:
         items = [np.array([(v, ends[v], ends[v + 1]) for v in own]) for own in views]
         return Shares(views, items, 1)
