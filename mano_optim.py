@@ -55,6 +55,7 @@ def mano_optim(job: Job) -> None:
     inputs = [points_path, *model_files(config.hand_model)]
     if record.is_current([*inputs, *capture.files("camera", "pose", "image", "mask")]):
         return
+    capture.look_ahead()
 
     record.recall("pose_optim")
     sides = hands_in(points)

@@ -45,8 +45,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def mesh_sfs_optim(job: Job) -> None:
     """Run the stage on one scan."""
-    from models.ham.state import check_hands
-    from models.ham.verdict import judge_refinement
     from models.hand.fitted import load_hands
     from utils.captures import open_capture
     from utils.geometry.mesh import mesh_name
@@ -62,6 +60,10 @@ def mesh_sfs_optim(job: Job) -> None:
     inputs = [*hands.files(), *capture.files("camera", "image", "mask")]
     if record.is_current(inputs):
         return
+    capture.look_ahead()  # while the rest is imported
+    from models.ham.state import check_hands
+    from models.ham.verdict import judge_refinement
+
     record.recall("pose_optim", "mano_optim")
     check_hands(hands)
     folder = job.results_dir

@@ -54,6 +54,7 @@ def pose_optim(job: Job) -> None:
     record = StageRecord(job, "pose_optim")
     if record.is_current(capture.files("pose", "image", "camera")):
         return
+    capture.look_ahead()
 
     start = time.perf_counter()
     understood = understand(capture, config.pose_optim, job.seed)

@@ -21,7 +21,7 @@ from utils.captures.notes import Notes
 from utils.captures.pose_files import load_pose, save_pose, seen_only
 from utils.captures.resampling import Resampling
 from utils.errors import UserError
-from utils.io.images import load_image, load_mask, save_image
+from utils.io.images import load_image, load_mask, look_ahead, save_image
 
 if TYPE_CHECKING:
     from utils.cameras import Cameras
@@ -158,6 +158,10 @@ class Capture:
     def image(self, view: int) -> np.ndarray:
         """`View.image` of one view: RGB (H, W, 3) float32 in [0, 1]."""
         return self.views[view].image()
+
+    def look_ahead(self) -> None:
+        """Have photos decoded beside other work, for `image` to find them."""
+        look_ahead([view.image_path for view in self.views if view.is_plain])
 
     def mask(self, view: int) -> np.ndarray | None:
         """`View.mask` of one view: (H, W) bool, or None where there is none."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -17,12 +18,15 @@ from utils.io.image_headers import ImageHeader, read_header
 from utils.io.mask_values import MaskForm, mask_of
 from utils.io.overheard import lost_pixels, overheard
 from utils.io.recent import RecentPixels
+from utils.parallel import cores
 
 VIDEO_SUFFIXES = (".mp4", ".gif")
 MOST_PIXELS = 500_000_000  # of an image: a header that claims more is not believed
 TURN_BACK = {6: 8, 8: 6}  # EXIF orientations that are not their own inverse
 READ_AGAIN = "copy it again, or export it as an 8-bit PNG"
 FEW = 1000  # numbers that OpenCV converts no faster
+
+PHOTO = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH  # as photos are decoded
 
 recent_pixels = RecentPixels()
 
@@ -35,7 +39,7 @@ def load_image(path: str | Path, orientation: int = 1, white: float | None = Non
     Raises UserError for floats outside [0, 1]: nobody knows how they were meant to be shown.
     """
     path = Path(path)
-    image = oriented(stored_pixels(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH), orientation)
+    image = oriented(stored_pixels(path, PHOTO), orientation)
     image = channels_turned(image)
     if image.dtype.kind == "f":
         if not (image.min() >= 0 and image.max() <= 1):
@@ -98,6 +102,27 @@ def _decoded(path: Path, flags: int) -> np.ndarray:
     if header is not None and header.format == "tiff":  # OpenCV always turns these
         return oriented(image, TURN_BACK.get(header.orientation, header.orientation))
     return image
+
+
+def look_ahead(paths: Sequence[Path]) -> None:
+    """Decode photos beside other work, as many as are kept until `load_image` is asked for them.
+
+    What is wrong with one is told then.
+    """
+
+    def decode() -> None:
+        room = recent_pixels.most // 2
+        for path in paths:
+            try:
+                size = stored_pixels(path, PHOTO).nbytes
+            except UserError:
+                continue
+            room -= size
+            if size > recent_pixels.largest or room < 0:
+                return
+
+    if cores() > 1:
+        threading.Thread(target=decode, name="look ahead", daemon=True).start()
 
 
 @cache

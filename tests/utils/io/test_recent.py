@@ -1,12 +1,14 @@
 """Pixels decoded a moment ago: given again while the file is as it was, and only so many."""
 
 import os
+import threading
 
 import numpy as np
 import pytest
 
 from utils.errors import UserError
-from utils.io.images import load_image, save_image, stored_pixels
+from utils.io import images
+from utils.io.images import PHOTO, load_image, look_ahead, save_image, stored_pixels
 from utils.io.recent import RecentPixels
 
 IMAGE = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
@@ -69,6 +71,22 @@ def test_large_images_are_not_kept(path):
     for _ in range(2):
         recent.get(path, 1, decode)[0] = 1  # and may be written to
     assert decode.asked == 2
+
+
+def test_photos_that_were_looked_ahead_for_are_there(tmp_path, monkeypatch):
+    paths = [tmp_path / f"{number}.png" for number in range(4)]
+    for path in paths[:3]:
+        save_image(path, np.full((40, 50, 3), 0.5))
+    paths[1].write_bytes(b"no image")  # says so when it is asked for, and the others are read
+    recent = RecentPixels()
+    monkeypatch.setattr(images, "recent_pixels", recent)
+    monkeypatch.setattr(images, "cores", lambda: 2)
+    look_ahead(paths)
+    for thread in threading.enumerate():
+        if thread.name == "look ahead":
+            thread.join(60)
+    for path in (paths[0], paths[2]):  # not decoded again
+        assert not recent.get(path, PHOTO, lambda: pytest.fail("decoded")).flags.writeable
 
 
 def test_images_on_disk_are_read_anew_after_a_change_and_missed_when_gone(tmp_path):

@@ -65,6 +65,35 @@ def test_signals_at_the_very_end_change_nothing():
     assert process.returncode == 0 and err == b""
 
 
+def test_threads_end_and_farewells_are_said_before_it_leaves():
+    ended = run(
+        """
+        import atexit, threading
+        def work():
+            time.sleep(0.3)
+            print("work done")
+        threading.Thread(target=work).start()
+        atexit.register(print, "farewell")
+        sys.stderr.write("no newline at the end")
+        return 0
+        """
+    )
+    assert ended.stdout.split("\n") == ["work done", "farewell", ""]
+    assert ended.stderr == "no newline at the end" and ended.returncode == 0
+
+
+def test_a_profiler_sees_the_end(tmp_path):
+    """cProfile writes its file when `main` has left by SystemExit."""
+    path = tmp_path / "profile"
+    (tmp_path / "stage.py").write_text(
+        "from utils.stage import start\nstart(lambda: 0)\n", encoding="utf-8"
+    )
+    command = [sys.executable, "-m", "cProfile", "-o", path, tmp_path / "stage.py"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    assert subprocess.run(command, cwd=ROOT, env=environment).returncode == 0
+    assert path.stat().st_size > 0
+
+
 def test_a_reader_that_goes_away_does_not_stop_the_work(tmp_path):
     """`| head -1`: the rest goes nowhere, and what must be written to disk is."""
     body = f"""
