@@ -125,7 +125,7 @@ def vertex_colors(
     first, last, albedo, light, gain, normals, verts, centers, table, radius, strength, seen,
     basis, colors,
 ):  # fmt: skip
-    """colors (B, V, 3) of vertices first..last-1 that are seen (B, V) uint8; others are left.
+    """colors (B, V, 3) of vertices first..last-1, 0 where a view has not seen (B, V) uint8 them.
 
     albedo, normals, verts (V, 3); light (B, n); gain, centers (B, 3); table (side, 2 side, 3) of
     highlights, or without rows; basis (n,) is room.
@@ -135,6 +135,8 @@ def vertex_colors(
         write_basis(nx, ny, nz, basis)
         for view in range(U(seen.shape[0])):
             if seen[view, i] == 0:
+                for k in range(U(3)):
+                    colors[view, i, k] = ZERO
                 continue
             shade = shade_of(light[view], basis)
             if table.shape[0] == 0:

@@ -12,7 +12,8 @@ from models.appearance import kernels
 from models.appearance.light import GRAZING, RADIUS, Highlights
 from models.appearance.model import Appearance
 from utils.cameras import Cameras
-from utils.render.cpu.threads import run, split, thread_count
+from utils.render.cpu.functions import FEW
+from utils.render.cpu.threads import PIECES, run, split, thread_count
 
 
 def seen_colors(
@@ -46,7 +47,7 @@ class _SeenColors(torch.autograd.Function):
         *given, table, seen = arrays
         ctx.arrays = [*given, table, np.float32(RADIUS), np.float32(GRAZING), seen.view(np.uint8)]
         views, count, functions = *seen.shape, given[1].shape[1]
-        colors = np.zeros((views, count, 3), np.float32)
+        colors = np.empty((views, count, 3), np.float32)
 
         def color_some(first: int, last: int) -> None:
             basis = np.empty(functions, np.float32)
@@ -59,7 +60,8 @@ class _SeenColors(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         albedo, light, gain, normals, verts, centers = ctx.arrays[:6]
         by_albedo, by_normals, by_verts = (np.zeros_like(x) for x in (albedo, normals, verts))
-        cuts, grad_np = split(0, len(verts), thread_count()), grad.contiguous().numpy()
+        pieces = thread_count() * (PIECES if len(verts) > FEW else 1)
+        cuts, grad_np = split(0, len(verts), pieces), grad.contiguous().numpy()
         sums = [np.zeros((len(cuts), *x.shape)) for x in (light, gain, centers)]
 
         def add_some(first: int, last: int, i: int) -> None:

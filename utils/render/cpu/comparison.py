@@ -14,10 +14,10 @@ from torch import Tensor
 
 from utils.compiled import njit
 from utils.render.cpu.fragments import invert
-from utils.render.cpu.functions import as_array, shares_of, summed, zeros
+from utils.render.cpu.functions import as_array, shares_of, summed
 from utils.render.cpu.pairs import first_of_view
 from utils.render.cpu.simd import FAST, SMALL, U
-from utils.render.cpu.threads import run, split, thread_count
+from utils.render.cpu.threads import PIECES, run, split, thread_count
 from utils.render.fragments import Fragments
 
 COLOR, MASK, COMPARED, TRUSTED = U(0), U(3), U(4), U(5)  # columns of the photos' table
@@ -87,12 +87,15 @@ def compare_colors(
 
     colors (B, V, 3) of the vertices; table (P, 6) of photos, whose view i starts at starts[i] and
     is widths[i] wide. Adds to sums (B, 3) float64: weighted errors, weights, and
-    trusted (1 - 2 mask), which is what the pixel's being covered adds to the silhouette's error;
-    to grad_colors (B, V, 3) and grad_verts (B, V, 3) the gradient of the weighted errors.
+    trusted (1 - 2 mask), which is what the pixel's being covered adds to the silhouette's error.
+    Writes the gradient of the weighted errors to these views' rows of grad_colors (B, V, 3) and
+    grad_verts (B, V, 3).
     """
     for item in range(items.shape[0]):
         view = items[item, 0]
         own, mine, tint, by_color = verts[view], grad_verts[view], colors[view], grad_colors[view]
+        mine[:] = ZERO
+        by_color[:] = ZERO
         start, width = starts[view], widths[view]
         errors = weights = rims = 0.0
         i, end = U(items[item, 1]), U(items[item, 2])
@@ -134,10 +137,11 @@ def move_silhouettes(
     first_view, last_view, p, q, axis, covered, faces, view, y, x, face, bary, depth, table,
     starts, widths, grad_verts,
 ):  # fmt: skip
-    """Add to grad_verts (B, V, 3) the forces of these views' rim pairs (`utils.render.silhouette`).
+    """Write to grad_verts (B, V, 3) the forces of these views' rim pairs (`render.silhouette`).
 
     Of the error sum_i trusted_i (c_i - mask_i)^2 with coverage c, 1 on the first `covered` pixels.
     """
+    grad_verts[first_view:last_view] = ZERO
     for i in range(first_of_view(first_view, view, p), first_of_view(last_view, view, p)):
         first, second = U(p[i]), U(q[i])
         v, grads = U(view[first]), ZERO
@@ -204,7 +208,9 @@ class _Comparison(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         verts, tint = as_array(verts_px), as_array(colors)
         shares = shares_of(fragments)
-        by_color, by_vert = (zeros(shares.copies, x.shape) for x in (tint, verts))
+        # Every share writes its views' rows; views that show nothing are in none.
+        new = np.empty if fragments.offsets.diff().all() else np.zeros
+        by_color, by_vert = (new((shares.copies, *x.shape), np.float32) for x in (tint, verts))
         sums = np.zeros((max(1, len(shares.items)), len(verts), 3))
         photos = as_array(table), as_array(starts), fragments.sizes[:, 1].numpy()
         names = ("faces", "face", "bary", "front", "y", "x")
@@ -239,7 +245,7 @@ def silhouette_forces(
     fragments: Fragments, table: np.ndarray, starts: np.ndarray, widths: np.ndarray
 ) -> Tensor:
     """The gradient (B, V, 3) in homogeneous pixels of the silhouettes' error."""
-    result, pairs = np.zeros(fragments.verts_px.shape, np.float32), fragments.rim_pairs
+    result, pairs = np.empty(fragments.verts_px.shape, np.float32), fragments.rim_pairs
     names = ("pixel_view", "pixel_y", "pixel_x", "face", "bary", "depth")
     drawn = [as_array(getattr(fragments, name)) for name in names]
     p, q, axis, faces = (as_array(x) for x in (pairs.p, pairs.q, pairs.axis, fragments.faces))
@@ -250,5 +256,5 @@ def silhouette_forces(
             first_view, last_view, p, q, axis, covered, faces, *drawn, table, starts, widths, result
         )
 
-    run(add_forces, split(0, views, min(views, thread_count())))
+    run(add_forces, split(0, views, min(views, PIECES * thread_count())))
     return torch.from_numpy(result)
