@@ -22,12 +22,13 @@ from models.calibration.motion import (
     share_taken,
 )
 from models.calibration.natural_size import PointFit
-from models.fitting.least_squares import Residuals, one_thread
+from models.fitting.least_squares import Residuals
 from models.fitting.problem import LEAST_STD
 from models.hand import HandModel
 from models.hand.kinematics import LAYOUT, SIZE
 from utils.cameras import Cameras
 from utils.keypoints import KEYPOINTS, SIDES
+from utils.render.cpu.threads import one_thread
 
 COMPONENTS = 15  # of the model's poses in which fingers may bend
 PHOTOS_A_KNOT = 3.0  # of the spline in time

@@ -11,10 +11,10 @@ import numpy as np
 from models.calibration.attempt import LEAST_VIEWS, Attempt, HandCalibration
 from models.calibration.pose_of_view import CLEARLY
 from models.calibration.sightings import HandSightings
-from models.fitting.least_squares import one_thread
 from models.hand import HandModel
 from utils.errors import UserError
 from utils.progress_bar import ProgressBar
+from utils.render.cpu.threads import one_thread
 
 FOCAL_GUESSES = (0.8, 1.4, 2.4, 4.0)  # of the longer side, tried where nothing is known
 

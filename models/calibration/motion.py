@@ -16,11 +16,12 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from models.fitting.least_squares import Residuals, minimise, one_thread
+from models.fitting.least_squares import Residuals, minimise
 from utils.cameras import Cameras
 from utils.cameras.calibrated import CalibratedCamera
 from utils.cameras.correction import CorrectableCameras
 from utils.geometry.rotations import rotation_and_jacobian, skew
+from utils.render.cpu.threads import one_thread
 
 STEP_SHIFT, STEP_TURN = 0.0007, 0.004  # metres of the hand and radians, from photo to photo
 ANCHOR = 1.0  # sum of all motions: the hand's mean place is its place

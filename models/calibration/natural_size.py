@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.fitting.least_squares import minimise, one_thread
+from models.fitting.least_squares import minimise
 from models.fitting.problem import FitProblem, PosePrior
 from models.fitting.stages import Weights
 from models.fitting.start import natural_scale, rigid_start
@@ -19,6 +19,7 @@ from utils.cameras import Similarity
 from utils.errors import UserError
 from utils.keypoints import SIDES
 from utils.keypoints.views import hands_in
+from utils.render.cpu.threads import one_thread
 
 STEPS = 40
 SCALE_IS_FREE = 10.0  # standard deviation of the scale's logarithm

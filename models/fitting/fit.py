@@ -28,6 +28,7 @@ from utils.errors import UserError
 from utils.keypoints import KEYPOINTS, SIDES
 from utils.keypoints.views import MIN_JOINTS, hands_in
 from utils.photos.masks import MaskVerdict
+from utils.render.cpu.threads import one_thread
 
 TRIAL_STEPS = 15  # of the fit that tells whether cameras should move
 MATCHES = 100  # outline points a view and direction
@@ -75,14 +76,15 @@ def fit_hands(
             "pose_optim.py's overlays and detect again"
         )
     stages = options["stages"]
-    fitter = HandFitter(models, observations, options)
-    if start is not None:
-        fitter.begin_at(start)
-        fitter.expect(start)
-        stages = [stage for stage in stages if "pose" in stage["free"]] or stages
-    for stage in stages:
-        fitter.run(stage)
-    return fitter.result()
+    with one_thread():
+        fitter = HandFitter(models, observations, options)
+        if start is not None:
+            fitter.begin_at(start)
+            fitter.expect(start)
+            stages = [stage for stage in stages if "pose" in stage["free"]] or stages
+        for stage in stages:
+            fitter.run(stage)
+        return fitter.result()
 
 
 def judge_hands(
@@ -93,11 +95,12 @@ def judge_hands(
     Errors, verdicts on the masks, where they can be compared, and masks made anew. hands: left
     first, one for each that the observed points hold; the rest as for `fit_hands`.
     """
-    fitter = HandFitter([hand.model for hand in hands], observations, options)
-    fitter.begin_at(hands)
-    fitter.make_masks()
-    fitter.stages.append({"name": "given", **fitter.errors()})
-    return fitter.result()
+    with one_thread():
+        fitter = HandFitter([hand.model for hand in hands], observations, options)
+        fitter.begin_at(hands)
+        fitter.make_masks()
+        fitter.stages.append({"name": "given", **fitter.errors()})
+        return fitter.result()
 
 
 class HandFitter:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -45,21 +44,9 @@ class Residuals:
         return J.T @ J, J.T @ (root * self.value).flatten()
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch on one thread: matrices this small only wait for a second one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 Problem = Callable[[Tensor], list[Residuals]]
 
 
-@one_thread()
 def minimise(
     problem: Problem, x: Tensor, free: Tensor, steps: int, tolerance: float = 1e-5, title: str = ""
 ) -> Tensor:

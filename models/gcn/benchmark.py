@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from models.fitting.least_squares import minimise, one_thread
+from models.fitting.least_squares import minimise
 from models.fitting.problem import FitProblem, PosePrior
 from models.fitting.stages import Weights
 from models.fitting.start import natural_scale, rigid_start
@@ -36,6 +36,7 @@ from utils.cameras import Similarity
 from utils.errors import UserError
 from utils.keypoints import KEYPOINTS
 from utils.progress_bar import progress
+from utils.render.cpu.threads import one_thread
 from utils.stage.config import load_config
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from models.fitting.fit import MATCHES, HandFitter
-from models.fitting.least_squares import minimise, one_thread
+from models.fitting.least_squares import minimise
 from models.fitting.observations import Observations
 from models.fitting.start import fit_frame
 from models.hand import HandModel
@@ -26,6 +26,7 @@ from utils.cameras.correction import CorrectableCameras
 from utils.keypoints import SIDES
 from utils.keypoints.views import MIN_JOINTS, hands_in
 from utils.progress_bar import ProgressBar
+from utils.render.cpu.threads import one_thread
 
 ROUNDS = 5  # of Gauss-Newton; the step lengths fall to a thousandth in four
 POSE_STEPS = 3  # of each frame alone, between rounds

@@ -18,8 +18,8 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
-from models.fitting.least_squares import one_thread
 from models.sequences.chain import ChainSolution, solve_chain
+from utils.render.cpu.threads import one_thread
 
 ROUNDS = 15  # of expectation maximisation
 REACH = 2.0  # frames: standard deviation of the window in which accelerations are alike

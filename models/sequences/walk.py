@@ -12,7 +12,6 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from models.fitting.fit import Fit, HandFitter
-from models.fitting.least_squares import one_thread
 from models.fitting.observations import Observations
 from models.fitting.start import rigid_start
 from models.fitting.verdict import LIMITS
@@ -24,6 +23,7 @@ from utils.cameras import Similarity
 from utils.errors import UserError
 from utils.keypoints import SIDES
 from utils.keypoints.views import hands_in
+from utils.render.cpu.threads import one_thread
 
 WARM_STEPS = 8  # of a stage, at most: the start is near
 WARM_REACHES = 2  # the last ones of the stage with outlines

@@ -1,6 +1,6 @@
 import torch
 
-from models.fitting.least_squares import Residuals, minimise, one_thread
+from models.fitting.least_squares import Residuals, minimise
 
 
 def rosenbrock(x):
@@ -45,10 +45,3 @@ def test_cauchy_ignores_outliers_that_least_squares_follows():
 def test_a_start_at_the_minimum_is_kept():
     start = torch.ones(2).double()
     assert torch.equal(minimise(rosenbrock, start, torch.ones(2).bool(), 10), start)
-
-
-def test_one_thread_gives_the_threads_back():
-    before = torch.get_num_threads()
-    with one_thread():
-        assert torch.get_num_threads() == 1
-    assert torch.get_num_threads() == before

@@ -4,9 +4,17 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 
 from utils.render.cpu import threads
-from utils.render.cpu.threads import deal, run, share_fragments, share_views
+from utils.render.cpu.threads import (
+    deal,
+    one_thread,
+    run,
+    share_fragments,
+    share_views,
+    thread_count,
+)
 
 
 @pytest.fixture
@@ -61,3 +69,16 @@ def test_of_one_view_each_thread_does_a_part(two_threads):
     fragments = share_fragments(np.array([10]))
     assert [items.tolist() for items in fragments.items] == [[[0, 0, 5]], [[0, 5, 10]]]
     assert fragments.copies == 2
+
+
+def test_one_thread_is_torch_s_alone_and_given_back():
+    before, kernels = torch.get_num_threads(), thread_count()
+    with pytest.raises(ZeroDivisionError), one_thread():
+        with one_thread():
+            assert torch.get_num_threads() == 1 and thread_count() == kernels
+        assert torch.get_num_threads() == 1 and thread_count() == kernels
+        raise ZeroDivisionError
+    assert torch.get_num_threads() == before and thread_count() == kernels
+    torch.set_num_threads(1)
+    assert thread_count() == 1  # what is set elsewhere is for all
+    torch.set_num_threads(before)

@@ -8,8 +8,9 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -23,9 +24,29 @@ LARGEST = 256 << 20  # bytes of an array that malloc keeps
 PIECES = 6  # shares a thread: it takes another while others are still busy
 
 
+_before_one: int | None = None  # torch's threads outside of `one_thread`
+
+
 def thread_count() -> int:
     """Threads to use: torch's number, at most the cores this process may run on."""
-    return max(1, min(torch.get_num_threads(), cores()))
+    return max(1, min(_before_one or torch.get_num_threads(), cores()))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on one thread, the kernels on as many as before.
+
+    Where torch has but small matrices to work on, it only waits for a second one.
+    """
+    global _before_one
+    threads, outside = torch.get_num_threads(), _before_one
+    _before_one = outside or threads
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        _before_one = outside
 
 
 @lru_cache(maxsize=1)
