@@ -57,7 +57,8 @@ class Adam(Steps):
     """Adam (Kingma and Ba 2015) with decoupled weight decay (Loshchilov and Hutter 2019).
 
     A group's "betas" are the moments' memories; "weight_decay" is the share of a parameter that is
-    lost in a step, over its lr.
+    lost in a step, over its lr. The first "warm_up" steps are shorter: without them, the very first
+    is as long for noise as for a gradient.
     """
 
     def __init__(
@@ -65,8 +66,9 @@ class Adam(Steps):
         groups: Iterable[dict[str, Any]],
         betas: tuple[float, float] = (0.9, 0.999),
         weight_decay: float = 0.0,
+        warm_up: int = 0,
     ) -> None:
-        super().__init__(groups, betas=betas, weight_decay=weight_decay)
+        super().__init__(groups, betas=betas, weight_decay=weight_decay, warm_up=warm_up)
 
     def move(
         self, parameter: Tensor, grad: Tensor, group: dict[str, Any], kept: dict[str, Any]
@@ -74,6 +76,7 @@ class Adam(Steps):
         """See `Steps.move`."""
         beta1, beta2, length = *group["betas"], group["lr"] * self.factor
         first, second, bias1, bias2 = moments(grad, beta1, beta2, kept)
+        length *= min(kept["step"] / (group["warm_up"] + 1), 1.0)
         if group["weight_decay"]:
             parameter.mul_(1 - length * group["weight_decay"])
         below = second.sqrt().div_(bias2**0.5).add_(SMALLEST)

@@ -33,7 +33,7 @@ from utils.render.cpu.threads import one_thread
 TRIAL_STEPS = 15  # of the fit that tells whether cameras should move
 MATCHES = 100  # outline points a view and direction
 RENEWAL = 2  # matchings after which masks of our own are made again
-MATCHED_SIZE = 320  # pixels of the longer side at which masks to be matched are made
+MATCHED_SIZE = 480  # pixels of the longer side at which masks to be matched are made
 JUDGED_SIZE = 512  # pixels of the longer side at which masks are judged in the end
 
 

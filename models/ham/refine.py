@@ -37,6 +37,7 @@ from utils.stage.config import Config
 from utils.viewer.live import watched
 from utils.viewer.shown import Shown
 
+WARM_UP = 4  # steps of albedo and light before the first of full length
 DECAY_FROM, DECAY_TO = 0.6, 0.2  # the last 40 % of a level's steps shrink to a fifth
 STEPS = 60  # as HAM takes on its finest level
 
@@ -174,12 +175,13 @@ def appearance_optimizer(appearance: Appearance, config: Config) -> Adam:
         [
             {"params": [appearance.albedo], "lr": config.albedo_lr},
             {"params": light, "lr": config.sh_lr},
-        ]
+        ],
+        warm_up=WARM_UP,
     )
 
 
 def decay(steps: int) -> Callable[[int], float]:
-    """Factor of the step lengths: 1, and less and less in the last steps."""
+    """Factor of the step lengths: 1, and less and less in the last of so many steps."""
 
     def factor(step: int) -> float:
         done = step / max(steps, 1)

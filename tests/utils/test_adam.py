@@ -36,6 +36,18 @@ def test_groups_have_their_own_steps_and_what_has_no_gradient_stays():
     assert still.item() == 0 and steps.parameters() == [slow, still, fast]
 
 
+def test_first_steps_are_shorter_with_a_warm_up():
+    x = torch.zeros(1, requires_grad=True)
+    steps, places = Adam([{"params": [x], "lr": 0.1}], warm_up=4), [0.0]
+    for _ in range(6):
+        steps.zero_grad()
+        x.sum().backward()  # the same gradient each time: steps of the whole length
+        steps.step()
+        places.append(x.item())
+    lengths = [before - after for before, after in zip(places, places[1:])]
+    assert lengths == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.1, 0.1], rel=1e-5)
+
+
 def test_no_compiler_is_imported():
     """What takes seconds, and no stage needs."""
     code = (
