@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 import torch
@@ -44,7 +45,7 @@ def test_first_steps_are_shorter_with_a_warm_up():
         x.sum().backward()  # the same gradient each time: steps of the whole length
         steps.step()
         places.append(x.item())
-    lengths = [before - after for before, after in zip(places, places[1:])]
+    lengths = [before - after for before, after in pairwise(places)]
     assert lengths == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.1, 0.1], rel=1e-5)
 
 
