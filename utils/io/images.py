@@ -186,7 +186,7 @@ def channels_turned(image: np.ndarray) -> np.ndarray:
 
 def to_bytes(image: np.ndarray) -> np.ndarray:
     """Values in [0, 1] (clipped) of any shape as uint8, rounded."""
-    if image.size > FEW and image.dtype.kind == "f":  # four times as fast
+    if image.size > FEW and image.dtype.name in ("float32", "float64"):  # four times as fast
         flat = np.ascontiguousarray(image).reshape(-1)
         return cv2.multiply(flat, 255.0, dtype=cv2.CV_8U).reshape(image.shape)
     scaled = 255 * np.clip(image, 0, 1)
