@@ -37,7 +37,8 @@ from utils.captures.evaluation_views import load_views
 from utils.errors import UserError
 from utils.stage.config import load_config
 from utils.stage.device import resolve_device
-from utils.stage.job import Job, default_out_path, seed_everything
+from utils.stage.job import Job, default_out_path
+from utils.stage.seed import seed_everything
 
 HEIGHT, WIDTH = 512, 334
 VIEWS, LONGEST = 8, 10.0  # seconds that one network is timed for

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import random
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
@@ -21,8 +20,9 @@ from utils.stage.frames import choose_frames
 from utils.stage.lock import release_all
 from utils.stage.outcomes import Outcomes
 from utils.stage.output import Speech, add_output_options, spoken
-from utils.stage.process import INTERRUPTED, without_garbage_collection
+from utils.stage.process import INTERRUPTED
 from utils.stage.scans import add_scan_options, chosen_scans
+from utils.stage.seed import seed_everything
 from utils.viewer.options import viewer_of
 
 if TYPE_CHECKING:
@@ -288,16 +288,3 @@ def _scans_in(data_path: Path, config: Config) -> Sequence[str]:
     from utils.captures import list_scans
 
     return list_scans(data_path, config)
-
-
-def seed_everything(seed: int, uses_torch: bool = True) -> None:
-    """Seed Python and NumPy, and torch, if it is used."""
-    import numpy as np
-
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 (libraries that still use the global state)
-    if uses_torch:
-        with without_garbage_collection():
-            import torch  # here, for its import takes more than a second
-
-        torch.manual_seed(seed)
