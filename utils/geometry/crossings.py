@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from utils.compiled import FAST, SMALL, U, njit
+from utils.geometry.normals import cross
 
 MOST_CELLS = 32  # of the grid along the largest face, so that a vertex far off costs no memory
 PARALLEL = 1e-12  # of the product of three lengths: a segment that is so nearly in a plane
@@ -117,26 +118,24 @@ def _difference(corners, face, end, other, start):
 
 
 @njit(**SMALL)
-def _cross(ax, ay, az, bx, by, bz):
-    return ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+def _dot(u, v):
+    return u[0] * v[0] + u[1] * v[1] + u[2] * v[2]
 
 
 @njit(**FAST)
 def _segment_hits(corners, face, start, end, other):
     """Whether the open edge passes through the inside of the other face (Moeller-Trumbore)."""
-    dx, dy, dz = _difference(corners, face, end, face, start)
-    e1x, e1y, e1z = _difference(corners, other, U(1), other, U(0))
-    e2x, e2y, e2z = _difference(corners, other, U(2), other, U(0))
-    px, py, pz = _cross(dx, dy, dz, e2x, e2y, e2z)
-    det = e1x * px + e1y * py + e1z * pz
-    squared = (e1x * e1x + e1y * e1y + e1z * e1z) * (e2x * e2x + e2y * e2y + e2z * e2z)
-    if abs(det) <= PARALLEL * math.sqrt(squared * (dx * dx + dy * dy + dz * dz)):
+    d = _difference(corners, face, end, face, start)
+    e1 = _difference(corners, other, U(1), other, U(0))
+    e2 = _difference(corners, other, U(2), other, U(0))
+    p = cross(d, e2)
+    det = _dot(e1, p)
+    if abs(det) <= PARALLEL * math.sqrt(_dot(e1, e1) * _dot(e2, e2) * _dot(d, d)):
         return False
-    sx, sy, sz = _difference(corners, face, start, other, U(0))
-    u = (sx * px + sy * py + sz * pz) / det
-    qx, qy, qz = _cross(sx, sy, sz, e1x, e1y, e1z)
-    v = (dx * qx + dy * qy + dz * qz) / det
-    t = (e2x * qx + e2y * qy + e2z * qz) / det
+    s = _difference(corners, face, start, other, U(0))
+    u = _dot(s, p) / det
+    q = cross(s, e1)
+    v, t = _dot(d, q) / det, _dot(e2, q) / det
     return u > 0 and v > 0 and u + v < 1 and 0 < t < 1
 
 

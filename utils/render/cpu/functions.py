@@ -32,9 +32,9 @@ def summed(copies: np.ndarray) -> Tensor:
     return torch.from_numpy(copies[0]) if len(copies) == 1 else torch.from_numpy(copies).sum(0)
 
 
-def shares_of(fragments: Fragments, pieces: int = PIECES) -> Shares:
+def shares_of(fragments: Fragments) -> Shares:
     """The fragments, dealt out; see `share_fragments`."""
-    return share_fragments(fragments.offsets.diff().numpy(), pieces)
+    return share_fragments(fragments.offsets.diff().numpy())
 
 
 class Transform(torch.autograd.Function):
@@ -124,10 +124,7 @@ class Interpolate(torch.autograd.Function):
     ) -> Tensor:
         bary = fragments.bary.detach()
         ctx.save_for_backward(attributes, verts_px, bary)
-        shares = shares_of(fragments)
-        # Where views add to the same attributes, each share needs a copy of them.
-        adding = shares if attributes.ndim == 3 else shares_of(fragments, pieces=1)
-        ctx.rest = fragments.faces, fragments.face, adding
+        ctx.rest = fragments.faces, fragments.face, fragments.offsets.diff().numpy()
         source = as_array(attributes).reshape(-1, *attributes.shape[-2:])
         N = len(fragments.face)
         rows = N if background is None else len(fragments.pixel_x)
@@ -139,14 +136,16 @@ class Interpolate(torch.autograd.Function):
             spare = np.empty(WIDTH, np.float32)
             interpolate_kernels.interpolate(items, source, faces, face, weights, values, spare)
 
-        run(interpolate_some, [(items,) for items in shares.items])
+        run(interpolate_some, [(items,) for items in shares_of(fragments).items])
         return torch.from_numpy(values)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         attributes, verts_px, bary = map(as_array, ctx.saved_tensors)
         to_attributes, to_verts = ctx.needs_input_grad[:2]
-        faces, face, shares = ctx.rest
+        faces, face, covered = ctx.rest
+        # Where views add to the same attributes, each share needs a copy of them.
+        shares = share_fragments(covered, PIECES if attributes.ndim == 3 else 1)
         source = attributes.reshape(-1, *attributes.shape[-2:])
         channels = source.shape[2]
         padded = (*source.shape[:2], -(-channels // WIDTH) * WIDTH)

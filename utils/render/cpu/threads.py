@@ -23,7 +23,6 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 LARGEST = 256 << 20  # bytes of an array that malloc keeps
 PIECES = 6  # shares a thread: it takes another while others are still busy
 
-
 _before_one: int | None = None  # torch's threads outside of `one_thread`
 
 
