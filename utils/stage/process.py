@@ -60,7 +60,17 @@ def prepare() -> None:
     # What numpy has to say of nan is dealt with where nan is expected.
     warnings.filterwarnings("ignore", category=RuntimeWarning)
     signal.signal(signal.SIGTERM, _interrupt)
-    sys.stdout, sys.stderr = Output(sys.stdout), Output(sys.stderr)
+    # Where they are closed (2>&-), no file of ours may get their numbers.
+    sys.stdout = sys.__stdout__ = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.__stderr__ = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    sys.stdout, sys.stderr = Output(sys.stdout), Output(_of_its_own(sys.stderr))
+
+
+def _of_its_own(stream: TextIO) -> TextIO:
+    """The stream under another number: what libraries in C write to theirs may be kept from people
+    for a while (`utils.io.overheard`), and with it would go what threads say meanwhile.
+    """
+    return os.fdopen(os.dup(stream.fileno()), "w", encoding=stream.encoding)
 
 
 @contextmanager

@@ -110,6 +110,39 @@ def test_a_reader_that_goes_away_does_not_stop_the_work(tmp_path):
     assert process.returncode == 0 and err == b"" and (tmp_path / "result").exists()
 
 
+def test_what_is_said_while_a_decoder_is_overheard_is_shown():
+    """In another thread, and where the process ends before the decoder does."""
+    done = run(
+        """
+        import threading
+        from utils.io.overheard import overheard
+        begun = threading.Event()
+        def decode():
+            begun.set()
+            time.sleep(60)
+        threading.Thread(target=overheard, args=(decode,), daemon=True).start()
+        begun.wait()
+        print("error: no hand", file=sys.stderr)
+        return 2
+        """
+    )
+    assert (done.returncode, done.stderr) == (2, "error: no hand\n")
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_closed_streams_are_nowhere(number, tmp_path):
+    path = str(tmp_path / "result")
+    body = f"""
+        print("out")
+        print("err", file=sys.stderr)
+        with open({path!r}, "w") as file:
+            assert file.fileno() > 2
+        return 3
+    """
+    done = subprocess.run(script(body), cwd=ROOT, preexec_fn=lambda: os.close(number))
+    assert done.returncode == 3
+
+
 def test_an_ascii_terminal_shows_what_it_can():
     done = run("print('手')\nreturn 0", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stdout) == (0, "\\u624b\n")
