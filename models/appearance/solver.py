@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from scipy.optimize import lsq_linear
+from scipy.optimize import nnls
 from torch import Tensor
 
 from models.appearance.light import Highlights, lobe_responses, radiance, sh_basis
 from models.appearance.model import Appearance
+from utils.parallel import together
 
 ROUNDS = 12  # of the alternation; light on one side of a hand takes ten to settle
 ROUNDS_AGAIN = 3  # of one that starts nearly right
@@ -20,6 +21,7 @@ MIN_GAIN = 0.05  # a black photo, or one without a channel, must not divide by z
 RIDGE = 1e-3  # share of the mean diagonal added to the shared light's normal equations
 SHARED_LIGHT = 1.0  # share of the mean diagonal that draws a view's light to the shared one
 SATURATED, SATURATED_WEIGHT = 0.985, 0.1  # a sample this bright says little of how bright it is
+MOST_CHANGES = 30  # of what is zero, a highlight's lobe; a few do
 SAMPLED = 3000  # vertices that light and gain are solved on: no less accurate, and quick
 
 
@@ -69,14 +71,13 @@ def solve_appearance(
     """
     samples = samples.unsaturated()
     few = samples.few()
-    best = _Alternation(few, degree, shiny=False)
-    best.run()
-    if samples.towards is not None and np.isfinite(highlight_support):
-        shiny = _Alternation(few, degree, shiny=True)
-        shiny.run()
-        if shiny.residual() <= (1 - highlight_support) * best.residual():
-            best = shiny
-    return _adopting(samples, best.state).state
+    plain, shiny = _Alternation(few, degree, shiny=False), _Alternation(few, degree, shiny=True)
+    if samples.towards is None or not np.isfinite(highlight_support):
+        plain.run()
+        return _adopting(samples, plain.state).state
+    together(plain.run, shiny.run)
+    supported = shiny.residual() <= (1 - highlight_support) * plain.residual()
+    return _adopting(samples, (shiny if supported else plain).state).state
 
 
 def solve_again(samples: Samples, start: Appearance) -> Appearance:
@@ -120,13 +121,13 @@ class _Alternation:
             shared, amounts = self._solve_shared(responses)
             if responses is not None:
                 self.state.lobes = amounts[:, None].repeat(1, 3)
-                self.shine = torch.stack([r @ self.state.lobes for r in responses])
+                self.shine = responses @ self.state.lobes
             self.state.sh_coeff = self._solve_light(shared)
             self.state.gain = self._solve_gain()
             self._solve_albedo()
             self.state.normalise_()
         if responses is not None:  # in the colour that normalising gave them
-            self.shine = torch.stack([r @ self.state.lobes for r in responses])
+            self.shine = responses @ self.state.lobes
 
     def adopt(self, solved: Appearance) -> None:
         """Take light, gain and highlights as they are and solve for the albedo alone."""
@@ -141,8 +142,10 @@ class _Alternation:
         weights = self.samples.weights
         return float((self._errors() * weights).sum() / weights.sum().clamp(min=1e-8))
 
-    def _responses(self) -> list[Tensor]:
-        return [lobe_responses(self.samples.normals, view) for view in self.samples.towards]
+    def _responses(self) -> Tensor:
+        """(views, V, LOBES)"""
+        towards = self.samples.towards
+        return torch.stack([lobe_responses(self.samples.normals, view) for view in towards])
 
     def _errors(self) -> Tensor:
         predicted = self.state.vertex_colors(self.samples.normals, self.shine)
@@ -154,39 +157,38 @@ class _Alternation:
     def _shade(self) -> Tensor:
         return radiance(self.state.sh_coeff, self.basis).clamp(min=MIN_RADIANCE)[..., None]
 
-    def _solve_shared(self, responses: list[Tensor] | None) -> tuple[Tensor, Tensor]:
+    def _solve_shared(self, responses: Tensor | None) -> tuple[Tensor, Tensor]:
         """The light that all views share (n,) and its highlights' amounts, never negative."""
-        size = self.basis.shape[1]
         normal, rhs = self._shared_equations(responses)
         ridge = np.full(len(rhs), RIDGE * normal.diagonal().mean())
         ridge[0] *= 1e-3
-        factor = np.linalg.cholesky(normal + np.diag(ridge + 1e-8))
-        low = np.r_[np.full(size, -np.inf), np.zeros(len(rhs) - size)]
-        solution = lsq_linear(factor.T, np.linalg.solve(factor, rhs), (low, np.inf)).x
+        size = self.basis.shape[1]
+        solution = partly_nonnegative(normal + np.diag(ridge + 1e-8), rhs, size)
         light, amounts = torch.from_numpy(solution).to(self.basis).tensor_split([size])
         return light, amounts
 
-    def _shared_equations(self, responses: list[Tensor] | None) -> tuple[np.ndarray, np.ndarray]:
+    def _shared_equations(self, responses: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
         """Normal equations (m, m) and right-hand side (m,) of the shared light and highlights.
 
         The columns of channel c in a view of gain g are g_c (a_c basis, responses) with albedo a,
         so that the channels' sums are taken before the products.
         """
-        basis, albedo, colors = self.basis, self.state.albedo, self.samples.colors
-        normal = rhs = 0.0
-        for view, gain in enumerate(self.state.gain):
-            weight, squared = self.robust[view], gain.square()
-            lit = basis * (weight * (albedo.square() @ squared))[:, None]
-            block = lit.T @ basis
-            right = basis.T @ (weight * ((albedo * colors[view]) @ gain))
-            if responses is not None:
-                shine = responses[view]
-                mixed = basis.T @ (shine * (weight * (albedo @ squared))[:, None])
-                alone = (shine * weight[:, None]).T @ shine * squared.sum()
-                block = torch.cat([torch.cat([block, mixed], 1), torch.cat([mixed.T, alone], 1)])
-                right = torch.cat([right, shine.T @ (weight * (colors[view] @ gain))])
-            normal, rhs = normal + block.double(), rhs + right.double()
-        return normal.cpu().numpy(), rhs.cpu().numpy()
+        basis, albedo, weights = self.basis, self.state.albedo, self.robust
+        squared = self.state.gain.square()  # (views, 3)
+        seen = self.samples.colors * self.state.gain[:, None]
+        lit = (weights * (squared @ albedo.square().T)).sum(0)
+        normal = (basis * lit[:, None]).T @ basis
+        rhs = basis.T @ (weights * (albedo * seen).sum(-1)).sum(0)
+        if responses is not None:
+            weighted = responses * (weights * squared.sum(-1)[:, None])[..., None]
+            alone = (weighted.mT @ responses).sum(0)
+            # Their products with the light's columns and with the colours, in one.
+            others = torch.cat([basis * (squared @ albedo.T)[..., None], seen.sum(-1, True)], -1)
+            others = (others / squared.sum(-1)[:, None, None]).flatten(0, 1)
+            mixed, right = (others.T @ weighted.flatten(0, 1)).tensor_split(basis.shape[1:])
+            normal = torch.cat([torch.cat([normal, mixed], 1), torch.cat([mixed.T, alone], 1)])
+            rhs = torch.cat([rhs, right[0]])
+        return normal.double().cpu().numpy(), rhs.double().cpu().numpy()
 
     def _solve_light(self, shared: Tensor) -> Tensor:
         """Each view's light (views, n), drawn to the shared one (n,)."""
@@ -209,6 +211,21 @@ class _Alternation:
         self.robust = self.samples.weights * huber_weights(self._errors())
 
 
+def partly_nonnegative(normal: np.ndarray, rhs: np.ndarray, free: int) -> np.ndarray:
+    """x (m,) that minimises x.N x / 2 - rhs.x for a positive definite N (m, m), x[free:] >= 0.
+
+    What is free is eliminated (Schur's complement); the rest is by Lawson and Hanson (1974).
+    """
+    corner, beside = normal[:free, :free], normal[:free, free:]
+    solved = np.linalg.solve(corner, np.c_[beside, rhs[:free]])
+    bound = np.zeros(len(rhs) - free)
+    if len(bound):
+        factor = np.linalg.cholesky(normal[free:, free:] - beside.T @ solved[:, :-1])
+        right = np.linalg.solve(factor, rhs[free:] - beside.T @ solved[:, -1])
+        bound, _ = nnls(factor.T, right, maxiter=MOST_CHANGES * len(bound))
+    return np.r_[solved[:, -1] - solved[:, :-1] @ bound, bound]
+
+
 def huber_weights(errors: Tensor) -> Tensor:
     """1 up to HUBER_RGB, and less for larger errors."""
     return HUBER_RGB / errors.clamp(min=HUBER_RGB)
@@ -223,8 +240,9 @@ def lights_of_views(
     highlights; weights (views, V); share: of the mean diagonal that draws.
     """
     squared = weights * tinted.square().sum(-1)
-    normal = torch.einsum("vi,bv,vj->bij", basis, squared, basis)
-    rhs = torch.einsum("vi,bv->bi", basis, weights * (tinted * diffuse).sum(-1))
+    products = (basis[:, :, None] * basis[:, None]).flatten(1)  # (V, n n)
+    normal = (squared @ products).unflatten(1, basis.shape[1:] * 2)
+    rhs = (weights * (tinted * diffuse).sum(-1)) @ basis
     size = normal.diagonal(dim1=1, dim2=2).mean(1)
     pull = (share * size[:, None] + 1e-8).expand_as(rhs)  # without samples: what it is drawn to
     return torch.linalg.solve(normal + torch.diag_embed(pull), rhs + pull * drawn_to)

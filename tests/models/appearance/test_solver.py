@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from scipy.optimize import lsq_linear
 
 from models.appearance.light import LOBES, Highlights
 from models.appearance.model import Appearance
-from models.appearance.solver import Samples, solve_again, solve_appearance
+from models.appearance.solver import Samples, partly_nonnegative, solve_again, solve_appearance
 from tests.scenes.appearance import VIEWS, known_appearance, sphere_normals
 
 
@@ -153,3 +155,15 @@ def test_saturated_samples_say_little(normals, truth, weights):
     found = solve_appearance(Samples(colors.clamp(max=1), weights, normals), degree=3)
     errors = (found.vertex_colors(normals) - colors).abs().mean(-1)[1:]
     assert errors[weights[1:] > 0.1].mean() < 0.01
+
+
+@pytest.mark.parametrize("free", [0, 4, 12])
+def test_what_may_not_be_negative_is_not_and_the_rest_is_the_best(free):
+    rng = np.random.default_rng(free)
+    matrix, rhs = rng.normal(size=(40, 12)), rng.normal(size=40)
+    low = np.r_[np.full(free, -np.inf), np.zeros(12 - free)]
+    expected = lsq_linear(matrix, rhs, (low, np.inf), tol=1e-14).x
+    solution = partly_nonnegative(matrix.T @ matrix, matrix.T @ rhs, free)
+    assert np.allclose(solution, expected, atol=1e-6)
+    assert free == 12 or (solution[free:] == 0).any()
+    assert solution[:free].size == 0 or solution[:free].min() < 0
