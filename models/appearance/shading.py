@@ -37,14 +37,7 @@ class Rendering:
             image[:] = background
         y, x = fragments.y.cpu().numpy(), fragments.x.cpu().numpy()
         image[y, x] = colors.cpu().numpy()
-        return Rendering(image, covered_by(fragments, camera))
-
-
-def covered_by(fragments: Fragments, camera: Cameras) -> np.ndarray:
-    """The pixels (H, W) bool of one camera that its fragments cover."""
-    covered = np.zeros(camera.sizes[0].tolist(), bool)
-    covered[fragments.y.cpu().numpy(), fragments.x.cpu().numpy()] = True
-    return covered
+        return Rendering(image, fragments.covered()[0])
 
 
 def render_mesh(
@@ -76,7 +69,7 @@ def each_cover(verts: Tensor, faces: np.ndarray, cameras: Cameras) -> Iterator[n
     verts, faces_t, _ = capped(verts, torch.from_numpy(faces).to(verts.device), None)
     renderer = Renderer(faces_t)
     for view in range(len(cameras)):
-        yield covered_by(renderer.rasterize(cameras[view], verts), cameras[view])
+        yield renderer.rasterize(cameras[view], verts).covered()[0]
 
 
 @torch.no_grad()

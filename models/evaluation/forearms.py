@@ -56,12 +56,7 @@ def find_forearms(
 
 def covered_pixels(verts: Tensor, faces: Tensor, cameras: Cameras) -> list[np.ndarray]:
     """Pixels (H, W) bool of each view that a mesh (V, 3) float64, (F, 3), world units, covers."""
-    fragments = Renderer(faces, backend="cpu").rasterize(cameras, verts)
-    images = [np.zeros(size, bool) for size in cameras.sizes.tolist()]
-    for view, image in enumerate(images):
-        rows = slice(int(fragments.offsets[view]), int(fragments.offsets[view + 1]))
-        image[fragments.y[rows].numpy(), fragments.x[rows].numpy()] = True
-    return images
+    return Renderer(faces, backend="cpu").rasterize(cameras, verts).covered()
 
 
 def _best_tube(

@@ -125,12 +125,7 @@ class HandOutlines:
         first = np.cumsum([0, *(len(points) for points, _ in fans)])
         faces = torch.cat([faces + int(k) for (_, faces), k in zip(fans, first)])
         points = torch.cat([points for points, _ in fans])
-        fragments = Renderer(faces, backend="cpu").rasterize(small, points)
-        images = [np.zeros((height, width), bool) for width, height in self.sizes]
-        for view, image in enumerate(images):
-            rows = slice(int(fragments.offsets[view]), int(fragments.offsets[view + 1]))
-            image[fragments.y[rows].numpy(), fragments.x[rows].numpy()] = True
-        return images
+        return Renderer(faces, backend="cpu").rasterize(small, points).covered()
 
     def judge(self, drawn: Sequence[Drawn]) -> list[MaskVerdict]:
         """Verdicts on all masks."""

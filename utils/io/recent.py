@@ -46,11 +46,6 @@ class RecentPixels:
             while left_over > 0:
                 left_over -= self._kept.popitem(last=False)[1].nbytes
 
-    def forget(self) -> None:
-        """Free all that is kept."""
-        with self._lock:
-            self._kept.clear()
-
 
 def _state(path: Path, flags: int) -> Hashable | None:
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -68,6 +69,14 @@ class Fragments:
         False of faces seen edge on.
         """
         return self.front
+
+    def covered(self) -> list[np.ndarray]:
+        """The covered pixels of every view, (H, W) bool."""
+        images = [np.zeros(size, bool) for size in self.sizes.tolist()]
+        y, x, ends = self.y.cpu().numpy(), self.x.cpu().numpy(), self.offsets.tolist()
+        for image, rows in zip(images, map(slice, ends, ends[1:])):
+            image[y[rows], x[rows]] = True
+        return images
 
     def part(self, chosen: Tensor) -> Fragments:
         """Some of the fragments, (n,) int64 in ascending order, to interpolate at.

@@ -65,6 +65,20 @@ def brute_force(verts_px: torch.Tensor, faces: torch.Tensor, size: tuple[int, in
     return ids.numpy(), margin.numpy()
 
 
+def test_covered_pixels_of_every_view():
+    """Of some of the fragments, too, and of a view that shows nothing."""
+    views = torch.cat(
+        [flat([(1, 1), (5, 1), (1, 5)]), flat([(99, 0)] * 3), flat([(0, 0), (9, 0), (0, 9)])]
+    )
+    fragments = rasterize(views, [[0, 1, 2]], (6, 7))
+    for view, image in enumerate(fragments.covered()):
+        np.testing.assert_array_equal(image, id_map(fragments, view) >= 0)
+    some = fragments.part(torch.arange(3, len(fragments), 2))
+    for view, image in enumerate(some.covered()):
+        np.testing.assert_array_equal(image, id_map(some, view) >= 0)
+    assert [image.any() for image in fragments.covered()] == [True, False, True]
+
+
 def test_two_triangles_share_an_edge_through_pixel_centres():
     """Upper and left edges are a face's own, so the square of 4 x 4 covers 4 x 4 pixels."""
     square = flat([(1, 1), (5, 1), (5, 5), (1, 5)])
