@@ -88,6 +88,17 @@ class SurfaceTerms:
         """d = x - x0 (V, 3) of vertices x (V, 3), as `laplacian` and `delta` take it."""
         return verts - self.start
 
+    def named(self, verts: Tensor, albedo: Tensor | None = None) -> dict[str, Tensor]:
+        """All terms of vertices (V, 3) and, where it is given, of the albedo (V, 3)."""
+        moved = self.displacement(verts)
+        terms = {
+            "lap": self.laplacian(moved),
+            "edge": self.edge(verts),
+            "delta": self.delta(moved),
+            "fold": self.fold(verts),
+        }
+        return terms if albedo is None else {**terms, "albedo": self.albedo(albedo)}
+
     def laplacian(self, displacement: Tensor) -> Tensor:
         """Bending: the mean squared Laplacian of d (V, 3), times DETAIL^2; free at rims.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,21 +12,22 @@ import torch
 from torch import Tensor
 
 from utils.adam import Steps, moments
+from utils.cholesky import SparseCholesky
+from utils.errors import UserError
 from utils.geometry.mesh import uniform_laplacian
 
 TINY = 1e-12  # so that no gradient is no step
 
 
 class CholeskySolver:
-    """Solves A x = b for a sparse symmetric positive definite A (V, V), factorised once."""
+    """Solves A x = b for a sparse symmetric positive definite A (V, V), factorised once.
+
+    On CUDA by cholespy; raises UserError where it is not installed.
+    """
 
     def __init__(self, matrix: sp.spmatrix, device: torch.device | str = "cpu"):
-        from cholespy import CholeskySolverF, MatrixType
-
-        coo = matrix.tocoo()
-        rows, cols = (torch.from_numpy(x.astype(np.int64)).to(device) for x in (coo.row, coo.col))
-        data = torch.from_numpy(coo.data.astype(np.float64)).to(device)
-        self._solver = CholeskySolverF(matrix.shape[0], rows, cols, data, MatrixType.COO)
+        on_cpu = torch.device(device).type == "cpu"
+        self._solver = SparseCholesky(matrix) if on_cpu else _CudaCholesky(matrix, device)
 
     def __call__(self, b: Tensor) -> Tensor:
         """x (V, C) for b (V, C) float32, differentiable in b (A is symmetric)."""
@@ -34,6 +36,29 @@ class CholeskySolver:
     def solve(self, b: Tensor) -> Tensor:
         """x for b, without a graph."""
         b = b.detach().contiguous()
+        if b.device.type == "cpu":
+            return torch.from_numpy(self._solver.solve(b.numpy()))
+        return self._solver.solve(b)
+
+
+class _CudaCholesky:
+    """`SparseCholesky` on CUDA."""
+
+    def __init__(self, matrix: sp.spmatrix, device: torch.device | str):
+        if importlib.util.find_spec("cholespy") is None:
+            raise UserError(
+                "HAM on CUDA needs cholespy, which is not installed: "
+                "pip install -r requirements-gpu.txt (see there), or run with --device cpu"
+            )
+        from cholespy import CholeskySolverF, MatrixType
+
+        coo = matrix.tocoo()
+        rows, cols = (torch.from_numpy(x.astype(np.int64)).to(device) for x in (coo.row, coo.col))
+        data = torch.from_numpy(coo.data.astype(np.float64)).to(device)
+        self._solver = CholeskySolverF(matrix.shape[0], rows, cols, data, MatrixType.COO)
+
+    def solve(self, b: Tensor) -> Tensor:
+        """x (V, C) for b (V, C) float32, contiguous."""
         x = torch.zeros_like(b)
         self._solver.solve(b, x)
         return x

@@ -101,15 +101,15 @@ class Terms:
         normals = vertex_normals(verts, self.faces)
         fragments = self.render(verts, cameras)
         photometric, silhouette = self.pixels(fragments, appearance, cameras, verts, normals)
-        surface, displacement = self.surface, self.surface.displacement(verts)
+        surface = self.surface.named(verts, appearance.albedo)
         return {
             "sfs": config.sfs_weight * photometric,
             "mask": config.mask_weight * silhouette,
-            "lap": config.lap_weight * surface.laplacian(displacement),
-            "albedo": config.albedo_weight * surface.albedo(appearance.albedo),
-            "edge": config.edge_weight * surface.edge(verts),
-            "delta": config.delta_weight * surface.delta(displacement),
-            "fold": config.fold_weight * surface.fold(verts),
+            "lap": config.lap_weight * surface["lap"],
+            "albedo": config.albedo_weight * surface["albedo"],
+            "edge": config.edge_weight * surface["edge"],
+            "delta": config.delta_weight * surface["delta"],
+            "fold": config.fold_weight * surface["fold"],
             "light": config.light_weight * light_spread(appearance.sh_coeff),
             "camera": config.camera_weight * camera_loss(correction),
         }

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from models.ham import surface_kernels as kernels
 from models.ham.losses import DETAIL, FOLD_COSINE, SurfaceTerms
-from utils.closed_form import closed_form
+from utils.closed_form import closed_form, closed_forms
 
 
 def surface_terms(start: Tensor, faces: np.ndarray) -> SurfaceTerms:
@@ -30,34 +30,51 @@ class KernelSurfaceTerms(SurfaceTerms):
             x.contiguous().numpy() for x in numbers
         )
 
+    def named(self, verts: Tensor, albedo: Tensor | None = None) -> dict[str, Tensor]:
+        """See `SurfaceTerms.named`; they are evaluated side by side."""
+        moved = self.displacement(verts)
+        jobs = {
+            "lap": (moved, self._bent),
+            "edge": (verts, self._stretched),
+            "delta": (moved, self._displaced),
+            "fold": (verts, self._folded),
+        }
+        if albedo is not None:
+            jobs = {"albedo": (albedo, self._varied), **jobs}  # which takes the longest
+        return dict(zip(jobs, closed_forms(list(jobs.values()))))
+
     def laplacian(self, displacement: Tensor) -> Tensor:
         """See `SurfaceTerms.laplacian`."""
-        scale = DETAIL**2 / self._total
-        return closed_form(
-            displacement, lambda d, grad: kernels.bending(d, *self._rows, self._area, scale, grad)
-        )
+        return closed_form(displacement, self._bent)
 
     def albedo(self, albedo: Tensor) -> Tensor:
         """See `SurfaceTerms.albedo`."""
-        return closed_form(
-            albedo, lambda a, grad: kernels.varied(a, self._edge, self._length, DETAIL, grad)
-        )
+        return closed_form(albedo, self._varied)
 
     def edge(self, verts: Tensor) -> Tensor:
         """See `SurfaceTerms.edge`."""
-        return closed_form(
-            verts, lambda x, grad: kernels.stretched(x, self._edge, self._length, grad)
-        )
+        return closed_form(verts, self._stretched)
 
     def delta(self, displacement: Tensor) -> Tensor:
         """See `SurfaceTerms.delta`."""
-        scale = 1 / (self._total * DETAIL**2)
-        return closed_form(
-            displacement, lambda d, grad: kernels.displaced(d, self._area, scale, grad)
-        )
+        return closed_form(displacement, self._displaced)
 
     def fold(self, verts: Tensor) -> Tensor:
         """See `SurfaceTerms.fold`."""
-        return closed_form(
-            verts, lambda x, grad: kernels.folded(x, self._face, self._normal, FOLD_COSINE, grad)
-        )
+        return closed_form(verts, self._folded)
+
+    def _bent(self, moved: np.ndarray, grad: np.ndarray) -> float:
+        scale = DETAIL**2 / self._total
+        return kernels.bending(moved, *self._rows, self._area, scale, grad)
+
+    def _varied(self, albedo: np.ndarray, grad: np.ndarray) -> float:
+        return kernels.varied(albedo, self._edge, self._length, DETAIL, grad)
+
+    def _stretched(self, verts: np.ndarray, grad: np.ndarray) -> float:
+        return kernels.stretched(verts, self._edge, self._length, grad)
+
+    def _displaced(self, moved: np.ndarray, grad: np.ndarray) -> float:
+        return kernels.displaced(moved, self._area, 1 / (self._total * DETAIL**2), grad)
+
+    def _folded(self, verts: np.ndarray, grad: np.ndarray) -> float:
+        return kernels.folded(verts, self._face, self._normal, FOLD_COSINE, grad)

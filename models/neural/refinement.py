@@ -75,12 +75,12 @@ class GeometryTerms:
         pixels = self.photos.at(rim.view, rim.y, rim.x)
         covered = pixels.first(rim.covered)
         columns = self._columns(verts)
-        surface, displacement = self.surface, self.surface.displacement(verts)
+        surface = self.surface.named(verts)
         geometry = {
-            "lap": config.lap_weight * surface.laplacian(displacement),
-            "edge": config.edge_weight * surface.edge(verts),
-            "delta": config.delta_weight * surface.delta(displacement),
-            "fold": config.fold_weight * surface.fold(verts),
+            "lap": config.lap_weight * surface["lap"],
+            "edge": config.edge_weight * surface["edge"],
+            "delta": config.delta_weight * surface["delta"],
+            "fold": config.fold_weight * surface["fold"],
         }
         return {
             "sfs": own.photometric_factor * self._photometric(fragments, columns, covered),

@@ -44,20 +44,19 @@ class TrackingTerms(Terms):
 
     def of(self, verts: Tensor) -> dict[str, Tensor]:
         """Every term times its weight, of vertices (V, 3)."""
-        config, surface = self.config, self.surface
+        config, surface = self.config, self.surface.named(verts)
         normals = vertex_normals(verts, self.faces)
         fragments = self.render(verts, self.held_cameras)
         photometric, silhouette = self.pixels(
             fragments, self.held, self.held_cameras, verts, normals
         )
-        offset = surface.displacement(verts)
         return {
             "sfs": config.sfs_weight * photometric,
             "mask": config.mask_weight * silhouette,
-            "lap": config.lap_weight * surface.laplacian(offset),
-            "edge": config.edge_weight * surface.edge(verts),
-            "delta": config.sequence.detail_weight * surface.delta(offset),
-            "fold": config.fold_weight * surface.fold(verts),
+            "lap": config.lap_weight * surface["lap"],
+            "edge": config.edge_weight * surface["edge"],
+            "delta": config.sequence.detail_weight * surface["delta"],
+            "fold": config.fold_weight * surface["fold"],
         }
 
 
