@@ -48,7 +48,7 @@ class _CudaCholesky:
         if importlib.util.find_spec("cholespy") is None:
             raise UserError(
                 "HAM on CUDA needs cholespy, which is not installed: "
-                "pip install -r requirements-gpu.txt (see there), or run with --device cpu"
+                "pip install -r requirements-gpu.txt, or run with --device cpu"
             )
         from cholespy import CholeskySolverF, MatrixType
 

@@ -44,6 +44,21 @@ def moved(points: torch.Tensor, size: float) -> torch.Tensor:
     return points + size * torch.randn(points.shape, generator=torch.Generator().manual_seed(0))
 
 
+def test_all_surface_terms_at_once_are_each_of_them(scene):
+    start = scene.in_hand_units()[0]
+    verts, albedo = moved(start, 0.1).requires_grad_(), torch.rand_like(start).requires_grad_()
+    for terms in (surface_terms(start, scene.faces), SurfaceTerms(start, scene.faces)):
+        offset = terms.displacement(verts)
+        expected = {
+            "lap": terms.laplacian(offset),
+            "edge": terms.edge(verts),
+            "delta": terms.delta(offset),
+            "fold": terms.fold(verts),
+        }
+        assert terms.named(verts) == expected
+        assert terms.named(verts, albedo) == {**expected, "albedo": terms.albedo(albedo)}
+
+
 @pytest.mark.parametrize("name", ["laplacian", "delta", "edge", "fold", "albedo"])
 def test_surface_terms(scene, name):
     start = scene.in_hand_units()[0]
