@@ -9,6 +9,7 @@ from torch import Tensor
 
 from models.appearance.light import Highlights, radiance, sh_basis, towards_cameras
 from utils.cameras import Cameras
+from utils.render import Fragments, Renderer
 
 
 @dataclass
@@ -91,23 +92,21 @@ class Appearance:
 
 
 def vertex_samples(
-    faces: Tensor, fragments, pixels: Tensor, weight: Tensor, num_verts: int
+    renderer: Renderer, fragments: Fragments, pixels: Tensor, weight: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Mean photo colour of every vertex in every view.
 
-    pixels (N, 3) and weight (N,) belong to the fragments. Returns colours (views, V, 3) and
-    weights (views, V): the summed barycentrics, 0 where a vertex is not seen.
+    pixels (N, 3) and weight (N,) belong to the fragments that `renderer` drew. Returns colours
+    (views, V, 3) and weights (views, V): the summed barycentrics, 0 where a vertex is not seen.
     """
-    views = len(fragments.sizes)
-    corners = faces[fragments.face.long()] + fragments.view.long()[:, None] * num_verts  # (N, 3)
-    share = fragments.bary.detach() * weight[:, None]
-    total = pixels.new_zeros(views * num_verts)
-    summed = pixels.new_zeros(views * num_verts, 3)
-    for k in range(3):
-        total.index_add_(0, corners[:, k], share[:, k])
-        summed.index_add_(0, corners[:, k], share[:, k : k + 1] * pixels)
-    colors = summed / total.clamp(min=1e-8)[:, None]
-    return colors.view(views, num_verts, 3), total.view(views, num_verts)
+    given = torch.cat([pixels, torch.ones_like(weight)[:, None]], 1) * weight[:, None]
+    # Each pixel is shared out to its face's corners: the transpose of interpolation.
+    with torch.enable_grad():
+        corners = pixels.new_zeros(*fragments.verts_px.shape[:2], 4, requires_grad=True)
+        values = renderer.interpolate(fragments, corners)
+    (summed,) = torch.autograd.grad(values, corners, given)
+    colors, total = summed[..., :3], summed[..., 3]
+    return colors / total.clamp(min=1e-8)[..., None], total
 
 
 def light_for_unseen(appearance: Appearance, views: int) -> Appearance:

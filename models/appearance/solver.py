@@ -143,7 +143,7 @@ class _Alternation:
         return float((self._errors() * weights).sum() / weights.sum().clamp(min=1e-8))
 
     def _responses(self) -> Tensor:
-        """(views, V, LOBES)"""
+        """What each lobe adds to every vertex in every view: (views, V, LOBES)."""
         towards = self.samples.towards
         return torch.stack([lobe_responses(self.samples.normals, view) for view in towards])
 

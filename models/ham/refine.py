@@ -88,7 +88,7 @@ class Terms:
         """What the photos show of vertices (V, 3), drawn by cameras as `fragments`."""
         pixels = self.photos.at(fragments.view, fragments.y, fragments.x)
         weight = pixels.photometric * fragments.front_facing()
-        colors, weights = vertex_samples(self.faces, fragments, pixels.color, weight, len(verts))
+        colors, weights = vertex_samples(self.renderer, fragments, pixels.color, weight)
         towards = towards_cameras(verts, cameras.centers().to(verts))
         return Samples(colors, weights, vertex_normals(verts, self.faces), towards)
 

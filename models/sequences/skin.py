@@ -92,11 +92,12 @@ def _seen(result: HamResult) -> Tensor:
     state, cameras = result.state, result.cameras.to(dtype=torch.float32)
     verts, faces = state.verts.cpu(), torch.from_numpy(state.faces)
     total = torch.zeros(len(verts))
+    renderer = Renderer(faces, backend="cpu")
     for view in range(len(cameras)):
-        fragments = Renderer(faces, backend="cpu").rasterize(cameras[view], verts)
+        fragments = renderer.rasterize(cameras[view], verts)
         facing = fragments.front_facing().float()
         nothing = torch.zeros(len(fragments), 3)
-        _, weights = vertex_samples(faces, fragments, nothing, facing, len(verts))
+        _, weights = vertex_samples(renderer, fragments, nothing, facing)
         total += weights[0]
     return total.clamp(max=ENOUGH)
 

@@ -49,7 +49,7 @@ def test_vertex_samples_are_the_mean_photo_colour_of_each_vertex():
     pixels = torch.full((len(fragments), 3), 0.25)
     weight = (fragments.x > 20).float()  # a strip at the first corner is not believed
     pixels[fragments.x <= 20] = 1.0
-    colors, weights = vertex_samples(torch.tensor([[0, 1, 2]]), fragments, pixels, weight, 4)
+    colors, weights = vertex_samples(renderer, fragments, pixels, weight)
     assert colors.shape == (1, 4, 3) and weights.shape == (1, 4)
     torch.testing.assert_close(colors[0, :3], torch.full((3, 3), 0.25))
     # Barycentrics sum to 1, so the weights sum to the number of believed pixels.
