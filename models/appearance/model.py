@@ -100,11 +100,12 @@ def vertex_samples(
     (views, V, 3) and weights (views, V): the summed barycentrics, 0 where a vertex is not seen.
     """
     given = torch.cat([pixels, torch.ones_like(weight)[:, None]], 1) * weight[:, None]
-    # Each pixel is shared out to its face's corners: the transpose of interpolation.
+    # Each pixel is shared out to its face's corners: the transpose of interpolation, as a
+    # gradient. (Of a number: to one of anything else, torch imports sympy first.)
     with torch.enable_grad():
         corners = pixels.new_zeros(*fragments.verts_px.shape[:2], 4, requires_grad=True)
-        values = renderer.interpolate(fragments, corners)
-    (summed,) = torch.autograd.grad(values, corners, given)
+        shared_out = (renderer.interpolate(fragments, corners) * given).sum()
+    (summed,) = torch.autograd.grad(shared_out, corners)
     colors, total = summed[..., :3], summed[..., 3]
     return colors / total.clamp(min=1e-8)[..., None], total
 

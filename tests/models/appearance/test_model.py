@@ -1,8 +1,12 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from models.appearance.light import LOBES
 from models.appearance.model import Appearance, vertex_samples
+from tests.conftest import ROOT
 from tests.scenes.appearance import VIEWS, known_appearance, sphere_normals
 from tests.scenes.captures import ring_of_cameras
 from utils.cameras import Cameras
@@ -55,6 +59,21 @@ def test_vertex_samples_are_the_mean_photo_colour_of_each_vertex():
     # Barycentrics sum to 1, so the weights sum to the number of believed pixels.
     assert weights.sum().item() == pytest.approx(weight.sum().item(), rel=1e-5)
     assert weights[0, 3] == 0 and colors[0, 3].tolist() == [0, 0, 0]  # behind the camera
+
+
+def test_their_samples_do_not_wait_for_sympy():
+    """Which torch imports, for half a second, where a gradient is asked for in another way."""
+    code = (
+        "import sys, torch; from utils.render import Renderer; "
+        "from models.appearance.model import vertex_samples; "
+        "renderer = Renderer(torch.tensor([[0, 1, 2]])); "
+        "corners = torch.tensor([[[0.0, 0, 1], [5, 0, 1], [0, 5, 1]]]); "
+        "drawn = renderer.rasterize_px(corners, torch.tensor([[6, 6]]), torch.ones(1)); "
+        "pixels = torch.ones(len(drawn), 3); "
+        "_, weights = vertex_samples(renderer, drawn, pixels, pixels[:, 0]); "
+        "sys.exit('sympy' in sys.modules or not weights.all())"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 def test_a_file_holds_all_of_it(truth):
