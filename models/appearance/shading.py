@@ -15,6 +15,7 @@ from torch import Tensor
 
 from models.appearance.model import Appearance
 from utils.cameras import Cameras
+from utils.geometry.kept import kept_by_faces
 from utils.geometry.mesh import open_edges, vertex_normals
 from utils.render import Fragments, Renderer
 
@@ -110,6 +111,7 @@ def capped(
     return torch.cat(corners), torch.cat(cap_faces), appearance
 
 
+@kept_by_faces
 def rims(faces: Tensor, num_verts: int) -> list[tuple[Tensor, Tensor]]:
     """For each cap its hand's vertices (num_verts,) bool and its rim's edges (E, 2)."""
     rim = open_edges(faces)

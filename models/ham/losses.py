@@ -9,6 +9,8 @@ a millimetre.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import scipy.sparse as sp
 import torch
@@ -74,12 +76,15 @@ class SurfaceTerms:
         self.stiffness = sp.diags(inner) @ stiffness
         self.start = start
         self.faces = torch.from_numpy(faces).to(start.device)
-        self._stiffness = sparse_tensor(self.stiffness, start)
         self._areas = torch.from_numpy(areas).to(start)
         self._total = float(areas.sum())
         self._edges = torch.from_numpy(edges_of(faces)).to(start.device)
         self._lengths = self._edge_lengths(start)
         self._normals = torch.nn.functional.normalize(face_normals(start, self.faces), dim=1)
+
+    @cached_property
+    def _stiffness(self) -> Tensor:
+        return sparse_tensor(self.stiffness, self.start)
 
     def _edge_lengths(self, verts: Tensor) -> Tensor:
         return (verts[self._edges[:, 0]] - verts[self._edges[:, 1]]).norm(dim=1)

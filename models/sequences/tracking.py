@@ -91,7 +91,9 @@ class Tracker:
         title: str,
     ) -> Tracked:
         """Refine one frame. before: offsets of the frame before it, of the hands that it had."""
-        fitted = [FittedHand.of_dict(hand) for hand in hands.parameters]
+        fitted = [
+            FittedHand.of_dict(hand, self.meshes[hand["type"]].model) for hand in hands.parameters
+        ]
         state, frame, reference = self._start(fitted, hands, before, views)
         cameras = capture.cameras.normalised(frame)
         coarse = frame.inverse().apply(torch.from_numpy(hands.verts)).numpy()
@@ -122,7 +124,7 @@ class Tracker:
             mesh, side = self.meshes[hand.side], hand.side
             rest = mesh.unposed(hand, verts[part])
             rests.append(RestSurface(side, (rest * hand.scale).numpy(), mesh.faces))
-            offsets[side] = rest - mesh.unposed(hand, mesh.reference(hand))
+            offsets[side] = rest - mesh.rest(hand)
         return rests, offsets
 
     def _start(

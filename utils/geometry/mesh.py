@@ -9,6 +9,8 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from utils.geometry.kept import kept_by_faces
+
 COTANGENT_RANGE = (0.02, 20.0)  # keeps slivers from dominating or turning weights negative
 
 
@@ -44,12 +46,14 @@ def mesh_name(verts: np.ndarray, faces: np.ndarray) -> str:
     return digest.hexdigest()[:16]
 
 
+@kept_by_faces
 def edges_of(faces: np.ndarray) -> np.ndarray:
     """Unique undirected edges (E, 2) of faces (F, 3), lower vertex first, in order."""
     numbers, stride = edge_numbers(faces)
     return np.stack(np.divmod(np.unique(numbers), stride), 1).astype(np.asarray(faces).dtype)
 
 
+@kept_by_faces
 def boundary_vertices(faces: np.ndarray) -> np.ndarray:
     """Ids of the vertices on open borders (a hand's wrist loop)."""
     numbers, stride = edge_numbers(faces)

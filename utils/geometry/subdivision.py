@@ -28,10 +28,12 @@ class Subdivision:
 
     def carry(self, values: Tensor) -> Tensor:
         """Values (..., V, C) on old vertices -> (..., V', C), differentiable."""
-        matrix = self._torch_matrix.to(values)
         flat = values.movedim(-2, 0).reshape(values.shape[-2], -1)
-        carried = torch.sparse.mm(matrix, flat).reshape(-1, *values.shape[:-2], values.shape[-1])
-        return carried.movedim(0, -2)
+        if values.requires_grad or values.device.type != "cpu":
+            carried = torch.sparse.mm(self._torch_matrix.to(values), flat)
+        else:  # SciPy takes a quarter of the time
+            carried = torch.from_numpy(self.matrix @ flat.numpy()).to(values)
+        return carried.reshape(-1, *values.shape[:-2], values.shape[-1]).movedim(0, -2)
 
     def carry_labels(self, labels: np.ndarray) -> np.ndarray:
         """Labels (V,) that are constant on connected parts (left, right) -> (V',)."""

@@ -7,11 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import UserError
+from utils.geometry.kept import kept_by_faces
 from utils.io.decoding import decoding
 from utils.io.files import atomic_path, existing_file
 from utils.io.images import to_bytes
 
 LEAST_DIGITS, ALL_DIGITS = 9, 17  # of an .obj's coordinates; with 17, a float64 is exact
+COLOR_DECIMALS = 4
+FEW = 5000  # vertices: to write fewer, no kernel needs to be loaded
+TINY = 1e-300
 LARGEST = 1e15  # world units: beyond, nothing can be told apart or squared
 
 
@@ -21,28 +25,41 @@ def save_mesh(
     """Write a mesh (.obj or .ply): verts (V, 3), faces (F, 3), colors (V, 3).
 
     Colors are RGB in [0, 1], sRGB-encoded. Vertex order is kept. A .ply keeps every bit of float64,
-    an .obj nine digits or more, where the mesh lies far from the origin: eight of its size at
-    least.
+    an .obj nine digits or more of the largest coordinate, and of the mesh's size eight at least
+    where it lies far from the origin.
     """
     path, verts, faces = Path(path), np.asarray(verts), np.asarray(faces)
     with atomic_path(path) as beside:
         if path.suffix == ".obj":
-            beside.write_text(_obj_text(verts, faces, colors), encoding="ascii")
+            beside.write_bytes(_obj_text(verts, faces, colors))
         else:
             _write_ply(beside, verts, faces, colors)
 
 
-def _obj_text(verts: np.ndarray, faces: np.ndarray, colors: np.ndarray | None) -> str:
+def _obj_text(verts: np.ndarray, faces: np.ndarray, colors: np.ndarray | None) -> bytes:
     columns = [verts] if colors is None else [verts, np.clip(colors, 0, 1)]
-    digits = [f"%.{digits_needed(verts)}g"] * 3 + ["%.4f"] * 3
-    rows = np.concatenate(columns, 1)
-    line = "v " + " ".join(digits[: rows.shape[1]]) + "\n"
-    return _lines_of(line, rows) + _lines_of("f %d %d %d\n", faces + 1)
+    rows, digits = np.concatenate(columns, 1, dtype=float), digits_needed(verts)
+    if len(verts) > FEW and np.isfinite(rows).all():
+        from utils.io.text_kernel import MOST_DECIMALS, MOST_DIGITS, lines_of
+
+        before = 1 + int(np.floor(np.log10(max(np.abs(verts).max(), TINY))))
+        decimals = digits + 1 - before  # one more than needed, for coordinates near zero
+        if digits < MOST_DIGITS and 0 <= decimals <= MOST_DECIMALS:
+            places = np.array([decimals] * 3 + [COLOR_DECIMALS] * 3)
+            return lines_of(b"v ", rows, places[: rows.shape[1]]) + _face_lines(faces)
+    formats = [f"%.{digits}g"] * 3 + [f"%.{COLOR_DECIMALS}f"] * 3
+    line = "v " + " ".join(formats[: rows.shape[1]]) + "\n"
+    return _lines_of(line, rows) + _face_lines(faces)
 
 
-def _lines_of(line: str, rows: np.ndarray) -> str:
+@kept_by_faces
+def _face_lines(faces: np.ndarray) -> bytes:
+    return _lines_of("f %d %d %d\n", faces + 1)
+
+
+def _lines_of(line: str, rows: np.ndarray) -> bytes:
     """A line a row; one long format takes half the time of many."""
-    return line * len(rows) % tuple(rows.ravel().tolist())
+    return (line * len(rows) % tuple(rows.ravel().tolist())).encode("ascii")
 
 
 def digits_needed(points: np.ndarray) -> int:
