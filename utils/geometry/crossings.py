@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
 from utils.compiled import FAST, SMALL, U, njit
 from utils.geometry.normals import cross
+from utils.render.cpu.threads import PIECES, run, split, thread_count
 
 MOST_CELLS = 32  # of the grid along the largest face, so that a vertex far off costs no memory
 PARALLEL = 1e-12  # of the product of three lengths: a segment that is so nearly in a plane
@@ -38,7 +40,8 @@ def crossing_faces(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
     keys, members = keys[order], members[order]
     starts = np.r_[np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]]), len(keys)]
     crossed = np.zeros(len(faces), np.uint8)
-    _mark_crossings(corners, faces, low, high, members, starts, crossed)
+    mark = partial(_mark_crossings, corners, faces, low, high, members, starts, crossed)
+    run(mark, split(0, len(starts) - 1, PIECES * thread_count()))
     return np.flatnonzero(crossed)
 
 
@@ -64,12 +67,12 @@ def _cells(first, last, dims):
 
 
 @njit(**FAST)
-def _mark_crossings(corners, faces, low, high, members, starts, crossed):
-    """Set crossed (F,) uint8 at every face that crosses another one of its cells.
+def _mark_crossings(corners, faces, low, high, members, starts, crossed, first, last):
+    """Set crossed (F,) uint8 at every face that crosses another one of its cells first..last-1.
 
-    A cell's faces are members[starts[c] : starts[c + 1]].
+    A cell's faces are members[starts[c] : starts[c + 1]]. Threads may see each other's marks.
     """
-    for c in range(U(starts.shape[0] - 1)):
+    for c in range(U(first), U(last)):
         for i in range(U(starts[c]), U(starts[c + U(1)])):
             a = U(members[i])
             for j in range(i + U(1), U(starts[c + U(1)])):

@@ -94,29 +94,14 @@ def cotangent_laplacian(verts: np.ndarray, faces: np.ndarray) -> tuple[sp.csr_ma
     The discretisation of Meyer et al. 2003 with cotangents clipped to COTANGENT_RANGE.
     x^T L x approximates the integral of |grad x|^2 over the surface, whatever its resolution.
     """
-    rows, cols, values = [], [], []
-    for k in range(3):
-        i, j, opposite = faces[:, k], faces[:, (k + 1) % 3], faces[:, (k + 2) % 3]
-        u, v = verts[i] - verts[opposite], verts[j] - verts[opposite]
-        cross = np.linalg.norm(np.cross(u, v), axis=1)
-        weight = np.clip((u * v).sum(1) / np.maximum(cross, 1e-20), *COTANGENT_RANGE) / 2
-        rows += [i, j]
-        cols += [j, i]
-        values += [weight, weight]
-    shape = (len(verts), len(verts))
-    off = sp.coo_matrix(
-        (np.concatenate(values), (np.concatenate(rows), np.concatenate(cols))), shape
-    )
-    off = off.tocsr()
-    stiffness = sp.diags(np.asarray(off.sum(1)).ravel()).tocsr() - off
-    return stiffness, vertex_areas(verts, faces)
+    from utils.geometry.cotangents import cotangents
 
-
-def vertex_areas(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """A third of the area of the faces around each vertex (V,)."""
-    a, b, c = (verts[faces[:, k]] for k in range(3))
-    areas = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 6
-    return np.bincount(faces.ravel(), np.repeat(areas, 3), minlength=len(verts))
+    angles, areas = cotangents(verts, faces)
+    weights = np.tile(np.clip(angles, *COTANGENT_RANGE).T.ravel() / 2, 2)
+    starts, ends = faces.T.ravel(), np.roll(faces, -1, axis=1).T.ravel()
+    places = np.concatenate([starts, ends]), np.concatenate([ends, starts])
+    off = sp.coo_matrix((weights, places), (len(verts), len(verts))).tocsr()
+    return sp.diags(np.asarray(off.sum(1)).ravel()).tocsr() - off, areas
 
 
 def sparse_tensor(matrix: sp.spmatrix, like: Tensor) -> Tensor:
