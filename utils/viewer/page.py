@@ -40,7 +40,6 @@ class Page:
         self.port = self._server.get_port()
         self._lock = threading.RLock()  # the reader's choices come in threads of viser's
         self._surface: Surface | None = None
-        self._edges: tuple[np.ndarray, np.ndarray] | None = None  # of the faces beside them
         self._photos: PhotoCameras | None = None
         self._nodes: list[Any] = []  # of the photos
         self._plot, self._plotted, self._picture = None, (), None
@@ -88,16 +87,10 @@ class Page:
             colors = surface.colors.get(self._coloring.value)
             if colors is None:
                 colors = next(iter(surface.colors.values()))
-            cells = self._edges_of(surface.faces) if self._wires.value else surface.faces
+            cells = edges_of(surface.faces) if self._wires.value else surface.faces
             sent = before_tone_mapping(linear_from_srgb(np.clip(colors, 0, 1)))
             data = glb_bytes(surface.verts, sent, cells)
             self._server.scene.add_glb("/surface", data, cast_shadow=False)
-
-    def _edges_of(self, faces: np.ndarray) -> np.ndarray:
-        """The edges (E, 2), which steps don't change."""
-        if self._edges is None or not np.array_equal(self._edges[0], faces):
-            self._edges = faces, edges_of(faces)
-        return self._edges[1]
 
     def show_photos(self, photos: PhotoCameras) -> None:
         """Draw cameras with their photos, at a browser's start seen from before the first one."""
