@@ -29,7 +29,6 @@ class SparseCholesky:
 
     def __init__(self, matrix: sp.spmatrix):
         matrix = matrix.tocsr()
-        self.size = matrix.shape[0]
         self._factors = [_factor(matrix[rows][:, rows], rows) for rows in _parts(matrix)]
 
     def solve(self, b: np.ndarray) -> np.ndarray:

@@ -71,13 +71,15 @@ def solve_appearance(
     """
     samples = samples.unsaturated()
     few = samples.few()
-    plain, shiny = _Alternation(few, degree, shiny=False), _Alternation(few, degree, shiny=True)
+    best = _Alternation(few, degree, shiny=False)
     if samples.towards is None or not np.isfinite(highlight_support):
-        plain.run()
-        return _adopting(samples, plain.state).state
-    together(plain.run, shiny.run)
-    supported = shiny.residual() <= (1 - highlight_support) * plain.residual()
-    return _adopting(samples, (shiny if supported else plain).state).state
+        best.run()
+    else:
+        shiny = _Alternation(few, degree, shiny=True)
+        together(best.run, shiny.run)
+        if shiny.residual() <= (1 - highlight_support) * best.residual():
+            best = shiny
+    return _adopting(samples, best.state).state
 
 
 def solve_again(samples: Samples, start: Appearance) -> Appearance:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ class CholeskySolver:
 
     def __init__(self, matrix: sp.spmatrix, device: torch.device | str = "cpu"):
         on_cpu = torch.device(device).type == "cpu"
-        self._solver = SparseCholesky(matrix) if on_cpu else _CudaCholesky(matrix, device)
+        self._solve = _solution_on_cpu(matrix) if on_cpu else _solution_on_cuda(matrix, device)
 
     def __call__(self, b: Tensor) -> Tensor:
         """x (V, C) for b (V, C) float32, differentiable in b (A is symmetric)."""
@@ -35,33 +35,35 @@ class CholeskySolver:
 
     def solve(self, b: Tensor) -> Tensor:
         """x for b, without a graph."""
-        b = b.detach().contiguous()
-        if b.device.type == "cpu":
-            return torch.from_numpy(self._solver.solve(b.numpy()))
-        return self._solver.solve(b)
+        return self._solve(b.detach().contiguous())
 
 
-class _CudaCholesky:
-    """`SparseCholesky` on CUDA."""
+def _solution_on_cpu(matrix: sp.spmatrix) -> Callable[[Tensor], Tensor]:
+    factors = SparseCholesky(matrix)
+    return lambda b: torch.from_numpy(factors.solve(b.numpy()))
 
-    def __init__(self, matrix: sp.spmatrix, device: torch.device | str):
-        if importlib.util.find_spec("cholespy") is None:
-            raise UserError(
-                "HAM on CUDA needs cholespy, which is not installed: "
-                "pip install -r requirements-gpu.txt, or run with --device cpu"
-            )
-        from cholespy import CholeskySolverF, MatrixType
 
-        coo = matrix.tocoo()
-        rows, cols = (torch.from_numpy(x.astype(np.int64)).to(device) for x in (coo.row, coo.col))
-        data = torch.from_numpy(coo.data.astype(np.float64)).to(device)
-        self._solver = CholeskySolverF(matrix.shape[0], rows, cols, data, MatrixType.COO)
+def _solution_on_cuda(
+    matrix: sp.spmatrix, device: torch.device | str
+) -> Callable[[Tensor], Tensor]:
+    if importlib.util.find_spec("cholespy") is None:
+        raise UserError(
+            "HAM on CUDA needs cholespy, which is not installed: "
+            "pip install -r requirements-gpu.txt, or run with --device cpu"
+        )
+    from cholespy import CholeskySolverF, MatrixType
 
-    def solve(self, b: Tensor) -> Tensor:
-        """x (V, C) for b (V, C) float32, contiguous."""
+    coo = matrix.tocoo()
+    rows, cols = (torch.from_numpy(x.astype(np.int64)).to(device) for x in (coo.row, coo.col))
+    data = torch.from_numpy(coo.data.astype(np.float64)).to(device)
+    solver = CholeskySolverF(matrix.shape[0], rows, cols, data, MatrixType.COO)
+
+    def solution(b: Tensor) -> Tensor:
         x = torch.zeros_like(b)
-        self._solver.solve(b, x)
+        solver.solve(b, x)
         return x
+
+    return solution
 
 
 class _Solve(torch.autograd.Function):

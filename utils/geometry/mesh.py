@@ -61,6 +61,7 @@ def boundary_vertices(faces: np.ndarray) -> np.ndarray:
     return np.unique(np.stack(np.divmod(numbers[counts == 1], stride))).astype(faces.dtype)
 
 
+@kept_by_faces
 def open_edges(faces: Tensor) -> Tensor:
     """Directed edges (E, 2) that only one face has."""
     edges = faces.long()[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
