@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import sqlite3
-import threading
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,19 +15,20 @@ from utils.calibration.photos import PhotoSet
 from utils.cameras.calibrated import CalibratedCamera
 from utils.cameras.lens import Lens
 from utils.errors import UserError
+from utils.parallel import cores
 from utils.progress_bar import ProgressBar
 
 FEATURES = 4000  # a photo
 LARGEST_SIDE = 1600  # pixels that features are looked for in
 ENLARGED_UP_TO = 900  # pixels of the longer side: larger photos have enough detail as they are
-PART = 60  # pairs between two looks at how far matching is
+PAIRS_AT_A_TIME = 60
+PHOTOS_AT_A_TIME = 4  # a core
 FOCAL_GUESS = 0.8  # of the longer side, where EXIF states none: phones have 0.7 to 0.8
 ALL_PAIRS_UP_TO = 40  # photos; of more, each is matched with its neighbours and every few others
 NEIGHBOURS, EVERY = 10, 5
 LEAST_PIECE = 3  # photos that make a model
 LEAST_FOR_CENTRE = 12  # photos from which the principal point is estimated, too
 HALF_PIXEL = 0.5  # COLMAP's pixel centres
-POLL = 0.5  # seconds
 SHARED_MODEL, OWN_MODEL = "RADIAL", "SIMPLE_RADIAL"
 
 
@@ -90,6 +88,7 @@ def find_structure(photos: PhotoSet, work: Path, shared: bool, seed: int = 0) ->
             shutil.rmtree(old)
     folder.mkdir(parents=True, exist_ok=True)
     database = folder / "database.db"
+    _clear_unreadable(colmap, database)
     _extract(colmap, photos, database, shared)
     _match(colmap, photos, database, seed)
     models = _map(colmap, photos, database, folder, shared, seed)
@@ -105,7 +104,22 @@ def _mark(photos: PhotoSet, shared: bool) -> str:
     return "colmap_" + hashlib.blake2b("\n".join(facts).encode(), digest_size=4).hexdigest()
 
 
+def _clear_unreadable(colmap: Any, database: Path) -> None:
+    """Remove what a run left that was stopped in the middle of writing (by a full disk, say)."""
+    try:
+        colmap.Database.open(database).close()
+    except RuntimeError:
+        for path in database.parent.glob(f"{database.name}*"):
+            path.unlink()
+
+
 def _extract(colmap: Any, photos: PhotoSet, database: Path, shared: bool) -> None:
+    """Find features in parts, so that it can be seen how far it is; photos with some are skipped.
+
+    Nobody else may look into the database meanwhile to tell how far it is: pycolmap brings an
+    SQLite of its own, and two of them in one process undo each other's locks
+    (sqlite.org/howtocorrupt.html, 2.2.1), by which COLMAP fails or crashes.
+    """
     options = colmap.FeatureExtractionOptions()
     options.use_gpu, options.max_image_size = False, LARGEST_SIDE
     options.sift.max_num_features = FEATURES
@@ -117,17 +131,31 @@ def _extract(colmap: Any, photos: PhotoSet, database: Path, shared: bool) -> Non
         height, width = photos.sizes[0]
         focal = photos.focal or FOCAL_GUESS * max(height, width)
         reader.camera_params = f"{focal},{width / 2},{height / 2},0,0"
-    mode = colmap.CameraMode.SINGLE if shared else colmap.CameraMode.PER_IMAGE
-    with _counting(database, len(photos.names)):
-        colmap.extract_features(
-            database,
-            photos.folder,
-            image_names=photos.names,
-            camera_mode=mode,
-            reader_options=reader,
-            extraction_options=options,
-            device=colmap.Device.cpu,
-        )
+    part = PHOTOS_AT_A_TIME * cores()
+    with ProgressBar(len(photos.names), "features", "photo") as bar:
+        for first in range(0, len(photos.names), part):
+            names = photos.names[first : first + part]
+            if shared:
+                reader.existing_camera_id = _camera_so_far(colmap, database)
+            colmap.extract_features(
+                database,
+                photos.folder,
+                image_names=names,
+                camera_mode=colmap.CameraMode.SINGLE if shared else colmap.CameraMode.PER_IMAGE,
+                reader_options=reader,
+                extraction_options=options,
+                device=colmap.Device.cpu,
+            )
+            bar.advance(len(names))
+
+
+def _camera_so_far(colmap: Any, database: Path) -> int:
+    """COLMAP's number of the camera that took the photos in a database; -1 where it has none."""
+    opened = colmap.Database.open(database)
+    try:
+        return min((camera.camera_id for camera in opened.read_all_cameras()), default=-1)
+    finally:
+        opened.close()
 
 
 def _match(colmap: Any, photos: PhotoSet, database: Path, seed: int) -> None:
@@ -140,8 +168,8 @@ def _match(colmap: Any, photos: PhotoSet, database: Path, seed: int) -> None:
     pairing.match_list_path = database.with_name("pairs.txt")
     pairs = _pairs(len(photos.names))
     with ProgressBar(len(pairs), "matching", "pair") as bar:
-        for first in range(0, len(pairs), PART):
-            part = pairs[first : first + PART]
+        for first in range(0, len(pairs), PAIRS_AT_A_TIME):
+            part = pairs[first : first + PAIRS_AT_A_TIME]
             lines = [f"{photos.names[a]} {photos.names[b]}\n" for a, b in part]
             pairing.match_list_path.write_text("".join(lines))
             colmap.match_image_pairs(
@@ -256,28 +284,3 @@ def _camera(model: Any, image: Any, size: tuple[int, int]) -> CalibratedCamera:
     lens = Lens.brown([k1, k2, 0, 0])
     stem = Path(image.name).stem
     return CalibratedCamera(stem, K, pose[:, :3].copy(), pose[:, 3].copy(), size, lens, image.name)
-
-
-@contextmanager
-def _counting(database: Path, total: int) -> Iterator[None]:
-    """Show how many photos have features, while COLMAP looks for them in the block."""
-    done = threading.Event()
-    with ProgressBar(total, "features", "photo") as bar:
-        watcher = threading.Thread(target=_watch, args=(database, bar, done), daemon=True)
-        watcher.start()
-        try:
-            yield
-        finally:
-            done.set()
-            watcher.join()
-
-
-def _watch(database: Path, bar: ProgressBar, done: threading.Event) -> None:
-    while not done.wait(POLL):
-        try:
-            with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=POLL) as connection:
-                count = connection.execute("SELECT COUNT(*) FROM keypoints").fetchone()[0]
-        except sqlite3.Error:
-            continue
-        if count > bar.done:
-            bar.advance(count - bar.done)
