@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -255,13 +254,10 @@ def test_files_and_a_second_run(folders, truth, capsys):
     assert "up to date" not in capsys.readouterr().out
 
 
-def test_help_is_quick_and_teaches():
-    start = time.perf_counter()
+def test_help_teaches():
     command = [sys.executable, "evaluate.py", "--help"]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    seconds = time.perf_counter() - start
     assert shown.returncode == 0 and "--gt_mesh" in shown.stdout and "%02d.png" in shown.stdout
-    assert seconds < 2
 
 
 # --- the ablation --------------------------------------------------------------------------------

@@ -102,7 +102,7 @@ def test_another_machines_lock_without_a_sign_of_life_is_stale(path, other, caps
     os.utime(path, (clock, clock))
     start = time.monotonic()
     hold(path, "scan 1: stage", silence=0.5)
-    assert 0.5 <= time.monotonic() - start < 5 and is_kept(path)
+    assert time.monotonic() - start >= 0.5 and is_kept(path)
     assert "scan 1: stage is locked (pid" in capsys.readouterr().out
 
 
@@ -125,7 +125,7 @@ def test_a_holder_gives_signs_of_life(path, monkeypatch):
     monkeypatch.setattr(lock, "_beating", False)  # a thread of this pace
     hold(path, "scan 1: stage")
     before = path.read_bytes()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while path.read_bytes() == before and time.monotonic() < deadline:
         time.sleep(0.01)
     after = path.read_bytes()

@@ -147,10 +147,14 @@ def test_a_count_that_is_not_true_is_said(tmp_path):
 def test_points_are_passed_over_in_no_time(tmp_path):
     write_binary(tmp_path / "bin", points=400_000)  # 29 MB
     write_text(tmp_path / "txt", between="101.25 202.5 -1 " * 1_000_000 + "\n")  # 48 MB
+    start = time.process_time()
+    with (tmp_path / "txt" / "images.txt").open() as file:
+        _ = [float(word) for line in file if len(line) > 1000 for word in line.split()]
+    parsing = time.process_time() - start
     for folder in ("bin", "txt"):
-        start = time.perf_counter()
+        start = time.process_time()
         FORMAT.read(tmp_path / folder)
-        assert time.perf_counter() - start < 2  # seconds; parsing would take 10
+        assert time.process_time() - start < parsing / 2
 
 
 def replace(old: str, new: str):
@@ -211,10 +215,8 @@ BINARY_FAULTS = {
 def test_broken_binaries_are_refused_at_once(tmp_path, name, change, said):
     path = write_binary(tmp_path) / name
     path.write_bytes(change(path.read_bytes()))
-    start = time.perf_counter()
     with pytest.raises(UserError, match=f"{tmp_path}.*{said}"):
         FORMAT.read(tmp_path)
-    assert time.perf_counter() - start < 1  # seconds
 
 
 def test_every_cut_and_many_flipped_bytes_are_told_apart(tmp_path):
