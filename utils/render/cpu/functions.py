@@ -56,23 +56,28 @@ class Transform(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        points, matrices = ctx.saved_tensors
+        points, matrices = (as_array(x) for x in ctx.saved_tensors)
         to_points, to_matrices, to_offsets = ctx.needs_input_grad
-        grad_points = None
+        (B, V), given = grad.shape[:2], as_array(grad)
+        source = points.reshape(-1, V, 3)
+        by_points = zeros(len(source), (V, 3), to_points)
+        by_cameras = np.empty((B, 3, 4), np.float32)
+        jobs = []
+        if to_matrices or to_offsets:
+            views = split(0, B, min(B, thread_count()) if B * V > FEW else 1)
+            jobs += [
+                (raster.transform_backward_cameras, *cut, given, source, by_cameras)
+                for cut in views
+            ]
         if to_points:
-            B, V = grad.shape[:2]
-            sums = np.zeros((len(points) if points.ndim == 3 else 1, V, 3), np.float32)
-            grad_pixels, matrices_np = as_array(grad), as_array(matrices)
-
-            def add_some(first: int, last: int) -> None:
-                raster.transform_backward(first, last, grad_pixels, matrices_np, sums)
-
-            run(add_some, Transform.cuts(B, V))
-            grad_points = torch.from_numpy(sums).reshape(points.shape)
+            cuts = Transform.cuts(B, V)
+            jobs += [(raster.transform_backward, *cut, given, matrices, by_points) for cut in cuts]
+        run(lambda kernel, *arguments: kernel(*arguments), jobs)
+        cameras = torch.from_numpy(by_cameras)
         return (
-            grad_points,
-            grad.transpose(1, 2) @ points if to_matrices else None,
-            grad.sum(1) if to_offsets else None,
+            torch.from_numpy(by_points).reshape(points.shape) if to_points else None,
+            cameras[..., :3] if to_matrices else None,
+            cameras[..., 3] if to_offsets else None,
         )
 
     @staticmethod

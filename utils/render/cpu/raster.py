@@ -56,6 +56,30 @@ def transform_backward(first, last, grad, matrices, grad_points):
                 target[i, k] += m[0, k] * x + m[1, k] * y + m[2, k] * z
 
 
+@njit(**SMALL)
+def plus_product(sums, factor, point):
+    """sums + factor (point, 1), in double precision."""
+    x, y, z, one = sums
+    factor = np.float64(factor)
+    return x + factor * point[0], y + factor * point[1], z + factor * point[2], one + factor
+
+
+@njit(**FAST)
+def transform_backward_cameras(first_view, last_view, grad, points, grad_cameras):
+    """Write these views' grad_cameras (B, 3, 4): by their matrices and, last, their offsets."""
+    for view in range(first_view, last_view):
+        source, given = points[view if points.shape[0] > 1 else 0], grad[view]
+        a = b = c = (0.0, 0.0, 0.0, 0.0)
+        for i in range(U(given.shape[0])):
+            point = source[i, U(0)], source[i, U(1)], source[i, U(2)]
+            a = plus_product(a, given[i, U(0)], point)
+            b = plus_product(b, given[i, U(1)], point)
+            c = plus_product(c, given[i, U(2)], point)
+        for j in range(U(4)):
+            for k, row in enumerate((a, b, c)):
+                grad_cameras[view, k, j] = row[j]
+
+
 @njit(**FAST)
 def project(views, verts, near, sizes, xy, inv_z, boxes):
     """Snap the views' vertices (B, V, 3) homogeneous pixels to the grid.
