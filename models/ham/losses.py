@@ -9,7 +9,9 @@ a millimetre.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -23,6 +25,8 @@ from utils.geometry.mesh import (
     face_normals,
     sparse_tensor,
 )
+
+Result = TypeVar("Result")
 
 DETAIL = 0.01  # hand radii; the length in which gradients and curvatures are counted
 CAMERA_UNIT = 1e-3  # radians, or shift over distance: 2 pixels at a focal length of 2000
@@ -103,6 +107,15 @@ class SurfaceTerms:
             "fold": self.fold(verts),
         }
         return terms if albedo is None else {**terms, "albedo": self.albedo(albedo)}
+
+    def beside(
+        self, call: Callable[[], Result], verts: Tensor, albedo: Tensor | None = None
+    ) -> tuple[Result, dict[str, Tensor]]:
+        """What a call returns, such as a drawing's, and the terms as `named` gives them.
+
+        Where both are the CPU's, threads that wait in the drawing work on the terms.
+        """
+        return call(), self.named(verts, albedo)
 
     def laplacian(self, displacement: Tensor) -> Tensor:
         """Bending: the mean squared Laplacian of d (V, 3), times DETAIL^2; free at rims.

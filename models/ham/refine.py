@@ -99,9 +99,10 @@ class Terms:
         config = self.config
         cameras = self.cameras.corrected(correction)
         normals = vertex_normals(verts, self.faces)
-        fragments = self.render(verts, cameras)
+        fragments, surface = self.surface.beside(
+            lambda: self.render(verts, cameras), verts, appearance.albedo
+        )
         photometric, silhouette = self.pixels(fragments, appearance, cameras, verts, normals)
-        surface = self.surface.named(verts, appearance.albedo)
         return {
             "sfs": config.sfs_weight * photometric,
             "mask": config.mask_weight * silhouette,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from models.ham import surface_kernels as kernels
-from models.ham.losses import DETAIL, FOLD_COSINE, SurfaceTerms
-from utils.closed_form import closed_form, closed_forms
+from models.ham.losses import DETAIL, FOLD_COSINE, Result, SurfaceTerms
+from utils.closed_form import Evaluate, closed_form, closed_forms
 
 
 def surface_terms(start: Tensor, faces: np.ndarray) -> SurfaceTerms:
@@ -25,23 +28,31 @@ class KernelSurfaceTerms(SurfaceTerms):
         matrix = self.stiffness.tocsr()
         starts, columns = matrix.indptr.astype(np.int32), matrix.indices.astype(np.int32)
         self._rows = starts, columns, matrix.data.astype(np.float32)
+        self._at_start = start.detach().contiguous().numpy()
         numbers = self._areas, self._edges.int(), self._lengths, self.faces.int(), self._normals
         self._area, self._edge, self._length, self._face, self._normal = (
             x.contiguous().numpy() for x in numbers
         )
+        self._of_verts: dict[str, Evaluate] = {
+            "lap": lambda verts, grad: self._bent(verts - self._at_start, grad),
+            "edge": self._stretched,
+            "delta": lambda verts, grad: self._displaced(verts - self._at_start, grad),
+            "fold": self._folded,
+        }
 
     def named(self, verts: Tensor, albedo: Tensor | None = None) -> dict[str, Tensor]:
         """See `SurfaceTerms.named`; they are evaluated side by side."""
-        moved = self.displacement(verts)
-        jobs = {
-            "lap": (moved, self._bent),
-            "edge": (verts, self._stretched),
-            "delta": (moved, self._displaced),
-            "fold": (verts, self._folded),
-        }
-        if albedo is not None:
-            jobs = {"albedo": (albedo, self._varied), **jobs}  # which takes the longest
-        return dict(zip(jobs, closed_forms(list(jobs.values()))))
+        return self.beside(lambda: None, verts, albedo)[1]
+
+    def beside(
+        self, call: Callable[[], Result], verts: Tensor, albedo: Tensor | None = None
+    ) -> tuple[Result, dict[str, Tensor]]:
+        """See `SurfaceTerms.beside`."""
+        names, of_each = list(self._of_verts), [(verts, list(self._of_verts.values()))]
+        if albedo is not None:  # which takes the longest
+            names, of_each = ["albedo", *names], [(albedo, [self._varied]), *of_each]
+        result, values = closed_forms(of_each, call)
+        return result, dict(zip(names, itertools.chain(*values)))
 
     def laplacian(self, displacement: Tensor) -> Tensor:
         """See `SurfaceTerms.laplacian`."""

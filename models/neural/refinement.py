@@ -70,12 +70,13 @@ class GeometryTerms:
     def __call__(self, verts: Tensor) -> dict[str, Tensor]:
         """Every term times its weight."""
         config, own = self.config, self.config.neural_render
-        fragments = self.renderer.rasterize(self.photos.cameras, verts)
+        fragments, surface = self.surface.beside(
+            lambda: self.renderer.rasterize(self.photos.cameras, verts), verts
+        )
         rim = self.renderer.coverage(fragments)
         pixels = self.photos.at(rim.view, rim.y, rim.x)
         covered = pixels.first(rim.covered)
         columns = self._columns(verts)
-        surface = self.surface.named(verts)
         geometry = {
             "lap": config.lap_weight * surface["lap"],
             "edge": config.edge_weight * surface["edge"],

@@ -44,9 +44,10 @@ class TrackingTerms(Terms):
 
     def of(self, verts: Tensor) -> dict[str, Tensor]:
         """Every term times its weight, of vertices (V, 3)."""
-        config, surface = self.config, self.surface.named(verts)
-        normals = vertex_normals(verts, self.faces)
-        fragments = self.render(verts, self.held_cameras)
+        config, normals = self.config, vertex_normals(verts, self.faces)
+        fragments, surface = self.surface.beside(
+            lambda: self.render(verts, self.held_cameras), verts
+        )
         photometric, silhouette = self.pixels(
             fragments, self.held, self.held_cameras, verts, normals
         )

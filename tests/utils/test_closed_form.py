@@ -20,8 +20,8 @@ def test_value_and_gradient_are_what_was_evaluated():
     assert closed_form(part, squares) == 4
 
 
-def test_several_are_numbered_in_their_order_whichever_thread_took_them(monkeypatch):
-    """Autograd adds gradients up in that order: another one, and the last digit is another."""
+def test_values_and_gradients_are_the_same_whichever_thread_took_them(monkeypatch):
+    """Autograd adds gradients up in their order: another one, and the last digit is another."""
     monkeypatch.setattr("utils.render.cpu.threads.thread_count", lambda: 3)
 
     def slow(seconds: float):
@@ -31,8 +31,19 @@ def test_several_are_numbered_in_their_order_whichever_thread_took_them(monkeypa
 
         return evaluate
 
-    x, waits = torch.ones(2, requires_grad=True), [0.03, 0.0, 0.02, 0.0, 0.01]
-    terms = closed_forms([(x, slow(wait)) for wait in waits])
-    torch.testing.assert_close(torch.stack(terms).detach(), 2 + torch.tensor(waits))
-    first, *others = (term.grad_fn._sequence_nr() for term in terms)
-    assert others == [first + k for k in range(1, len(terms))]
+    x, y = (torch.ones(2, requires_grad=True) for _ in range(2))
+    waits = [0.03, 0.0, 0.02, 0.0, 0.01]
+    done, (of_x, of_y) = closed_forms(
+        [(x, [slow(wait) for wait in waits]), (y, [slow(0.01)])], lambda: "drawn"
+    )
+    assert done == "drawn"
+    torch.testing.assert_close(torch.stack(of_x).detach(), 2 + torch.tensor(waits))
+    (sum(k * value for k, value in enumerate(of_x)) + of_y[0]).backward()
+    assert x.grad.tolist() == [20, 20] and y.grad.tolist() == [2, 2]
+
+
+def test_a_value_that_nobody_uses_has_no_part_in_the_gradient():
+    x = torch.ones(2, requires_grad=True)
+    _, [[_, used]] = closed_forms([(x, [squares, squares])])
+    used.backward()
+    assert x.grad.tolist() == [2, 2]

@@ -9,6 +9,7 @@ import torch
 from utils.render.cpu import threads
 from utils.render.cpu.threads import (
     deal,
+    filling_gaps,
     one_thread,
     run,
     share_fragments,
@@ -52,6 +53,37 @@ def test_an_error_in_any_thread_is_raised(two_threads):
 
     with pytest.raises(ZeroDivisionError):
         run(work, [(0,), (1,)])
+
+
+def test_who_would_wait_in_an_uneven_run_does_what_fills_gaps(two_threads):
+    filled, order = threading.Event(), []
+
+    def fill(number: int) -> None:
+        order.append(number)
+        filled.set()
+
+    def work(number: int) -> None:
+        if number == 0:  # is held up until the other thread has done something else
+            assert filled.wait(60)
+
+    with filling_gaps(fill, [(1,)]):
+        run(lambda: order.append(0), [(), ()])  # an even one
+        run(work, [(0,), (1,)], uneven=True)
+        run(lambda: order.append(2), [()])
+    assert order == [0, 0, 1, 2]
+
+
+def test_what_found_no_gap_is_done_at_the_end_of_the_block(two_threads):
+    done = []
+    with filling_gaps(done.append, [(1,), (2,)]):
+        with filling_gaps(done.append, [(3,)]):
+            assert done == []
+        assert done == [3]
+    assert sorted(done) == [1, 2, 3]
+    run(lambda: None, [()], uneven=True)
+    with pytest.raises(ZeroDivisionError), filling_gaps(done.append, [(4,)]):
+        raise ZeroDivisionError
+    assert sorted(done) == [1, 2, 3]
 
 
 def test_views_are_dealt_out_whole_and_without_the_empty_ones(two_threads):

@@ -215,7 +215,7 @@ def draw(verts: np.ndarray, faces: np.ndarray, sizes: np.ndarray, near: float) -
         if maps == 1:
             fragment_kernels.count(own, sizes, boxes, starts, ids[0], counts)
 
-    run(draw_some, jobs)
+    run(draw_some, jobs, uneven=True)  # few views, of different sizes
     for i in range(1, maps):
         raster.merge(depths[0], ids[0], depths[i], ids[i])
     if maps > 1:

@@ -223,12 +223,14 @@ class _Comparison(torch.autograd.Function):
                 by_vert[copy], sums[i],
             )  # fmt: skip
 
-        run(compare_some, [(items, i) for i, items in enumerate(shares.items)])
-        errors, weights, rims = sums.sum((0, 1))
+        rims, silhouettes = silhouette_forces(fragments, *photos)
+        jobs = [(compare_some, items, i) for i, items in enumerate(shares.items)]
+        run(lambda work, *job: work(*job), [*jobs, *silhouettes])
+        errors, weights, over = sums.sum((0, 1))
         ctx.weights = max(weights, 1.0)
         ctx.by_color, ctx.by_vert = summed(by_color), summed(by_vert)
-        ctx.rims = silhouette_forces(fragments, *photos)
-        return verts_px.new_tensor(errors / ctx.weights), verts_px.new_tensor(rims)
+        ctx.rims = rims
+        return verts_px.new_tensor(errors / ctx.weights), verts_px.new_tensor(over)
 
     @staticmethod
     def backward(ctx: Any, by_error: Tensor, by_rims: Tensor) -> tuple[Tensor | None, ...]:
@@ -243,18 +245,16 @@ class _Comparison(torch.autograd.Function):
 
 def silhouette_forces(
     fragments: Fragments, table: np.ndarray, starts: np.ndarray, widths: np.ndarray
-) -> Tensor:
-    """The gradient (B, V, 3) in homogeneous pixels of the silhouettes' error."""
+) -> tuple[Tensor, list[tuple]]:
+    """The gradient (B, V, 3) in homogeneous pixels of the silhouettes' error.
+
+    It is there when the jobs, which come with it, are done: functions and what they take.
+    """
     result, pairs = np.empty(fragments.verts_px.shape, np.float32), fragments.rim_pairs
     names = ("pixel_view", "pixel_y", "pixel_x", "face", "bary", "depth")
     drawn = [as_array(getattr(fragments, name)) for name in names]
-    p, q, axis, faces = (as_array(x) for x in (pairs.p, pairs.q, pairs.axis, fragments.faces))
-    views, covered = len(result), len(fragments)
-
-    def add_forces(first_view: int, last_view: int) -> None:
-        move_silhouettes(
-            first_view, last_view, p, q, axis, covered, faces, *drawn, table, starts, widths, result
-        )
-
-    run(add_forces, split(0, views, min(views, PIECES * thread_count())))
-    return torch.from_numpy(result)
+    given = [as_array(x) for x in (pairs.p, pairs.q, pairs.axis)]
+    rest = len(fragments), as_array(fragments.faces), *drawn, table, starts, widths, result
+    views = len(result)
+    cuts = split(0, views, min(views, PIECES * thread_count()))
+    return torch.from_numpy(result), [(move_silhouettes, *cut, *given, *rest) for cut in cuts]

@@ -8,11 +8,12 @@ import math
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 LARGEST = 256 << 20  # bytes of an array that malloc keeps
 PIECES = 6  # shares a thread: it takes another while others are still busy
 
+_gaps = threading.local()  # .fillers: what may be done where threads wait for each other
 _before_one: int | None = None  # torch's threads outside of `one_thread`
 
 
@@ -54,24 +56,48 @@ def _pool(process: int, threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="render")
 
 
-def run(function: Callable[..., object], jobs: Iterable[tuple]) -> None:
+def run(function: Callable[..., object], jobs: Iterable[tuple], uneven: bool = False) -> None:
     """Call function(*job) for every job, in parallel, in this thread, too.
 
     Each thread takes the next job as it ends one, so hand out the longest first. To wake a thread
-    costs tens of microseconds, a job a few, so hand out few and large ones.
+    costs tens of microseconds, a job a few, so hand out few and large ones. uneven: threads will
+    have to wait for each other long, and do meanwhile what `filling_gaps` gave this thread to do.
     """
     jobs = list(jobs)
-    threads, waiting = thread_count(), iter(jobs)
+    threads, waiting, fillers = thread_count(), iter(jobs), deque[Callable[[], object]]()
+    if uneven:
+        fillers = getattr(_gaps, "fillers", fillers)
 
     def take() -> None:
         for job in waiting:
             function(*job)
+        while True:
+            try:
+                filler = fillers.popleft()
+            except IndexError:
+                return
+            filler()
 
     helpers = min(threads, len(jobs)) - 1
     others = [_pool(os.getpid(), threads - 1).submit(take) for _ in range(helpers)]
     take()
     for other in others:
         other.result()
+
+
+@contextmanager
+def filling_gaps(function: Callable[..., object], jobs: Iterable[tuple]) -> Iterator[None]:
+    """Call function(*job) for every job in the block, where threads wait in an uneven `run`.
+
+    What is left at its end is done then.
+    """
+    before = getattr(_gaps, "fillers", deque())
+    fillers = _gaps.fillers = deque(partial(function, *job) for job in jobs)
+    try:
+        yield
+    finally:
+        _gaps.fillers = before
+    run(lambda filler: filler(), [(filler,) for filler in fillers])
 
 
 def split(first: int, last: int, parts: int) -> list[tuple[int, int]]:
