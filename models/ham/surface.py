@@ -33,12 +33,6 @@ class KernelSurfaceTerms(SurfaceTerms):
         self._area, self._edge, self._length, self._face, self._normal = (
             x.contiguous().numpy() for x in numbers
         )
-        self._of_verts: dict[str, Evaluate] = {
-            "lap": lambda verts, grad: self._bent(verts - self._at_start, grad),
-            "edge": self._stretched,
-            "delta": lambda verts, grad: self._displaced(verts - self._at_start, grad),
-            "fold": self._folded,
-        }
 
     def named(self, verts: Tensor, albedo: Tensor | None = None) -> dict[str, Tensor]:
         """See `SurfaceTerms.named`; they are evaluated side by side."""
@@ -48,7 +42,13 @@ class KernelSurfaceTerms(SurfaceTerms):
         self, call: Callable[[], Result], verts: Tensor, albedo: Tensor | None = None
     ) -> tuple[Result, dict[str, Tensor]]:
         """See `SurfaceTerms.beside`."""
-        names, of_each = list(self._of_verts), [(verts, list(self._of_verts.values()))]
+        of_verts: dict[str, Evaluate] = {
+            "lap": lambda verts, grad: self._bent(verts - self._at_start, grad),
+            "edge": self._stretched,
+            "delta": lambda verts, grad: self._displaced(verts - self._at_start, grad),
+            "fold": self._folded,
+        }
+        names, of_each = list(of_verts), [(verts, list(of_verts.values()))]
         if albedo is not None:  # which takes the longest
             names, of_each = ["albedo", *names], [(albedo, [self._varied]), *of_each]
         result, values = closed_forms(of_each, call)
