@@ -39,7 +39,7 @@ from utils.stage.arguments import whole
 from utils.stage.command import run_command
 from utils.stage.output import add_output_options
 from utils.stage.process import OK
-from utils.synthetic.phone.options import PhoneOptions, add_phone_options
+from utils.synthetic.phone.options import PhoneOptions, add_phone_options, given_phone_options
 
 if TYPE_CHECKING:
     from utils.synthetic.capture_files import RecordedViews
@@ -166,7 +166,7 @@ def make_capture(
     mitsuba is missing.
     """
     from utils.synthetic.capture_files import appearing_folder, refuse_existing
-    from utils.synthetic.path_tracer import PathTracer
+    from utils.synthetic.path_tracer import PathTracer, set_variant
     from utils.synthetic.preview import save_preview
     from utils.synthetic.session import photograph, plan_session
     from utils.synthetic.skeleton import load_template
@@ -174,6 +174,7 @@ def make_capture(
     arguments = {k: v for k, v in locals().items() if isinstance(v, int | str | tuple)}
     start = time.perf_counter()
     refuse_existing(target, overwrite)
+    set_variant(variant)  # where that fails, nothing is waited for
     template, sides = load_template(HAND_FILE), SIDES[hands]
     session = plan_session(template, sides, levels, views, held, size, seed, pose_seed)
     tracer = PathTracer(session.hands, session.lights, bounces, variant)
@@ -242,6 +243,8 @@ def _make(args: argparse.Namespace) -> int:
 
     if Path(args.scan_id).name != args.scan_id:
         raise UserError(f"--scan_id {args.scan_id}: expected a folder name inside --out")
+    for name in given_phone_options(args) if args.rig != "phone" else ():
+        raise UserError(f"--{name} is of --rig phone alone")
     target = args.out / args.scan_id
     phone = {field.name for field in fields(PhoneOptions)} | {"rig"}
     names = set(vars(args)) - {*NOT_OF_THE_CAPTURE, *phone, "frames"}

@@ -46,6 +46,25 @@ def test_existing_capture_is_refused_before_any_work(tmp_path, capsys):
     assert main(["--out", str(tmp_path), "--scan_id", "../1"]) == 2
 
 
+@pytest.mark.parametrize("option", ["--renderer raster", "--board", "--blur 0.1"])
+def test_options_of_a_phone_are_not_passed_over(tmp_path, capsys, option):
+    for rig in ("--rig dome", "--frames 2"):
+        assert main(["--out", str(tmp_path / "x"), *rig.split(), *option.split()]) == 2
+        assert f"{option.split()[0]} is of --rig phone alone" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("what", ["--rig dome", "--rig phone", "--frames 2"])
+def test_a_path_tracer_that_cannot_start_is_told_before_any_work(
+    tmp_path, capsys, monkeypatch, what
+):
+    monkeypatch.setitem(sys.modules, "mitsuba", None)
+    monkeypatch.setattr("utils.synthetic.skeleton.load_template", lambda _: None)  # nor can hands
+    assert main(["--out", str(tmp_path / "x"), *what.split()]) == 2
+    assert "the path tracer mitsuba is not installed" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
 @pytest.mark.parametrize("hands", ["right", "both"])
 def test_tiny_capture(tmp_path, hands):
     pytest.importorskip("mitsuba", reason="mitsuba is not installed (requirements-demo.txt)")

@@ -13,7 +13,7 @@ from utils.errors import UserError
 from utils.io.files import load_json
 from utils.synthetic.capture_files import appearing_folder, write_capture
 from utils.synthetic.motion import FRAME_RATE, Person, moving_hands
-from utils.synthetic.path_tracer import PathTracer
+from utils.synthetic.path_tracer import PathTracer, set_variant
 from utils.synthetic.session import Session, detections_of, photograph, surroundings
 from utils.synthetic.skeleton import Template
 
@@ -82,6 +82,7 @@ def write_sequence(
     if not left:
         print(f"{folder}: all {frames} frames are there")
         return
+    set_variant(tracing.variant)  # where that fails, nothing is waited for
     print(f"{folder}: moving the hands through {frames} frames", flush=True)
     sessions = plan_sequence(template, sides, levels, rig, tracing.seed, frames)
     exposure = None

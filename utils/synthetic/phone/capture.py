@@ -26,6 +26,7 @@ from utils.synthetic import observations
 from utils.synthetic.capture_files import appearing_folder, refuse_existing, write_mesh
 from utils.synthetic.hands import Hand, capped, make_hands
 from utils.synthetic.observations import Detections, detect
+from utils.synthetic.path_tracer import PathTracer, set_variant
 from utils.synthetic.phone.options import SIZE, PhoneOptions
 from utils.synthetic.phone.path import PhonePath, bends, drift, walk
 from utils.synthetic.phone.photos import (
@@ -98,6 +99,8 @@ def make_phone_capture(
     """
     start = time.perf_counter()
     refuse_existing(target, overwrite)
+    if options.renderer == "trace":
+        set_variant(variant)  # where that fails, nothing is waited for
     session = plan_phone(template, sides, options, seed, size or SIZE, levels, pose_seed)
     render, place = _renderer(session, options, samples, bounces, variant, seed)
     photos, masks = take_photos(session, render, place, seed)
@@ -185,7 +188,6 @@ def _renderer(
     if options.renderer == "raster":
         scene = Rasteriser(session.hands, session.lights, session.panels)
         return lambda photo, *view: scene.render(*view), scene.place
-    from utils.synthetic.path_tracer import PathTracer
     from utils.synthetic.phone.traced_panels import panel_dicts
 
     surroundings = partial(panel_dicts, session.panels)

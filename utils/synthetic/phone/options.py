@@ -32,6 +32,12 @@ class PhoneOptions:
         return PhoneOptions(**{f.name: getattr(args, f.name) for f in fields(PhoneOptions)})
 
 
+def given_phone_options(args: argparse.Namespace) -> list[str]:
+    """Names of the options on a command line of `add_phone_options` that are not the defaults."""
+    given, usual = vars(PhoneOptions.of(args)), vars(PhoneOptions())
+    return [name for name, value in given.items() if value != usual[name]]
+
+
 def add_phone_options(parser: argparse.ArgumentParser) -> None:
     """The options that only --rig phone looks at."""
     add = parser.add_argument_group(
