@@ -20,6 +20,7 @@ from utils.keypoints import KEYPOINTS
 from utils.photos.crops import crop_boxes
 from utils.photos.masks import MaskVerdict, judge_masks, nearest, trusted_pixels
 from utils.render import Fragments, Renderer
+from utils.render.cpu.threads import side_by_side
 
 MARGIN = 0.3  # around the hands, of their size in the image: room for misplaced masks
 
@@ -102,8 +103,9 @@ class HandOutlines:
         with torch.no_grad():
             fragments = self.renderer.rasterize(small, torch.cat(list(verts)))
             forearms = self._forearms(small, verts)
-        drawn = []
-        for view, (width, height) in enumerate(self.sizes):
+
+        def drawn(view: int) -> Drawn:
+            width, height = self.sizes[view]
             rows = slice(int(fragments.offsets[view]), int(fragments.offsets[view + 1]))
             index = np.full((height, width), -1)
             at = fragments.y[rows].numpy(), fragments.x[rows].numpy()
@@ -116,8 +118,9 @@ class HandOutlines:
             beyond = forearms[view] & ~hand
             if hand.any():
                 beyond |= wrist.ravel()[nearest(hand)]
-            drawn.append(Drawn(hand, beyond, side, index))
-        return drawn, fragments
+            return Drawn(hand, beyond, side, index)
+
+        return side_by_side(drawn, range(len(self.sizes))), fragments
 
     def _forearms(self, small: Cameras, verts: Sequence[Tensor]) -> list[np.ndarray]:
         """Pixels (H, W) bool of each view where a forearm may be seen."""
@@ -163,11 +166,13 @@ class HandOutlines:
         view weigh together as much as the keypoints of its hands.
         """
         drawn, fragments = self.draw(cameras, verts)
-        lines = [
-            self._lines(each, verdict, reach * px_per_unit[verdict.view], count)
-            for each, verdict in zip(drawn, self.judge(drawn))
-            if verdict.usable
-        ]
+        usable = [verdict for verdict in self.judge(drawn) if verdict.usable]
+
+        def lines_of(verdict: MaskVerdict) -> _Lines:
+            view = verdict.view
+            return self._lines(drawn[view], verdict, reach * px_per_unit[view], count)
+
+        lines = side_by_side(lines_of, usable)
         return self._by_hand(fragments, lines) if lines else []
 
     def _lines(self, drawn: Drawn, verdict: MaskVerdict, reach_px: float, count: int) -> _Lines:
