@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from models.hand.kinematics_kernel import skin_vertices
 from models.hand.model import HandModel
 from utils.geometry.rotations import rotation_and_jacobian, skew
 from utils.keypoints.order import KEYPOINT_ROWS, N_JOINTS
@@ -51,8 +53,6 @@ class HandKinematics:
 
         self.v_template, self.shapedirs = buffer("v_template"), buffer("shapedirs")
         self.weights, self.hands_mean = buffer("weights"), buffer("hands_mean")
-        V = len(self.v_template)
-        self.posedirs = buffer("posedirs").reshape(135, V, 3).permute(1, 2, 0)  # (V, 3, 135)
         self.J_template = buffer("J_regressor") @ self.v_template
         self.J_shape = torch.einsum("jv,vcs->jcs", buffer("J_regressor"), self.shapedirs)
         self.parents = [int(p) for p in model.parents]
@@ -61,6 +61,9 @@ class HandKinematics:
         for joint in range(1, N_JOINTS):
             ancestor[joint] += ancestor[self.parents[joint]]
         self.moves = ancestor.T  # (16, 16): moves[k, j] = 1 where joint k moves bone j
+        posedirs = buffer("posedirs").reshape(135, -1, 3).permute(1, 2, 0)  # (V, 3, 135)
+        of_model = self.weights, self.v_template, self.shapedirs, posedirs, self.moves
+        self._of_model = [each.contiguous().numpy() for each in of_model]
 
     def _posed(self, x: Tensor) -> _Posed:
         pose = x[LAYOUT["pose"]] + self.hands_mean
@@ -87,6 +90,7 @@ class HandKinematics:
 
     def vertices(self, x: Tensor, ids: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Vertices `ids` (N, 3) of the hand x (62,) and their Jacobian (N, 3, 62)."""
+        ids = torch.arange(len(self.v_template)) if ids is None else ids
         points, jacobian = self._vertices(x, self._posed(x), ids)
         return self._scaled(x, points, jacobian)
 
@@ -108,27 +112,23 @@ class HandKinematics:
         turned = torch.linalg.cross(columns, arms[:, :, None])  # (N, 16, 3 parameters, 3)
         return turned.permute(0, 3, 1, 2).flatten(2)
 
-    def _vertices(self, x: Tensor, posed: _Posed, ids: Tensor | None) -> tuple[Tensor, Tensor]:
-        rows = slice(None) if ids is None else ids
-        W, shapedirs, posedirs = self.weights[rows], self.shapedirs[rows], self.posedirs[rows]
+    def _vertices(self, x: Tensor, posed: _Posed, ids: Tensor) -> tuple[Tensor, Tensor]:
         eye = torch.eye(3, dtype=torch.float64)
-        rest = self.v_template[rows] + shapedirs @ x[LAYOUT["shape"]]
-        rest = rest + posedirs @ (posed.R[1:] - eye).flatten()
-        rotation = torch.einsum("nj,jab->nab", W, posed.G)  # (N, 3, 3) blended
-        per_bone = torch.einsum("jab,njb->nja", posed.G, rest[:, None] - posed.rest) + posed.joints
-        points = torch.einsum("nj,nja->na", W, per_bone)
-        moved = torch.einsum("kj,nj->nkj", self.moves, W)  # (N, 16, 16)
-        arms = moved @ per_bone - moved.sum(2)[..., None] * posed.joints
-        jacobian = torch.zeros(len(points), 3, SIZE, dtype=torch.float64)
-        jacobian[..., 3:51] = self._by_rotation(posed, arms)
-        # pose correctives: dR_j = [left e_i]x R_j
         dR = skew(posed.left.transpose(1, 2)) @ posed.R[:, None]  # (16, 3 parameters, 3, 3)
-        by_pose = torch.einsum("ncjm,jim->ncji", posedirs.unflatten(2, (15, 9)), dR[1:].flatten(2))
-        jacobian[..., 6:51] += rotation @ by_pose.flatten(2)
-        offsets = posed.joints_shape - torch.einsum("jab,jbs->jas", posed.G, posed.rest_shape)
-        by_shape = rotation @ shapedirs + torch.einsum("nj,jas->nas", W, offsets)
-        jacobian[..., LAYOUT["shape"]] = by_shape
-        return points, jacobian
+        of_pose = (
+            posed.G,
+            posed.rest,
+            posed.joints,
+            posed.twist,
+            x[LAYOUT["shape"]],
+            (posed.R[1:] - eye).flatten(),
+            dR[1:].flatten(2),
+            posed.joints_shape - torch.einsum("jab,jbs->jas", posed.G, posed.rest_shape),
+        )
+        points, jacobian = np.empty((len(ids), 3)), np.zeros((len(ids), 3, SIZE))
+        given = (each.detach().contiguous().numpy() for each in of_pose)
+        skin_vertices(ids.numpy(), *self._of_model, *given, np.empty((20, 3)), points, jacobian)
+        return torch.from_numpy(points), torch.from_numpy(jacobian)
 
     @staticmethod
     def _scaled(x: Tensor, points: Tensor, jacobian: Tensor) -> tuple[Tensor, Tensor]:
