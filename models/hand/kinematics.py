@@ -125,7 +125,7 @@ class HandKinematics:
             dR[1:].flatten(2),
             posed.joints_shape - torch.einsum("jab,jbs->jas", posed.G, posed.rest_shape),
         )
-        points, jacobian = np.empty((len(ids), 3)), np.zeros((len(ids), 3, SIZE))
+        points, jacobian = np.empty((len(ids), 3)), np.empty((len(ids), 3, SIZE))
         given = (each.detach().contiguous().numpy() for each in of_pose)
         skin_vertices(ids.numpy(), *self._of_model, *given, np.empty((20, 3)), points, jacobian)
         return torch.from_numpy(points), torch.from_numpy(jacobian)
