@@ -19,7 +19,7 @@ from models.hand import HandModel
 from models.hand.kinematics import LAYOUT, SIZE, HandKinematics
 from utils.cameras.correction import SIZE as CAMERA_SIZE
 from utils.cameras.correction import CorrectableCameras
-from utils.render.cpu.threads import side_by_side
+from utils.parallel import cores, mapped
 
 CAUCHY = 2.0  # standard deviations at which keypoints and outlines lose half their weight
 SHAPE_SIZE = 10
@@ -103,7 +103,7 @@ class FitProblem:
                 if w.keypoints_2d > 0:
                     residuals.append(self._keypoints_2d(k, x, points, jacobian))
         if w.outlines > 0:
-            residuals += side_by_side(lambda match: self._outline(match, x), self.outlines)
+            residuals += mapped(lambda match: self._outline(match, x), self.outlines, cores())
         return residuals
 
     def _keypoints_3d(self, hand: int, points: Tensor, by_hand: Tensor) -> Residuals:

@@ -17,10 +17,10 @@ from models.hand.forearm import forearm_fan, rim_faces, wrist_faces
 from utils.cameras import Cameras
 from utils.geometry.mesh import open_edges
 from utils.keypoints import KEYPOINTS
+from utils.parallel import cores, mapped
 from utils.photos.crops import crop_boxes
 from utils.photos.masks import MaskVerdict, judge_masks, nearest, trusted_pixels
 from utils.render import Fragments, Renderer
-from utils.render.cpu.threads import side_by_side
 
 MARGIN = 0.3  # around the hands, of their size in the image: room for misplaced masks
 
@@ -120,7 +120,7 @@ class HandOutlines:
                 beyond |= wrist.ravel()[nearest(hand)]
             return Drawn(hand, beyond, side, index)
 
-        return side_by_side(drawn, range(len(self.sizes))), fragments
+        return list(mapped(drawn, range(len(self.sizes)), cores())), fragments
 
     def _forearms(self, small: Cameras, verts: Sequence[Tensor]) -> list[np.ndarray]:
         """Pixels (H, W) bool of each view where a forearm may be seen."""
@@ -172,7 +172,7 @@ class HandOutlines:
             view = verdict.view
             return self._lines(drawn[view], verdict, reach * px_per_unit[view], count)
 
-        lines = side_by_side(lines_of, usable)
+        lines = list(mapped(lines_of, usable, cores()))
         return self._by_hand(fragments, lines) if lines else []
 
     def _lines(self, drawn: Drawn, verdict: MaskVerdict, reach_px: float, count: int) -> _Lines:

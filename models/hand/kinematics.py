@@ -51,10 +51,10 @@ class HandKinematics:
         def buffer(name: str) -> Tensor:
             return getattr(model, name).detach().double().cpu()
 
-        self.v_template, self.shapedirs = buffer("v_template"), buffer("shapedirs")
-        self.weights, self.hands_mean = buffer("weights"), buffer("hands_mean")
-        self.J_template = buffer("J_regressor") @ self.v_template
-        self.J_shape = torch.einsum("jv,vcs->jcs", buffer("J_regressor"), self.shapedirs)
+        v_template, shapedirs = buffer("v_template"), buffer("shapedirs")
+        self.count, self.hands_mean = len(v_template), buffer("hands_mean")
+        self.J_template = buffer("J_regressor") @ v_template
+        self.J_shape = torch.einsum("jv,vcs->jcs", buffer("J_regressor"), shapedirs)
         self.parents = [int(p) for p in model.parents]
         self.tips = model.tips.cpu()
         ancestor = torch.eye(N_JOINTS, dtype=torch.float64)
@@ -62,7 +62,7 @@ class HandKinematics:
             ancestor[joint] += ancestor[self.parents[joint]]
         self.moves = ancestor.T  # (16, 16): moves[k, j] = 1 where joint k moves bone j
         posedirs = buffer("posedirs").reshape(135, -1, 3).permute(1, 2, 0)  # (V, 3, 135)
-        of_model = self.weights, self.v_template, self.shapedirs, posedirs, self.moves
+        of_model = buffer("weights"), v_template, shapedirs, posedirs, self.moves
         self._of_model = [each.contiguous().numpy() for each in of_model]
 
     def _posed(self, x: Tensor) -> _Posed:
@@ -90,7 +90,7 @@ class HandKinematics:
 
     def vertices(self, x: Tensor, ids: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Vertices `ids` (N, 3) of the hand x (62,) and their Jacobian (N, 3, 62)."""
-        ids = torch.arange(len(self.v_template)) if ids is None else ids
+        ids = torch.arange(self.count) if ids is None else ids
         points, jacobian = self._vertices(x, self._posed(x), ids)
         return self._scaled(x, points, jacobian)
 

@@ -9,19 +9,16 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import TypeVar
 
 import numpy as np
 import torch
 
 from utils.parallel import cores
-
-Item, Result = TypeVar("Item"), TypeVar("Result")
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 LARGEST = 256 << 20  # bytes of an array that malloc keeps
@@ -86,20 +83,6 @@ def run(function: Callable[..., object], jobs: Iterable[tuple], uneven: bool = F
     take()
     for other in others:
         other.result()
-
-
-def side_by_side(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """function(item) of each item, in order, by the threads of `run`.
-
-    Worth it where the function leaves Python's lock alone for most of its time.
-    """
-    results: dict[int, Result] = {}
-
-    def call(k: int) -> None:
-        results[k] = function(items[k])
-
-    run(call, [(k,) for k in range(len(items))])
-    return [results[k] for k in range(len(items))]
 
 
 @contextmanager
